@@ -1,0 +1,81 @@
+# Small helpers that keep each CMakeLists.txt to a few lines.
+# merpati_library(NAME [DEPS ...])        libs/NAME: include/, src/*.cpp, and fuzz/*.cpp where there are any
+# merpati_service(NAME [DEPS ...])        services/NAME: *.cpp below it but main.cpp; main.cpp becomes merpati-NAME
+# merpati_test(SUITE [DEPS ...])          tests/unit/SUITE/*_test.cpp as one program, label "unit"
+# merpati_fuzzer(NAME SOURCE [DEPS ...])  a libFuzzer target; in other builds it replays the corpus beside it as a test
+
+function(merpati_library name)
+  cmake_parse_arguments(ARG "" "" "DEPS" ${ARGN})
+  file(GLOB_RECURSE sources CONFIGURE_DEPENDS ${CMAKE_CURRENT_SOURCE_DIR}/src/*.cpp)
+  if(sources)
+    add_library(merpati_${name} STATIC ${sources})
+    target_include_directories(merpati_${name} PUBLIC ${CMAKE_CURRENT_SOURCE_DIR}/include PRIVATE ${CMAKE_CURRENT_SOURCE_DIR}/src)
+    target_link_libraries(merpati_${name} PUBLIC ${ARG_DEPS})
+  else()
+    add_library(merpati_${name} INTERFACE)
+    target_include_directories(merpati_${name} INTERFACE ${CMAKE_CURRENT_SOURCE_DIR}/include)
+    target_link_libraries(merpati_${name} INTERFACE ${ARG_DEPS})
+  endif()
+  merpati_test(${name} DEPS merpati_${name})
+endfunction()
+
+function(merpati_service name)
+  cmake_parse_arguments(ARG "" "" "DEPS" ${ARGN})
+  file(GLOB_RECURSE sources CONFIGURE_DEPENDS ${CMAKE_CURRENT_SOURCE_DIR}/*.cpp)
+  list(FILTER sources EXCLUDE REGEX "/main\\.cpp$")
+  add_library(merpati_service_${name} STATIC ${sources})
+  target_include_directories(merpati_service_${name} PUBLIC ${CMAKE_SOURCE_DIR}/services)
+  target_link_libraries(merpati_service_${name} PUBLIC ${ARG_DEPS})
+  merpati_embed_migrations(merpati_service_${name} ${name})
+  if(EXISTS ${CMAKE_CURRENT_SOURCE_DIR}/main.cpp)
+    add_executable(merpati-${name} ${CMAKE_CURRENT_SOURCE_DIR}/main.cpp)
+    target_link_libraries(merpati-${name} PRIVATE merpati_service_${name})
+    set_target_properties(merpati-${name} PROPERTIES RUNTIME_OUTPUT_DIRECTORY ${CMAKE_BINARY_DIR}/bin)
+  endif()
+  merpati_test(${name} DEPS merpati_service_${name})
+endfunction()
+
+# services/NAME/migrations/NNNN_name.sql become a table in the program: std::span<const merpati::pg::Migration>
+# merpati::NAME::migrations(), declared in services/NAME/migrations.hpp.
+function(merpati_embed_migrations target name)
+  file(GLOB scripts CONFIGURE_DEPENDS ${CMAKE_CURRENT_SOURCE_DIR}/migrations/*.sql)
+  if(NOT scripts)
+    return()
+  endif()
+  set(out ${CMAKE_CURRENT_BINARY_DIR}/migrations_table.cpp)
+  add_custom_command(OUTPUT ${out}
+    COMMAND ${CMAKE_COMMAND} -DNAME=${name} -DOUT=${out} -DDIR=${CMAKE_CURRENT_SOURCE_DIR}/migrations
+            -P ${CMAKE_SOURCE_DIR}/cmake/embed_migrations.cmake
+    DEPENDS ${scripts} ${CMAKE_SOURCE_DIR}/cmake/embed_migrations.cmake VERBATIM)
+  target_sources(${target} PRIVATE ${out})
+endfunction()
+
+function(merpati_test suite)
+  cmake_parse_arguments(ARG "" "" "DEPS" ${ARGN})
+  file(GLOB_RECURSE sources CONFIGURE_DEPENDS ${CMAKE_SOURCE_DIR}/tests/unit/${suite}/*_test.cpp)
+  if(NOT sources)
+    return()
+  endif()
+  add_executable(unit_${suite} ${sources})
+  target_include_directories(unit_${suite} PRIVATE ${CMAKE_SOURCE_DIR}/tests)
+  target_compile_definitions(unit_${suite} PRIVATE MERPATI_SOURCE_DIR="${CMAKE_SOURCE_DIR}")
+  target_link_libraries(unit_${suite} PRIVATE ${ARG_DEPS} GTest::gmock GTest::gtest_main)
+  set_target_properties(unit_${suite} PROPERTIES RUNTIME_OUTPUT_DIRECTORY ${CMAKE_BINARY_DIR}/tests)
+  add_test(NAME unit_${suite} COMMAND unit_${suite})
+  set_tests_properties(unit_${suite} PROPERTIES LABELS unit TIMEOUT 300)
+endfunction()
+
+function(merpati_fuzzer name source)
+  cmake_parse_arguments(ARG "" "CORPUS" "DEPS" ${ARGN})
+  add_executable(fuzz_${name} ${source})
+  target_link_libraries(fuzz_${name} PRIVATE ${ARG_DEPS})
+  set_target_properties(fuzz_${name} PROPERTIES RUNTIME_OUTPUT_DIRECTORY ${CMAKE_BINARY_DIR}/tests)
+  if(MERPATI_FUZZ)
+    target_compile_options(fuzz_${name} PRIVATE -fsanitize=fuzzer)
+    target_link_options(fuzz_${name} PRIVATE -fsanitize=fuzzer)
+  else()
+    target_sources(fuzz_${name} PRIVATE ${CMAKE_SOURCE_DIR}/tests/fuzz/replay_main.cpp)
+    add_test(NAME corpus_${name} COMMAND fuzz_${name} ${ARG_CORPUS})
+    set_tests_properties(corpus_${name} PROPERTIES LABELS unit TIMEOUT 300)
+  endif()
+endfunction()

@@ -1,0 +1,40 @@
+// Strong ids, so that a uid is never passed for a MODSEQ.
+#pragma once
+
+#include <compare>
+#include <cstddef>
+#include <cstdint>
+#include <functional>
+#include <string>
+
+namespace merpati {
+
+template <class Tag, class Rep>
+class StrongId {
+ public:
+  using rep = Rep;
+  constexpr StrongId() = default;
+  constexpr explicit StrongId(Rep value) : value_(value) {}
+  constexpr Rep value() const { return value_; }
+  constexpr explicit operator bool() const { return value_ != Rep{}; }
+  friend constexpr auto operator<=>(const StrongId&, const StrongId&) = default;
+
+ private:
+  Rep value_{};
+};
+
+using AccountId = StrongId<struct AccountIdTag, std::int64_t>;
+using MailboxId = StrongId<struct MailboxIdTag, std::int64_t>;
+using Uid = StrongId<struct UidTag, std::uint32_t>;
+using UidValidity = StrongId<struct UidValidityTag, std::uint32_t>;
+using ModSeq = StrongId<struct ModSeqTag, std::uint64_t>;
+
+/// A fresh random UUID (version 4) in its 36-character text form. Thread safe.
+std::string new_uuid();
+
+}  // namespace merpati
+
+template <class Tag, class Rep>
+struct std::hash<merpati::StrongId<Tag, Rep>> {
+  std::size_t operator()(const merpati::StrongId<Tag, Rep>& id) const { return std::hash<Rep>{}(id.value()); }
+};

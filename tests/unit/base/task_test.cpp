@@ -1,0 +1,56 @@
+#include "merpati/base/task.hpp"
+
+#include <gtest/gtest.h>
+
+#include <boost/asio/io_context.hpp>
+#include <boost/asio/use_future.hpp>
+
+namespace merpati {
+namespace {
+
+using namespace std::chrono_literals;
+
+template <class T>
+Result<T> run(Task<T> task) {
+  asio::io_context loop;
+  auto result = asio::co_spawn(loop, std::move(task), asio::use_future);
+  loop.run();
+  return result.get();
+}
+
+Task<int> answer_after(std::chrono::nanoseconds wait) {
+  MERPATI_CO_CHECK(co_await sleep_for(wait));
+  co_return 7;
+}
+
+TEST(Task, DeadlineTellsItselfFromTheResult) {
+  EXPECT_EQ(run(with_deadline(answer_after(1ms), Deadline::after(10s))).value(), 7);
+  const auto late = run(with_deadline(answer_after(60s), Deadline::after(1ms)));
+  ASSERT_TRUE(late.has_error());
+  EXPECT_EQ(late.error().code(), ErrorCode::kDeadlineExceeded);
+}
+
+TEST(Task, GroupCancelsAndJoins) {
+  asio::io_context loop;
+  TaskGroup group(loop.get_executor());
+  bool cancelled = false;
+  auto body = [&]() -> asio::awaitable<void> {
+    auto slept = co_await sleep_for(60s);
+    cancelled = slept.has_error() && slept.error().code() == ErrorCode::kCancelled;
+  };
+  group.spawn(body());
+  EXPECT_EQ(group.size(), 1U);
+  auto stop = [&]() -> asio::awaitable<void> {
+    co_await sleep_for(1ms);
+    group.cancel();
+    auto joined = co_await group.join(Deadline::after(10s));
+    EXPECT_TRUE(joined.has_value());
+  };
+  auto done = asio::co_spawn(loop, stop(), asio::use_future);
+  loop.run();
+  done.get();
+  EXPECT_TRUE(cancelled);
+}
+
+}  // namespace
+}  // namespace merpati
