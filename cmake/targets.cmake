@@ -32,7 +32,12 @@ function(merpati_service name)
     target_link_libraries(merpati-${name} PRIVATE merpati_service_${name})
     set_target_properties(merpati-${name} PROPERTIES RUNTIME_OUTPUT_DIRECTORY ${CMAKE_BINARY_DIR}/bin)
   endif()
-  merpati_test(${name} DEPS merpati_service_${name})
+  # smtp, pop3, imap and sieve are a library (the grammar) and a service: the service's tests are in tests/unit/service_NAME.
+  set(suite ${name})
+  if(IS_DIRECTORY ${CMAKE_SOURCE_DIR}/libs/${name})
+    set(suite service_${name})
+  endif()
+  merpati_test(${suite} DEPS merpati_service_${name})
 endfunction()
 
 # services/NAME/migrations/NNNN_name.sql become a table in the program: std::span<const merpati::pg::Migration>
