@@ -1,0 +1,71 @@
+// Home: the pool's part that lives on one loop: its connections, what waits for them, and the circuit breaker.
+#pragma once
+
+#include <boost/asio/steady_timer.hpp>
+#include <boost/asio/thread_pool.hpp>
+#include <atomic>
+#include <deque>
+#include <random>
+#include <vector>
+
+#include "connection.hpp"
+#include "merpati/pg/pool.hpp"
+
+namespace merpati::pg {
+
+/// Shared by the homes of one pool.
+struct PoolShared {
+  PoolOptions options;
+  std::string server_options;  // "-c name=value ..."
+  asio::thread_pool connector{2};  // name lookup, TLS and SCRAM of a new connection would stop a loop
+  std::atomic<std::uint64_t> queries{0}, failures{0}, conflicts{0}, connects{0}, connect_failures{0};
+  std::atomic<std::size_t> connections{0}, in_flight{0}, waiting{0};
+};
+
+class Home : public std::enable_shared_from_this<Home> {
+ public:
+  Home(asio::any_io_executor loop, std::shared_ptr<PoolShared> shared);
+
+  const asio::any_io_executor& loop() const { return loop_; }
+  /// On the loop.
+  void submit(std::shared_ptr<Op> op);
+  void close();
+  /// Any thread.
+  bool available() const { return !broken_.load(std::memory_order_relaxed); }
+
+ private:
+  struct LaneState {
+    std::deque<std::shared_ptr<Op>> waiting;
+    std::vector<std::shared_ptr<Connection>> connections;
+    int connecting = 0;
+  };
+  LaneState& lane(Lane which) { return lanes_[static_cast<int>(which)]; }
+  int limit(Lane which) const;
+  std::size_t depth(Lane which) const;
+  void pump(Lane which);
+  void connect(Lane which);
+  void connected(Lane which, Result<PGconn*> result);
+  void lost(Lane which, Connection* connection, const Error& why);
+  void repeat(std::shared_ptr<Op> op);
+  void break_circuit(const Error& why);
+  void fail_waiting(const Error& why);
+  void sweep();
+  void start_sweeping();
+  std::chrono::milliseconds jittered(std::chrono::milliseconds upto);
+  void count();
+
+  asio::any_io_executor loop_;
+  std::shared_ptr<PoolShared> shared_;
+  LaneState lanes_[2];
+  asio::steady_timer sweep_timer_;
+  asio::steady_timer retry_timer_;
+  bool sweeping_ = false;
+  bool closed_ = false;
+  std::atomic<bool> broken_{false};
+  Error broken_why_;
+  std::chrono::milliseconds backoff_{0};
+  std::minstd_rand random_;
+  std::size_t counted_connections_ = 0, counted_in_flight_ = 0, counted_waiting_ = 0;
+};
+
+}  // namespace merpati::pg
