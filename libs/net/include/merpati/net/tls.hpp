@@ -1,0 +1,64 @@
+// TLS contexts. A server's context is swapped live when its files change; sessions keep the one they began with.
+#pragma once
+
+#include <memory>
+#include <string>
+#include <vector>
+
+#include "merpati/base/result.hpp"
+
+using SSL_CTX = struct ssl_ctx_st;  // OpenSSL's own name, so that its headers stay out of ours
+
+namespace merpati::net {
+
+/// A server's certificates. Thread safe.
+class TlsContext {
+ public:
+  struct Certificate {
+    std::string chain_file;  ///< PEM, leaf first
+    std::string key_file;    ///< PEM
+  };
+  struct Options {
+    std::vector<Certificate> certificates;  ///< the first is used when the client's name (SNI) fits no other
+    std::string ciphers_tls12;              ///< empty: forward secret AEAD suites, then CBC ones
+  };
+
+  /// kFailedPrecondition, naming the file, when something cannot be read or does not fit together.
+  static Result<std::shared_ptr<TlsContext>> load(Options options);
+  ~TlsContext();
+
+  /// Looks at the files (inode, time, size) and loads them anew when any changed: true then. On an error the
+  /// certificates in use stay. Meant to be called every few seconds; mounted Secrets change by a symlink's swap.
+  Result<bool> reload_if_changed();
+  /// The context for a new session.
+  std::shared_ptr<SSL_CTX> current() const;
+
+ private:
+  explicit TlsContext(Options options);
+  struct State;
+  std::unique_ptr<State> state_;
+};
+
+/// The client's side of TLS (outbound SMTP, tests). Thread safe.
+class TlsClientContext {
+ public:
+  enum class Verify {
+    kNone,  ///< opportunistic: any certificate (RFC 7435)
+    kPeer,  ///< chain and host name must be right (RFC 6125)
+  };
+  struct Options {
+    Verify verify = Verify::kPeer;
+    std::string ca_file;  ///< PEM; empty: the system's authorities
+  };
+  static Result<std::shared_ptr<TlsClientContext>> make(Options options);
+  ~TlsClientContext();
+  SSL_CTX* native() const { return context_.get(); }
+  Verify verify() const { return verify_; }
+
+ private:
+  TlsClientContext() = default;
+  std::shared_ptr<SSL_CTX> context_;
+  Verify verify_ = Verify::kPeer;
+};
+
+}  // namespace merpati::net

@@ -1,0 +1,161 @@
+#include "merpati/net/tls.hpp"
+
+#include <openssl/ssl.h>
+#include <openssl/x509v3.h>
+#include <sys/stat.h>
+
+#include <csignal>
+#include <cstring>
+#include <tuple>
+
+#include "merpati/base/guarded.hpp"
+#include "tls_errors.hpp"
+
+namespace merpati::net {
+namespace {
+
+using Context = std::shared_ptr<SSL_CTX>;
+using Stamp = std::tuple<ino_t, time_t, long, off_t>;
+
+constexpr const char* kCiphers = "ECDHE+AESGCM:ECDHE+CHACHA20:DHE+AESGCM:ECDHE+AES:!aNULL:!eNULL:!MD5:!DSS";
+
+/// What every context has, of either side.
+Context bare_context(const SSL_METHOD* method) {
+  // OpenSSL writes to the socket itself and cannot pass MSG_NOSIGNAL.
+  static const bool pipe_ignored = std::signal(SIGPIPE, SIG_IGN) != SIG_ERR;
+  static_cast<void>(pipe_ignored);
+  Context context(SSL_CTX_new(method), SSL_CTX_free);
+  SSL_CTX_set_min_proto_version(context.get(), TLS1_2_VERSION);
+  SSL_CTX_set_mode(context.get(), SSL_MODE_RELEASE_BUFFERS | SSL_MODE_ENABLE_PARTIAL_WRITE |
+                                      SSL_MODE_ACCEPT_MOVING_WRITE_BUFFER | SSL_MODE_AUTO_RETRY);
+  SSL_CTX_set_options(context.get(), SSL_OP_NO_COMPRESSION | SSL_OP_NO_RENEGOTIATION | SSL_OP_CIPHER_SERVER_PREFERENCE |
+                                         SSL_OP_PRIORITIZE_CHACHA | SSL_OP_IGNORE_UNEXPECTED_EOF);
+  SSL_CTX_set_session_cache_mode(context.get(), SSL_SESS_CACHE_OFF);  // resumption is by tickets, without state
+  return context;
+}
+
+Stamp stamp_of(const std::string& file) {
+  struct stat about {};
+  if (::stat(file.c_str(), &about) != 0) return {};
+  return {about.st_ino, about.st_mtim.tv_sec, about.st_mtim.tv_nsec, about.st_size};
+}
+
+Result<Context> load_one(const TlsContext::Certificate& files, const TlsContext::Options& options) {
+  auto context = bare_context(TLS_server_method());
+  const char* ciphers = options.ciphers_tls12.empty() ? kCiphers : options.ciphers_tls12.c_str();
+  if (SSL_CTX_set_cipher_list(context.get(), ciphers) != 1)
+    return tls_error(ErrorCode::kInvalidArgument, std::string("no such TLS ciphers: ") + ciphers);
+  SSL_CTX_set_dh_auto(context.get(), 1);
+  SSL_CTX_set_num_tickets(context.get(), 1);
+  // Sessions are bound to nothing but the key, so any name does; OpenSSL wants one as soon as clients resume.
+  static constexpr unsigned char kSessionContext[] = "merpati";
+  SSL_CTX_set_session_id_context(context.get(), kSessionContext, sizeof kSessionContext - 1);
+  if (SSL_CTX_use_certificate_chain_file(context.get(), files.chain_file.c_str()) != 1)
+    return tls_error(ErrorCode::kFailedPrecondition, "cannot use certificate " + files.chain_file);
+  if (SSL_CTX_use_PrivateKey_file(context.get(), files.key_file.c_str(), SSL_FILETYPE_PEM) != 1)
+    return tls_error(ErrorCode::kFailedPrecondition, "cannot use private key " + files.key_file);
+  if (SSL_CTX_check_private_key(context.get()) != 1)
+    return tls_error(ErrorCode::kFailedPrecondition, "the key " + files.key_file + " is not of " + files.chain_file);
+  return context;
+}
+
+/// The contexts of one load. The first one holds the others, by the SNI callback's argument.
+struct Loaded {
+  std::vector<Context> others;
+};
+
+int choose_by_name(SSL* session, int*, void* argument) {
+  const auto* loaded = static_cast<const Loaded*>(argument);
+  const char* name = SSL_get_servername(session, TLSEXT_NAMETYPE_host_name);
+  if (name == nullptr) return SSL_TLSEXT_ERR_OK;
+  for (const auto& other : loaded->others) {
+    X509* certificate = SSL_CTX_get0_certificate(other.get());
+    if (X509_check_host(certificate, name, std::strlen(name), 0, nullptr) == 1) {
+      SSL_set_SSL_CTX(session, other.get());
+      break;
+    }
+  }
+  return SSL_TLSEXT_ERR_OK;
+}
+
+Result<Context> load_all(const TlsContext::Options& options) {
+  auto loaded = std::make_shared<Loaded>();
+  Context first;
+  for (const auto& files : options.certificates) {
+    MERPATI_TRY(auto context, load_one(files, options));
+    if (first) {
+      loaded->others.push_back(std::move(context));
+    } else {
+      first = std::move(context);
+    }
+  }
+  SSL_CTX_set_tlsext_servername_callback(first.get(), choose_by_name);
+  SSL_CTX_set_tlsext_servername_arg(first.get(), loaded.get());
+  // The handle lives as long as anybody holds it, and the table of names with it.
+  SSL_CTX* raw = first.get();
+  return Context(raw, [first = std::move(first), loaded](SSL_CTX*) {});
+}
+
+}  // namespace
+
+struct TlsContext::State {
+  Options options;
+  struct Current {
+    Context context;
+    std::vector<Stamp> stamps;
+  };
+  Guarded<Current> current;
+  std::vector<Stamp> stamps() const {
+    std::vector<Stamp> all;
+    for (const auto& files : options.certificates) {
+      all.push_back(stamp_of(files.chain_file));
+      all.push_back(stamp_of(files.key_file));
+    }
+    return all;
+  }
+};
+
+TlsContext::TlsContext(Options options) : state_(std::make_unique<State>()) { state_->options = std::move(options); }
+TlsContext::~TlsContext() = default;
+
+Result<std::shared_ptr<TlsContext>> TlsContext::load(Options options) {
+  if (options.certificates.empty()) return Error(ErrorCode::kInvalidArgument, "no TLS certificate is configured");
+  std::shared_ptr<TlsContext> made(new TlsContext(std::move(options)));
+  MERPATI_CHECK(made->reload_if_changed());
+  return made;
+}
+
+Result<bool> TlsContext::reload_if_changed() {
+  // Stamps first: a change during the load is then seen the next time.
+  auto stamps = state_->stamps();
+  const bool same = state_->current.with([&](auto& now) { return now.context && now.stamps == stamps; });
+  if (same) return false;
+  MERPATI_TRY(auto context, load_all(state_->options));
+  state_->current.with([&](auto& now) {
+    now.context = std::move(context);
+    now.stamps = std::move(stamps);
+  });
+  return true;
+}
+
+std::shared_ptr<SSL_CTX> TlsContext::current() const {
+  return state_->current.with([](const auto& now) { return now.context; });
+}
+
+TlsClientContext::~TlsClientContext() = default;
+
+Result<std::shared_ptr<TlsClientContext>> TlsClientContext::make(Options options) {
+  std::shared_ptr<TlsClientContext> made(new TlsClientContext);
+  made->context_ = bare_context(TLS_client_method());
+  made->verify_ = options.verify;
+  if (options.verify == Verify::kPeer) {
+    const int loaded = options.ca_file.empty()
+                           ? SSL_CTX_set_default_verify_paths(made->context_.get())
+                           : SSL_CTX_load_verify_locations(made->context_.get(), options.ca_file.c_str(), nullptr);
+    if (loaded != 1) return tls_error(ErrorCode::kFailedPrecondition, "cannot read authorities " + options.ca_file);
+    SSL_CTX_set_verify(made->context_.get(), SSL_VERIFY_PEER, nullptr);
+  }
+  return made;
+}
+
+}  // namespace merpati::net
