@@ -42,6 +42,11 @@ Stamp stamp_of(const std::string& file) {
 
 Result<Context> load_one(const TlsContext::Certificate& files, const TlsContext::Options& options) {
   auto context = bare_context(TLS_server_method());
+  if (options.min_version == "1.3") {
+    SSL_CTX_set_min_proto_version(context.get(), TLS1_3_VERSION);
+  } else if (options.min_version != "1.2" && !options.min_version.empty()) {
+    return Error(ErrorCode::kInvalidArgument, "lowest TLS version is neither 1.2 nor 1.3: " + options.min_version);
+  }
   const char* ciphers = options.ciphers_tls12.empty() ? kCiphers : options.ciphers_tls12.c_str();
   if (SSL_CTX_set_cipher_list(context.get(), ciphers) != 1)
     return tls_error(ErrorCode::kInvalidArgument, std::string("no such TLS ciphers: ") + ciphers);

@@ -30,6 +30,8 @@ class Stream {
  public:
   /// Takes a connected socket; sets it non-blocking and TCP_NODELAY.
   explicit Stream(asio::ip::tcp::socket socket);
+  /// Holds nothing: only to be assigned to (Asio wants default-constructible results).
+  Stream() = default;
   ~Stream();
   Stream(Stream&&) noexcept;
   Stream& operator=(Stream&&) noexcept;

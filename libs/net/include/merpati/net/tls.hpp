@@ -21,6 +21,7 @@ class TlsContext {
   struct Options {
     std::vector<Certificate> certificates;  ///< the first is used when the client's name (SNI) fits no other
     std::string ciphers_tls12;              ///< empty: forward secret AEAD suites, then CBC ones
+    std::string min_version = "1.2";        ///< "1.2" or "1.3"
   };
 
   /// kFailedPrecondition, naming the file, when something cannot be read or does not fit together.
