@@ -17,6 +17,16 @@ Task<void> sleep_for(std::chrono::nanoseconds wait) {
   co_return Result<void>();
 }
 
+namespace {
+
+/// Cancellation is told by results: what a cancelled coroutine still awaits, to clean up, must not throw.
+asio::awaitable<void> without_throwing(asio::awaitable<void> body) {
+  co_await asio::this_coro::throw_if_cancelled(false);
+  co_await std::move(body);
+}
+
+}  // namespace
+
 struct TaskGroup::State {
   struct Entry {
     explicit Entry(asio::any_io_executor where) : executor(std::move(where)) {}
@@ -55,7 +65,8 @@ void TaskGroup::spawn(asio::any_io_executor executor, asio::awaitable<void> body
     std::lock_guard lock(state->mutex);
     state->entries.erase(at);
   };
-  asio::co_spawn(executor, std::move(body), asio::bind_cancellation_slot(entry->signal.slot(), std::move(ended)));
+  asio::co_spawn(executor, without_throwing(std::move(body)),
+                 asio::bind_cancellation_slot(entry->signal.slot(), std::move(ended)));
 }
 
 void TaskGroup::cancel() {

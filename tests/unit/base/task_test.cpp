@@ -52,5 +52,27 @@ TEST(Task, GroupCancelsAndJoins) {
   EXPECT_TRUE(cancelled);
 }
 
+TEST(Task, ACancelledCoroutineMayStillAwaitItsCleanUp) {
+  asio::io_context loop;
+  TaskGroup group(loop.get_executor());
+  bool cleaned = false;
+  auto body = [&]() -> asio::awaitable<void> {
+    co_await sleep_for(60s);
+    co_await sleep_for(1ms);
+    cleaned = true;
+  };
+  group.spawn(body());
+  auto stop = [&]() -> asio::awaitable<void> {
+    co_await sleep_for(1ms);
+    group.cancel();
+    auto joined = co_await group.join(Deadline::after(10s));
+    EXPECT_TRUE(joined.has_value());
+  };
+  auto done = asio::co_spawn(loop, stop(), asio::use_future);
+  loop.run();
+  done.get();
+  EXPECT_TRUE(cleaned);
+}
+
 }  // namespace
 }  // namespace merpati
