@@ -1,0 +1,45 @@
+// Context: what a handler knows of the call it serves.
+#pragma once
+
+#include <memory>
+#include <string>
+
+#include "merpati/base/clock.hpp"
+#include "merpati/base/ids.hpp"
+#include "merpati/rpc/role.hpp"
+
+namespace merpati::auth::v1 {
+class SessionClaims;
+}
+
+namespace merpati::rpc {
+
+/// Lives as long as the handler's coroutine.
+class Context {
+ public:
+  Role role() const { return role_; }
+  /// The verified session token's claims; null when the caller's role needs none and for methods that take none.
+  const auth::v1::SessionClaims* claims() const { return claims_.get(); }
+  /// The token as it came, unverified unless claims() is there (admin's API tokens).
+  const std::string& token() const { return token_; }
+  Deadline deadline() const { return deadline_; }
+  const std::string& trace_id() const { return trace_id_; }
+  /// The transport's peer, for the log: "ipv4:10.0.0.7:40112" or "in-process".
+  const std::string& peer() const { return peer_; }
+
+  // For transports and tests.
+  Context() = default;
+  Context(Role role, std::string peer, Deadline deadline, std::string token, std::string trace_id)
+      : role_(role), peer_(std::move(peer)), deadline_(deadline), token_(std::move(token)), trace_id_(std::move(trace_id)) {}
+  void set_claims(std::shared_ptr<const auth::v1::SessionClaims> claims) { claims_ = std::move(claims); }
+
+ private:
+  Role role_ = Role::kAnonymous;
+  std::string peer_;
+  Deadline deadline_;
+  std::string token_;
+  std::string trace_id_;
+  std::shared_ptr<const auth::v1::SessionClaims> claims_;
+};
+
+}  // namespace merpati::rpc

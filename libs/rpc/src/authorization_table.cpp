@@ -1,0 +1,106 @@
+// Who may call what. Read it as: `trusted` roles act in their own right; `session` roles act for the person whose session
+// token they bring. A method that is not here is refused to everybody; a test compares the table with all .proto files.
+#include <unordered_map>
+
+#include "merpati/auth/v1/token.pb.h"
+#include "merpati/rpc/authorization.hpp"
+
+namespace merpati::rpc {
+
+namespace {
+
+using enum Role;
+constexpr int kRead = auth::v1::SCOPE_MAIL_READ;
+constexpr int kWrite = auth::v1::SCOPE_MAIL_WRITE;
+
+constexpr RoleSet kNobody;
+constexpr RoleSet kEdges{kSmtp, kPop3, kImap, kSieve};
+constexpr RoleSet kAll{kSmtp, kPop3, kImap, kSieve, kAuth, kStore, kFilter, kQueue, kAdmin};
+constexpr RoleSet kReaders{kImap, kPop3};
+
+constexpr AuthorizationRow kTable[] = {
+    // auth: logins and tokens
+    {"/merpati.auth.v1.Auth/Sasl", kEdges, kNobody},
+    {"/merpati.auth.v1.Auth/Login", kEdges, kNobody},
+    {"/merpati.auth.v1.Auth/RenewToken", kEdges, kNobody},
+    {"/merpati.auth.v1.Auth/ResolveRecipient", {kSmtp, kQueue, kFilter, kAdmin}, kNobody},
+    {"/merpati.auth.v1.Auth/CheckSender", {kSmtp, kFilter, kQueue}, kNobody},
+    {"/merpati.auth.v1.Auth/ListPublicKeys", kAll, kNobody},
+    {"/merpati.auth.v1.Auth/WatchEvents", kAll, kNobody},
+    // auth: the directory
+    {"/merpati.auth.v1.Directory/CreateDomain", {kAdmin}, kNobody},
+    {"/merpati.auth.v1.Directory/GetDomain", {kAdmin}, kNobody},
+    {"/merpati.auth.v1.Directory/ListDomains", {kAdmin}, kNobody},
+    {"/merpati.auth.v1.Directory/UpdateDomain", {kAdmin}, kNobody},
+    {"/merpati.auth.v1.Directory/DeleteDomain", {kAdmin}, kNobody},
+    {"/merpati.auth.v1.Directory/CreateAccount", {kAdmin}, kNobody},
+    {"/merpati.auth.v1.Directory/CreateAccounts", {kAdmin}, kNobody},
+    {"/merpati.auth.v1.Directory/GetAccount", {kAdmin}, kNobody},
+    {"/merpati.auth.v1.Directory/ListAccounts", {kAdmin}, kNobody},
+    {"/merpati.auth.v1.Directory/UpdateAccount", {kAdmin}, kNobody},
+    {"/merpati.auth.v1.Directory/DeleteAccount", {kAdmin}, kNobody},
+    {"/merpati.auth.v1.Directory/SetPassword", {kAdmin}, kNobody},
+    {"/merpati.auth.v1.Directory/RevokeTokens", {kAdmin}, kNobody},
+    {"/merpati.auth.v1.Directory/CreateAlias", {kAdmin}, kNobody},
+    {"/merpati.auth.v1.Directory/ListAliases", {kAdmin}, kNobody},
+    {"/merpati.auth.v1.Directory/DeleteAlias", {kAdmin}, kNobody},
+    {"/merpati.auth.v1.Directory/RotateSigningKey", {kAdmin}, kNobody},
+    // store: mail in. Deliver's right is the grant that auth signed for each recipient.
+    {"/merpati.store.v1.Store/PutBlob", {kSmtp, kQueue, kFilter}, kReaders, kWrite},
+    {"/merpati.store.v1.Store/Deliver", {kSmtp, kQueue}, kNobody},
+    {"/merpati.store.v1.Store/ResolveDelivery", {kQueue}, kNobody},
+    {"/merpati.store.v1.Store/Append", kNobody, kReaders, kWrite},
+    // store: a person's mailboxes
+    {"/merpati.store.v1.Store/ListMailboxes", {kAdmin, kFilter}, kReaders, kRead},
+    {"/merpati.store.v1.Store/CreateMailbox", kNobody, kReaders, kWrite},
+    {"/merpati.store.v1.Store/RenameMailbox", kNobody, kReaders, kWrite},
+    {"/merpati.store.v1.Store/DeleteMailbox", kNobody, kReaders, kWrite},
+    {"/merpati.store.v1.Store/SetSubscribed", kNobody, kReaders, kWrite},
+    {"/merpati.store.v1.Store/GetStatus", {kAdmin}, kReaders, kRead},
+    {"/merpati.store.v1.Store/OpenMailbox", kNobody, kReaders, kRead},
+    {"/merpati.store.v1.Store/GetChanges", kNobody, kReaders, kRead},
+    {"/merpati.store.v1.Store/FetchMessages", kNobody, kReaders, kRead},
+    {"/merpati.store.v1.Store/ReadMessages", kNobody, kReaders, kRead},
+    {"/merpati.store.v1.Store/ReadContent", kNobody, kReaders, kRead},
+    {"/merpati.store.v1.Store/StreamContent", kNobody, kReaders, kRead},
+    {"/merpati.store.v1.Store/Search", kNobody, kReaders, kRead},
+    {"/merpati.store.v1.Store/GetQuota", {kAdmin}, kReaders, kRead},
+    {"/merpati.store.v1.Store/StoreFlags", kNobody, kReaders, kWrite},
+    {"/merpati.store.v1.Store/Expunge", kNobody, kReaders, kWrite},
+    {"/merpati.store.v1.Store/CopyMessages", kNobody, kReaders, kWrite},
+    {"/merpati.store.v1.Store/MoveMessages", kNobody, kReaders, kWrite},
+    // Each watched account's token travels in the stream and is verified by the store.
+    {"/merpati.store.v1.Store/Watch", kReaders, kNobody},
+    {"/merpati.store.v1.Store/LeaseMaildrop", kNobody, {kPop3}, kWrite},
+    {"/merpati.store.v1.Store/RenewMaildrop", kNobody, {kPop3}, kWrite},
+    {"/merpati.store.v1.Store/CommitMaildrop", kNobody, {kPop3}, kWrite},
+    {"/merpati.store.v1.Store/PurgeAccount", {kAuth, kAdmin}, kNobody},
+    // filter
+    {"/merpati.filter.v1.Filter/CheckConnection", {kSmtp}, kNobody},
+    {"/merpati.filter.v1.Filter/CheckRecipient", {kSmtp}, kNobody},
+    {"/merpati.filter.v1.Filter/CheckMessage", {kSmtp, kQueue}, kNobody},
+    // queue
+    {"/merpati.queue.v1.Queue/Enqueue", {kSmtp, kFilter, kQueue}, kNobody},
+    {"/merpati.queue.v1.Queue/Release", {kSmtp, kQueue}, kNobody},
+    {"/merpati.queue.v1.Queue/Drop", {kSmtp, kQueue}, kNobody},
+    {"/merpati.queue.v1.Queue/ListItems", {kAdmin}, kNobody},
+    {"/merpati.queue.v1.Queue/GetItem", {kAdmin}, kNobody},
+    {"/merpati.queue.v1.Queue/RetryItems", {kAdmin}, kNobody},
+    {"/merpati.queue.v1.Queue/DropItems", {kAdmin}, kNobody},
+};
+
+}  // namespace
+
+std::span<const AuthorizationRow> authorization_table() { return kTable; }
+
+const AuthorizationRow* authorization_row(std::string_view path) {
+  static const auto kIndex = [] {
+    std::unordered_map<std::string_view, const AuthorizationRow*> index;
+    for (const auto& row : kTable) index.emplace(row.path, &row);
+    return index;
+  }();
+  const auto found = kIndex.find(path);
+  return found == kIndex.end() ? nullptr : found->second;
+}
+
+}  // namespace merpati::rpc

@@ -1,0 +1,105 @@
+#include "merpati/rpc/dispatcher.hpp"
+
+#include <algorithm>
+
+#include "merpati/auth/v1/token.pb.h"
+
+namespace merpati::rpc {
+
+namespace {
+
+Error denied(const Method& method, Role role) {
+  return Error(ErrorCode::kPermissionDenied,
+               "the role " + std::string(to_string(role)) + " may not call " + std::string(method.path))
+      .with_public("permission denied");
+}
+
+Error other_account() {
+  return Error(ErrorCode::kPermissionDenied, "the request names another account than the session token")
+      .with_public("permission denied");
+}
+
+// A handler's view of a stream whose every request is checked against the session token's account.
+class AccountCheckedStream final : public Stream {
+ public:
+  AccountCheckedStream(Stream& inner, const Method& method, std::int64_t account)
+      : inner_(inner), method_(method), account_(account) {}
+
+  Task<std::unique_ptr<MessageLite>> read() override {
+    MERPATI_CO_TRY(auto message, co_await inner_.read());
+    if (message != nullptr) {
+      const std::int64_t named = method_.account_of(*message);
+      // Later messages of a client's stream may leave the field out.
+      const bool allowed = named == account_ || (named == 0 && !first_);
+      first_ = false;
+      if (!allowed) co_return other_account();
+    }
+    co_return message;
+  }
+  Task<void> write(std::unique_ptr<MessageLite> message) override { return inner_.write(std::move(message)); }
+  Task<void> done_writing() override { return inner_.done_writing(); }
+  void cancel() override { inner_.cancel(); }
+
+ private:
+  Stream& inner_;
+  const Method& method_;
+  const std::int64_t account_;
+  bool first_ = true;
+};
+
+}  // namespace
+
+void Dispatcher::register_service(Service& service) {
+  const auto methods = service.methods();
+  for (std::size_t i = 0; i < methods.size(); ++i)
+    entries_[methods[i].path] = Entry{&methods[i], &service, i, authorization_row(methods[i].path)};
+}
+
+const Dispatcher::Entry* Dispatcher::find(std::string_view path) const {
+  const auto found = entries_.find(path);
+  return found == entries_.end() ? nullptr : &found->second;
+}
+
+Task<void> Dispatcher::authorize(const Entry& entry, Context& context) const {
+  if (entry.row == nullptr) co_return denied(*entry.method, context.role());
+  if (entry.row->trusted.contains(context.role())) co_return Result<void>();
+  if (!entry.row->session.contains(context.role())) co_return denied(*entry.method, context.role());
+  if (context.token().empty()) co_return Error(ErrorCode::kUnauthenticated, "a session token is needed");
+  if (!verifier_) co_return Error(ErrorCode::kUnavailable, "session tokens cannot be verified here");
+  auto claims = verifier_->verify(context.token());
+  if (claims.has_error() && claims.error().code() == ErrorCode::kUnavailable) {
+    MERPATI_CO_CHECK(co_await verifier_->refresh());
+    claims = verifier_->verify(context.token());
+    if (claims.has_error() && claims.error().code() == ErrorCode::kUnavailable)
+      co_return Error(ErrorCode::kUnauthenticated, claims.error().message());
+  }
+  if (claims.has_error()) co_return std::move(claims).error();
+  if (entry.row->scope != 0) {
+    const auto& scopes = (*claims)->scopes();
+    if (std::find(scopes.begin(), scopes.end(), entry.row->scope) == scopes.end())
+      co_return Error(ErrorCode::kPermissionDenied, "the session token lacks the scope for " + std::string(entry.method->path))
+          .with_public("permission denied");
+  }
+  context.set_claims(*std::move(claims));
+  co_return Result<void>();
+}
+
+Task<void> Dispatcher::call(const Entry& entry, Context& context, const MessageLite& request, MessageLite& response) const {
+  if (entry.method->kind != CallKind::kUnary) co_return Error(ErrorCode::kInternal, "not a unary method");
+  MERPATI_CO_CHECK(co_await authorize(entry, context));
+  if (context.claims() != nullptr && entry.method->account_of != nullptr &&
+      entry.method->account_of(request) != context.claims()->account_id())
+    co_return other_account();
+  co_return co_await with_deadline(entry.service->call(entry.index, context, request, response), context.deadline());
+}
+
+Task<void> Dispatcher::call_stream(const Entry& entry, Context& context, Stream& stream) const {
+  if (entry.method->kind == CallKind::kUnary) co_return Error(ErrorCode::kInternal, "not a streaming method");
+  MERPATI_CO_CHECK(co_await authorize(entry, context));
+  if (context.claims() == nullptr || entry.method->account_of == nullptr)
+    co_return co_await with_deadline(entry.service->call_stream(entry.index, context, stream), context.deadline());
+  AccountCheckedStream checked(stream, *entry.method, context.claims()->account_id());
+  co_return co_await with_deadline(entry.service->call_stream(entry.index, context, checked), context.deadline());
+}
+
+}  // namespace merpati::rpc
