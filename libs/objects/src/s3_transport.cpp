@@ -58,7 +58,8 @@ int on_progress(void* user, curl_off_t, curl_off_t, curl_off_t, curl_off_t) {
 S3Attempt lost(CURLcode code, std::string text, const Incoming& in, Deadline deadline) {
   if (in.too_large) return {Error(ErrorCode::kResourceExhausted, text + ": the answer is too large"), false};
   if (code == CURLE_ABORTED_BY_CALLBACK) return {Error(ErrorCode::kCancelled, text + ": the store is being closed"), false};
-  if (deadline.passed()) return {Error(ErrorCode::kDeadlineExceeded, text), false};
+  // libcurl counts in milliseconds and may be one early.
+  if (deadline.left() < std::chrono::milliseconds(5)) return {Error(ErrorCode::kDeadlineExceeded, text), false};
   switch (code) {
     case CURLE_PEER_FAILED_VERIFICATION:
     case CURLE_SSL_CACERT_BADFILE:
