@@ -17,6 +17,7 @@ constexpr RoleSet kNobody;
 constexpr RoleSet kEdges{kSmtp, kPop3, kImap, kSieve};
 constexpr RoleSet kAll{kSmtp, kPop3, kImap, kSieve, kAuth, kStore, kFilter, kQueue, kAdmin};
 constexpr RoleSet kReaders{kImap, kPop3};
+constexpr RoleSet kPeople{kAnonymous, kOperator};
 
 constexpr AuthorizationRow kTable[] = {
     // auth: logins and tokens
@@ -87,6 +88,37 @@ constexpr AuthorizationRow kTable[] = {
     {"/merpati.queue.v1.Queue/GetItem", {kAdmin}, kNobody},
     {"/merpati.queue.v1.Queue/RetryItems", {kAdmin}, kNobody},
     {"/merpati.queue.v1.Queue/DropItems", {kAdmin}, kNobody},
+    // admin: people, by API token, which its handlers check; the certificate of merpatictl is optional
+    {"/merpati.admin.v1.Admin/WhoAmI", kPeople, kNobody},
+    {"/merpati.admin.v1.Admin/CreateDomain", kPeople, kNobody},
+    {"/merpati.admin.v1.Admin/GetDomain", kPeople, kNobody},
+    {"/merpati.admin.v1.Admin/ListDomains", kPeople, kNobody},
+    {"/merpati.admin.v1.Admin/UpdateDomain", kPeople, kNobody},
+    {"/merpati.admin.v1.Admin/DeleteDomain", kPeople, kNobody},
+    {"/merpati.admin.v1.Admin/CreateAccount", kPeople, kNobody},
+    {"/merpati.admin.v1.Admin/CreateAccounts", kPeople, kNobody},
+    {"/merpati.admin.v1.Admin/GetAccount", kPeople, kNobody},
+    {"/merpati.admin.v1.Admin/ListAccounts", kPeople, kNobody},
+    {"/merpati.admin.v1.Admin/UpdateAccount", kPeople, kNobody},
+    {"/merpati.admin.v1.Admin/DeleteAccount", kPeople, kNobody},
+    {"/merpati.admin.v1.Admin/SetPassword", kPeople, kNobody},
+    {"/merpati.admin.v1.Admin/RevokeSessions", kPeople, kNobody},
+    {"/merpati.admin.v1.Admin/CreateAlias", kPeople, kNobody},
+    {"/merpati.admin.v1.Admin/ListAliases", kPeople, kNobody},
+    {"/merpati.admin.v1.Admin/DeleteAlias", kPeople, kNobody},
+    {"/merpati.admin.v1.Admin/ListMailboxes", kPeople, kNobody},
+    {"/merpati.admin.v1.Admin/GetQuota", kPeople, kNobody},
+    {"/merpati.admin.v1.Admin/ListQueue", kPeople, kNobody},
+    {"/merpati.admin.v1.Admin/GetQueueItem", kPeople, kNobody},
+    {"/merpati.admin.v1.Admin/RetryQueue", kPeople, kNobody},
+    {"/merpati.admin.v1.Admin/DropQueue", kPeople, kNobody},
+    {"/merpati.admin.v1.Admin/GetServices", kPeople, kNobody},
+    {"/merpati.admin.v1.Admin/CreateToken", kPeople, kNobody},
+    {"/merpati.admin.v1.Admin/ListTokens", kPeople, kNobody},
+    {"/merpati.admin.v1.Admin/RevokeToken", kPeople, kNobody},
+    {"/merpati.admin.v1.Admin/ListAudit", kPeople, kNobody},
+    // every process
+    {"/merpati.runtime.v1.Status/GetStatus", {kAdmin}, kNobody},
 };
 
 }  // namespace
