@@ -1,0 +1,31 @@
+# Small things that every part of ./dev uses.
+
+say() { printf '\033[1m==>\033[0m %s\n' "$*" >&2; }
+die() {
+  printf 'dev: %s\n' "$*" >&2
+  exit 1
+}
+is_root() { [ "$(id -u)" = 0 ]; }
+
+# A command as root: directly, or by sudo.
+as_root() {
+  if is_root; then
+    "$@"
+  elif command -v sudo >/dev/null; then
+    sudo "$@"
+  else
+    die "root is needed for: $* (there is no sudo)"
+  fi
+}
+
+jobs_count() { echo "${MERPATI_JOBS:-$(nproc)}"; }
+
+# wait_until SECONDS COMMAND...: polls until the command succeeds.
+wait_until() {
+  local end=$((SECONDS + $1))
+  shift
+  until "$@"; do
+    [ $SECONDS -lt $end ] || return 1
+    sleep 0.1
+  done
+}

@@ -1,0 +1,117 @@
+# The configuration of an instance, and target.env for clients, tests and benchmarks.
+
+SERVICES=(auth store filter queue smtp pop3 imap admin)  # in the order of their start
+
+# The services' table (docs, DESIGN): service i has gRPC 50051 + i and HTTP 9090 + i; admin always 50051.
+service_number() {
+  case $1 in smtp) echo 1 ;; pop3) echo 2 ;; imap) echo 3 ;; auth) echo 5 ;; store) echo 6 ;; filter) echo 7 ;;
+    queue) echo 8 ;; admin) echo 9 ;; esac
+}
+grpc_port() { if [ "$1" = admin ]; then echo $((50051 + OFFSET)); else echo $((50051 + OFFSET + $(service_number "$1"))); fi; }
+http_port() { if [ "$1" = merpati ]; then echo $((9090 + OFFSET)); else echo $((9090 + OFFSET + $(service_number "$1"))); fi; }
+port() { echo $(($1 + OFFSET)); }
+
+# listener PORT TLS [KIND]
+listener() {
+  printf '    - {address: "::", port: %s, tls: %s, %splaintext_login_from_loopback: true, max_connections_per_address: 600}\n' \
+    "$(port "$1")" "$2" "${3:+kind: $3, }"
+}
+edge_tls() { printf '  tls: {certificate_file: "%s", key_file: "%s"}\n  hostname: mail.example.test\n' "$STATE/tls/server.pem" "$STATE/tls/server.key"; }
+
+# write_config FILE MODE NAME: MODE is allinone or services.
+write_config() {
+  local file=$1 mode=$2 name=$3 service
+  secret master-key openssl rand -base64 32 >/dev/null
+  secret admin-token sh -c 'printf "mpt_%s" "$(openssl rand -hex 24)"' >/dev/null
+  for service in "${PG_SCHEMAS[@]}"; do secret "dsn-$service" database_dsn "$service" >/dev/null; done
+  {
+    echo "# Written by ./dev up at each start."
+    echo "process: {endpoint_delay: 0s, grace_period: 20s}"
+    echo "http: {address: \"127.0.0.1\", port: $(http_port "$name")}"
+    if [ "$mode" = services ]; then
+      printf 'trust: {ca_file: "%s", certificate_file: "%s", key_file: "%s", trust_domain: merpati}\n' \
+        "$STATE/tls/services-ca.pem" "$STATE/tls/$name.pem" "$STATE/tls/$name.key"
+      echo "peers:"
+      for service in auth store filter queue smtp pop3 imap; do echo "  $service: {target: \"127.0.0.1:$(grpc_port $service)\"}"; done
+    fi
+    echo "smtp:"
+    edge_tls
+    [ "$mode" = allinone ] || echo "  grpc: {address: \"127.0.0.1\", port: $(grpc_port smtp)}"
+    echo "  spill_directory: \"$STATE/tmp\""
+    echo "  listeners:"
+    listener 2525 STARTTLS MX
+    listener 2587 STARTTLS SUBMISSION
+    listener 2465 IMPLICIT SUBMISSION
+    echo "pop3:"
+    edge_tls
+    [ "$mode" = allinone ] || echo "  grpc: {address: \"127.0.0.1\", port: $(grpc_port pop3)}"
+    echo "  listeners:"
+    listener 2110 STARTTLS
+    listener 2995 IMPLICIT
+    echo "imap:"
+    edge_tls
+    [ "$mode" = allinone ] || echo "  grpc: {address: \"127.0.0.1\", port: $(grpc_port imap)}"
+    echo "  listeners:"
+    listener 2143 STARTTLS
+    listener 2993 IMPLICIT
+    echo "auth:"
+    echo "  grpc: {address: \"127.0.0.1\", port: $(grpc_port auth)}"
+    echo "  database: {dsn_file: \"$STATE/secrets/dsn-auth\"}"
+    echo "  master_key_file: \"$STATE/secrets/master-key\""
+    echo "  trusted_addresses: [\"127.0.0.0/8\", \"::1/128\"]"
+    echo "store:"
+    echo "  grpc: {address: \"127.0.0.1\", port: $(grpc_port store)}"
+    echo "  database: {dsn_file: \"$STATE/secrets/dsn-store\"}"
+    echo "  objects: {directory: \"$STATE/objects\"}"
+    echo "filter:"
+    echo "  grpc: {address: \"127.0.0.1\", port: $(grpc_port filter)}"
+    echo "  authserv_id: mail.example.test"
+    echo "queue:"
+    echo "  grpc: {address: \"127.0.0.1\", port: $(grpc_port queue)}"
+    echo "  database: {dsn_file: \"$STATE/secrets/dsn-queue\"}"
+    echo "  hostname: mail.example.test"
+    echo "admin:"
+    echo "  grpc: {address: \"127.0.0.1\", port: $(grpc_port admin)}"
+    echo "  database: {dsn_file: \"$STATE/secrets/dsn-admin\"}"
+    printf '  tls: {certificate_file: "%s", key_file: "%s"}\n' "$STATE/tls/server.pem" "$STATE/tls/server.key"
+    echo "  bootstrap_token_file: \"$STATE/secrets/admin-token\""
+    # What a developer adds to every instance started from this state.
+    [ ! -e "$STATE/extra.yaml" ] || cat "$STATE/extra.yaml"
+  } >"$file"
+}
+
+write_ctl_context() {
+  printf 'server: "localhost:%s"\nca_file: "%s"\ntoken_file: "%s"\n' "$(grpc_port admin)" "$STATE/tls/ca.pem" \
+    "$STATE/secrets/admin-token" >"$STATE/merpatictl.yaml"
+}
+
+# write_target MODE ACCOUNTS
+write_target() {
+  local metrics=merpati
+  [ "$1" = allinone ] || metrics=smtp
+  cat >"$STATE/target.env.new" <<ENV
+# Written by ./dev up. Source it in a subshell: it sets USER and HOST.
+HOST=localhost
+DOMAIN=example.test
+SMTP_PORT=$(port 2525)
+SUBMISSION_PORT=$(port 2587)
+SUBMISSIONS_PORT=$(port 2465)
+IMAP_PORT=$(port 2143)
+IMAPS_PORT=$(port 2993)
+POP3_PORT=$(port 2110)
+POP3S_PORT=$(port 2995)
+ADMIN_PORT=$(grpc_port admin)
+METRICS_PORT=$(http_port $metrics)
+USER=alice@example.test
+PASS=$(password alice)
+BOB_PASS=$(password bob)
+USER_TEMPLATE=u%d@example.test
+USER_TEMPLATE_PASS=$(password accounts)
+USER_TEMPLATE_COUNT=$2
+CA_FILE='$STATE/tls/ca.pem'
+CTL_CONTEXT='$STATE/merpatictl.yaml'
+MODE=$1
+STATE_DIR='$STATE'
+ENV
+  mv "$STATE/target.env.new" "$STATE/target.env"
+}

@@ -1,0 +1,88 @@
+# A private PostgreSQL below the state folder, reached by a Unix socket only.
+
+PG_BIN=/usr/lib/postgresql/15/bin
+PG_SCHEMAS=(auth store filter queue admin)
+
+# A socket's path has 107 octets at most.
+postgres_socket_folder() {
+  if [ ${#STATE} -lt 80 ]; then
+    echo "$STATE/postgres/run"
+  else
+    echo "/tmp/merpati-$(printf '%s' "$STATE" | sha256sum | cut -c1-12)"
+  fi
+}
+
+postgres_running() { as_database_user $PG_BIN/pg_ctl -D "$STATE/postgres/data" status >/dev/null 2>&1; }
+
+psql_admin() {
+  PGPASSWORD=$(password postgres) "$PG_BIN/psql" -h "$(postgres_socket_folder)" -U postgres -qAtX -v ON_ERROR_STOP=1 "$@"
+}
+
+init_postgres() {
+  local folder=$STATE/postgres pwfile
+  [ ! -e "$folder/data/PG_VERSION" ] || return 0
+  say "making a private PostgreSQL in $folder"
+  mkdir -p "$folder"
+  pwfile=$folder/superuser
+  password postgres >"$pwfile"
+  is_root && chown -R postgres "$folder"
+  chmod 700 "$folder/superuser"
+  rm -rf "$folder/new"
+  as_database_user $PG_BIN/initdb -D "$folder/new" -U postgres -E UTF8 --locale=C --auth=scram-sha-256 \
+    --pwfile="$pwfile" >"$STATE/logs/initdb.log" 2>&1 || {
+    cat "$STATE/logs/initdb.log" >&2
+    die "initdb failed"
+  }
+  rm -f "$pwfile"
+  # fsync stays on: what is acknowledged must be durable, here too.
+  as_database_user tee -a "$folder/new/postgresql.conf" >/dev/null <<CONF
+listen_addresses = ''
+unix_socket_permissions = 0777
+max_connections = 200
+shared_buffers = 256MB
+max_wal_size = 2GB
+wal_compression = on
+jit = off
+password_encryption = scram-sha-256
+log_min_messages = warning
+CONF
+  as_database_user mv "$folder/new" "$folder/data"
+}
+
+start_postgres() {
+  local run
+  init_postgres
+  run=$(postgres_socket_folder)
+  mkdir -p "$run"
+  is_root && chown postgres "$run"
+  if ! postgres_running; then
+    touch "$STATE/logs/postgres.log"
+    is_root && chown postgres "$STATE/logs/postgres.log"
+    as_database_user $PG_BIN/pg_ctl -D "$STATE/postgres/data" -l "$STATE/logs/postgres.log" -w -t 60 \
+      -o "-k '$run'" start >/dev/null || {
+      tail -20 "$STATE/logs/postgres.log" >&2
+      die "PostgreSQL did not start"
+    }
+  fi
+  make_databases
+}
+
+# One database; one role for each schema, which may make it.
+make_databases() {
+  local schema sql=
+  [ "$(psql_admin -d postgres -c "select 1 from pg_database where datname = 'merpati'")" = 1 ] ||
+    psql_admin -d postgres -c 'create database merpati'
+  for schema in "${PG_SCHEMAS[@]}"; do
+    sql+="do \$\$ begin create role merpati_$schema login; exception when duplicate_object then null; end \$\$;
+      alter role merpati_$schema password '$(password "database-$schema")';
+      grant create on database merpati to merpati_$schema;"
+  done
+  psql_admin -d merpati -c "$sql" 2>&1 | grep -v '^NOTICE' || true
+}
+
+stop_postgres() {
+  postgres_running || return 0
+  as_database_user $PG_BIN/pg_ctl -D "$STATE/postgres/data" -w -t 60 -m fast stop >/dev/null || say "PostgreSQL did not stop"
+}
+
+database_dsn() { echo "host=$(postgres_socket_folder) dbname=merpati user=merpati_$1 password=$(password "database-$1")"; }

@@ -1,0 +1,46 @@
+# test: installs, builds, runs; says what did not run.
+
+# Suites that need more than Debian's archive, and what they need.
+SUITES_ELSEWHERE=(
+  "containers|a container runtime; the image's build comes with the chart"
+  "chart|helm; the chart comes with the work on Kubernetes"
+  "cluster|a Kubernetes cluster; it comes with the chart"
+)
+
+# Prints NOT RUN for each suite of the list; fails when MERPATI_REQUIRE names one.
+report_elsewhere() {
+  local entry name status=0
+  for entry in "${SUITES_ELSEWHERE[@]}"; do
+    name=${entry%%|*}
+    echo "NOT RUN $name: needs ${entry#*|}"
+    case ,${MERPATI_REQUIRE:-}, in
+      *,"$name",*)
+        echo "FAILED $name: MERPATI_REQUIRE asks for it" >&2
+        status=1
+        ;;
+    esac
+  done
+  return $status
+}
+
+# cmd_test [SUITE...]: a suite is a label of ctest.
+cmd_test() {
+  local status=0 labels= suite log
+  for suite in "$@"; do
+    case $suite in
+      unit | integration | protocol | e2e | fault | bench) labels+="${labels:+|}^$suite\$" ;;
+      containers | chart | cluster) export MERPATI_REQUIRE=${MERPATI_REQUIRE:+$MERPATI_REQUIRE,}$suite ;;
+      *) die "unknown suite \"$suite\": unit integration protocol e2e fault" ;;
+    esac
+  done
+  if [ "$*" = unit ]; then install_packages build run; else install_packages build run test; fi
+  build_targets dev
+  log=build/dev/not-run.log
+  : >"$log"
+  # Tests that start an instance take this build, which has fail points, and do not build again.
+  export MERPATI_PRESET=dev MERPATI_NOT_RUN_LOG=$ROOT/$log
+  report_elsewhere || status=1
+  ctest --test-dir build/dev --output-on-failure ${labels:+-L "$labels"} || status=1
+  grep -rhs '^NOT RUN' build/dev/Testing/Temporary/LastTest.log | sort -u || true
+  return $status
+}
