@@ -4,6 +4,7 @@
 #include "merpati/mime/content_type.hpp"
 #include "merpati/mime/date.hpp"
 #include "merpati/mime/header.hpp"
+#include "merpati/mime/header_edit.hpp"
 #include "merpati/mime/message_id.hpp"
 #include "merpati/mime/subject.hpp"
 
@@ -24,6 +25,14 @@ TEST(Header, FieldsCoverTheBlock) {
   EXPECT_EQ(unfold(find_field(block, "a")->value), "1  folded");
   EXPECT_EQ(unfold(find_field(block, "b")->value), "2 x");
   EXPECT_EQ(header_block_size(block), block.find("body"));
+}
+
+TEST(Header, EditsLeaveTheRestAlone) {
+  const std::string block = "A: 1\r\nX-B: 2\r\n folded\r\njunk\r\na : 3\r\nA: 4\r\n\r\n";
+  using Kind = HeaderEdit::Kind;
+  const HeaderEdit edits[] = {{Kind::kDelete, "a", 1, ""}, {Kind::kReplace, "A", 3, "new"}, {Kind::kDelete, "x-b", 0, ""}};
+  EXPECT_EQ(edit_header_block(block, edits), "junk\r\na : 3\r\nA: new\r\n\r\n");
+  EXPECT_EQ(edit_header_block(block, {}), block);
 }
 
 std::string show(std::string_view value) {

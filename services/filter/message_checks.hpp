@@ -1,0 +1,34 @@
+// Checks that need nothing but the message: loops, limits, required fields.
+#pragma once
+
+#include <cstdint>
+#include <optional>
+#include <string>
+#include <string_view>
+
+namespace merpati::filter {
+
+struct CheckLimits {
+  std::uint32_t max_received = 50;
+  std::uint64_t max_header_size = 256 * 1024;
+  std::uint32_t max_header_fields = 1000;
+  std::uint32_t max_parts = 1000;
+  bool strict_headers = true;
+};
+
+/// Why a message is refused for good. `symbol` is for the log and metrics, the rest for the SMTP reply.
+struct Refusal {
+  std::string symbol;
+  int code = 554;
+  std::string enhanced;
+  std::string text;
+};
+
+/// Looks at the header block alone.
+std::optional<Refusal> check_header(std::string_view header_block, const CheckLimits& limits);
+/// Looks at the parts of a whole message.
+std::optional<Refusal> check_parts(std::string_view message, const CheckLimits& limits);
+/// RFC 5321 6.3: the message was in this mailbox before, so it goes round.
+bool was_delivered_to(std::string_view header_block, std::string_view address);
+
+}  // namespace merpati::filter

@@ -1,0 +1,36 @@
+// The filter as a module of a process.
+#pragma once
+
+#include <memory>
+
+#include "merpati/rpc/dispatcher.hpp"
+#include "merpati/runtime/module.hpp"
+#include "merpati/runtime/process.hpp"
+
+namespace merpati::config::v1 {
+class Filter;
+}
+
+namespace merpati::filter {
+
+class FilterService;
+
+class Module : public runtime::Module {
+ public:
+  Module(runtime::Process& process, const config::v1::Filter& config);
+  ~Module() override;
+
+  std::string_view name() const override { return "filter"; }
+  Kind kind() const override { return Kind::kBackend; }
+  Task<void> start() override;
+  Task<void> drain(Deadline deadline) override;
+  Task<void> stop() override;
+
+  rpc::Dispatcher& dispatcher() { return dispatcher_; }
+
+ private:
+  std::unique_ptr<FilterService> service_;
+  rpc::Dispatcher dispatcher_;
+};
+
+}  // namespace merpati::filter
