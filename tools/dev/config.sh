@@ -106,7 +106,6 @@ USER=alice@example.test
 PASS=$(password alice)
 BOB_PASS=$(password bob)
 USER_TEMPLATE=u%d@example.test
-USER_TEMPLATE_PASS=$(password accounts)
 USER_TEMPLATE_COUNT=$2
 CA_FILE='$STATE/tls/ca.pem'
 CTL_CONTEXT='$STATE/merpatictl.yaml'

@@ -35,7 +35,7 @@ make_accounts() {
   done
   if [ "$count" -gt 0 ]; then
     say "making u1 to u$count@example.test"
-    password accounts | ctl account create-many "u%d@example.test" --count "$count" --password-stdin >/dev/null
+    password alice | ctl account create-many "u%d@example.test" --count "$count" --password-stdin >/dev/null
   fi
 }
 
@@ -48,7 +48,7 @@ Merpati is up ($MODE), its state is in $STATE
   SMTP $(port 2525)   submission $(port 2587) (STARTTLS), $(port 2465) (TLS)   IMAP $(port 2143), $(port 2993) (TLS)   POP3 $(port 2110), $(port 2995) (TLS)
   admin gRPC $(grpc_port admin)   metrics http://127.0.0.1:$(http_port "$( [ "$MODE" = services ] && echo smtp || echo merpati )")/metrics
   alice@example.test  $(password alice)
-  bob@example.test    $(password bob)$([ "$1" -gt 0 ] && printf '\n  u1 to u%s@example.test  %s' "$1" "$(password accounts)")
+  bob@example.test    $(password bob)$([ "$1" -gt 0 ] && printf '\n  u1 to u%s@example.test  %s' "$1" "$(password alice)")
   clients' settings: $short/target.env   logs: $short/logs
 
 Send:
