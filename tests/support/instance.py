@@ -1,0 +1,116 @@
+"""A running Merpati for tests: `./dev up --detach` in a directory of its own, or whatever MERPATI_TARGET_ENV points to.
+
+Everything a client needs comes from <state>/target.env, as it does for people.
+"""
+import os
+import pathlib
+import random
+import shlex
+import shutil
+import socket
+import subprocess
+import tempfile
+
+ROOT = pathlib.Path(__file__).resolve().parents[2]
+BASE_PORTS = [2525, 2587, 2465, 2143, 2993, 2110, 2995, 50051, 9090]
+
+
+def read_env(path):
+    """The shell variables of a target.env as a dict."""
+    values = {}
+    for line in pathlib.Path(path).read_text(encoding="utf-8").splitlines():
+        line = line.strip().removeprefix("export ")
+        if not line or line.startswith("#") or "=" not in line:
+            continue
+        name, value = line.split("=", 1)
+        values[name] = "".join(shlex.split(value))
+    return values
+
+
+def free_offset():
+    """A port offset at which every port of the table is free now."""
+    for _ in range(200):
+        offset = random.randrange(3000, 15000, 20)
+        if all(is_free(port + offset) for port in BASE_PORTS):
+            return offset
+    raise RuntimeError("no free ports")
+
+
+def is_free(port):
+    with socket.socket() as probe:
+        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        try:
+            probe.bind(("127.0.0.1", port))
+            return True
+        except OSError:
+            return False
+
+
+class Target:
+    """Where to connect, and as whom."""
+
+    def __init__(self, env):
+        self.env = env
+        self.host = env.get("HOST", "127.0.0.1")
+        self.domain = env.get("DOMAIN", "example.test")
+        self.password = env["PASS"]
+        self.ca_file = env.get("CA_FILE", "")
+        self.template = env.get("USER_TEMPLATE", "u%d@" + self.domain)
+        self._next = 0
+
+    def port(self, name):
+        return int(self.env[name + "_PORT"])
+
+    def account(self):
+        """An address that no other test of this run uses."""
+        self._next += 1
+        return self.template % self._next
+
+
+class Instance:
+    """`with Instance(services=True) as instance:` brings one up and takes it down."""
+
+    def __init__(self, services=False, accounts=100, state=None, environment=None, arguments=()):
+        self.services, self.accounts = services, accounts
+        self.own_state = state is None
+        self.state = pathlib.Path(state or tempfile.mkdtemp(prefix="merpati-e2e-", dir="/var/tmp"))
+        self.environment = dict(os.environ, **(environment or {}))
+        self.arguments = list(arguments)
+        self.offset = None
+        self.target = None
+        self.adopted = os.environ.get("MERPATI_TARGET_ENV")
+
+    def dev(self, *arguments, timeout=900, check=True):
+        done = subprocess.run([str(ROOT / "dev"), *arguments], env=self.environment, stdin=subprocess.DEVNULL,
+                              stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, timeout=timeout, check=False)
+        if check and done.returncode != 0:
+            raise RuntimeError(f"./dev {' '.join(arguments)} ended with {done.returncode}:\n{done.stdout[-4000:]}")
+        return done
+
+    def up(self):
+        if self.adopted:
+            self.target = Target(read_env(self.adopted))
+            return self
+        if self.offset is None:
+            self.offset = free_offset()
+        self.state.chmod(0o755)
+        self.dev("up", "--detach", "--state", str(self.state), "--port-offset", str(self.offset), "--accounts",
+                 str(self.accounts), *(["--services"] if self.services else []), *self.arguments)
+        self.target = Target(read_env(self.state / "target.env"))
+        return self
+
+    def down(self):
+        if not self.adopted:
+            self.dev("down", "--state", str(self.state), check=False, timeout=120)
+
+    def __enter__(self):
+        try:
+            return self.up()
+        except BaseException:
+            self.down()
+            raise
+
+    def __exit__(self, *_):
+        self.down()
+        if self.own_state and not self.adopted and not os.environ.get("MERPATI_KEEP_STATE"):
+            shutil.rmtree(self.state, ignore_errors=True)
