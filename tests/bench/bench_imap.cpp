@@ -71,7 +71,7 @@ struct Run {
 
 using Clients = std::vector<std::unique_ptr<ImapClient>>;
 
-asio::awaitable<void> open_one(Run& run, ImapClient& client, int user, std::string select) {
+asio::awaitable<void> open_one(Run& run, ImapClient& client, int user, std::string select, unsigned source = 0) {
   co_await client.open(run.target.host(), run.target.port(run.options.tls ? "IMAPS_PORT" : "IMAP_PORT"),
                        run.options.tls);
   co_await client.login(run.target.user(user), run.target.password());
@@ -220,8 +220,9 @@ json test_login(Run& run) {
 /// Opens sessions, selects and idles; says "ready" and holds them until its standard input ends.
 asio::awaitable<void> open_idle(Run& run, Clients& clients) {
   while (run.next < run.options.connections) {
-    auto& client = *clients[static_cast<std::size_t>(run.next++)];
-    co_await open_one(run, client, run.options.user, run.options.mailbox);
+    const int number = run.next++;
+    auto& client = *clients[static_cast<std::size_t>(number)];
+    co_await open_one(run, client, run.options.user, run.options.mailbox, static_cast<unsigned>(number) / 40);
     const auto idle = client.tagged("IDLE");
     co_await client.write(idle);
     co_await client.line();

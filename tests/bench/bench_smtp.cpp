@@ -101,7 +101,7 @@ asio::awaitable<void> open_readers(Run& run, int& next) {
   while (next < run.options.mailboxes) {
     const int mailbox = next++;
     auto reader = std::make_unique<ImapClient>(run.loop);
-    co_await reader->open(run.target.host(), run.target.port("IMAP_PORT"), false);
+    co_await reader->open(run.target.host(), run.target.port("IMAP_PORT"), false, static_cast<unsigned>(mailbox) / 40);
     co_await reader->login(run.target.user(mailbox + 1), run.target.password());
     const auto at = static_cast<std::size_t>(mailbox);
     run.readers[at] = std::move(reader);

@@ -25,8 +25,12 @@ asio::ssl::context& tls_context() {
 
 }  // namespace
 
-asio::awaitable<void> Client::connect(std::string host, int port, bool tls) {
+asio::awaitable<void> Client::connect(std::string host, int port, bool tls, unsigned source) {
   const asio::ip::tcp::endpoint peer(asio::ip::make_address(host), static_cast<unsigned short>(port));
+  if (source != 0 && peer.address().is_loopback()) {
+    socket_.open(peer.protocol());
+    socket_.bind({asio::ip::make_address_v4(asio::ip::make_address_v4("127.0.0.1").to_uint() + source), 0});
+  }
   co_await socket_.async_connect(peer, asio::use_awaitable);
   socket_.set_option(asio::ip::tcp::no_delay(true));
   if (tls) {
@@ -83,8 +87,8 @@ asio::awaitable<void> Client::skip(std::size_t count, std::string* into) {
   }
 }
 
-asio::awaitable<void> ImapClient::open(std::string host, int port, bool tls) {
-  co_await connect(std::move(host), port, tls);
+asio::awaitable<void> ImapClient::open(std::string host, int port, bool tls, unsigned source) {
+  co_await connect(std::move(host), port, tls, source);
   const auto greeting = co_await line();
   if (!greeting.starts_with("* OK")) throw std::runtime_error(fmt::format("greeting: {}", greeting));
 }

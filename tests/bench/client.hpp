@@ -20,7 +20,8 @@ class Client {
  public:
   explicit Client(asio::io_context& loop) : socket_(loop) {}
 
-  asio::awaitable<void> connect(std::string host, int port, bool tls);
+  /// `source` is added to 127.0.0.1 as the client's address, so that limits by address count several clients.
+  asio::awaitable<void> connect(std::string host, int port, bool tls, unsigned source = 0);
   asio::awaitable<void> write(std::string_view bytes);
   /// The next line without its CRLF, valid until the next call.
   asio::awaitable<std::string_view> line();
@@ -44,7 +45,7 @@ class ImapClient : public Client {
  public:
   using Client::Client;
 
-  asio::awaitable<void> open(std::string host, int port, bool tls);
+  asio::awaitable<void> open(std::string host, int port, bool tls, unsigned source = 0);
   /// Sends a command with a fresh tag and reads to its end.
   asio::awaitable<void> command(std::string text);
   /// Sends without waiting; each is awaited by one finish().

@@ -93,6 +93,7 @@ service pop3-login {{
 }}
 service imap {{
   service_count = 1000
+  process_limit = 2000
   process_min_avail = {os.cpu_count() * 2}
 }}
 service lmtp {{
