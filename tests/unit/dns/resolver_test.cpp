@@ -1,0 +1,86 @@
+#include <gtest/gtest.h>
+
+#include <boost/asio/detached.hpp>
+#include <boost/asio/io_context.hpp>
+#include <optional>
+
+#include "merpati/dns/domain_name.hpp"
+#include "merpati/dns/unbound_resolver.hpp"
+#include "support/dns_server.hpp"
+
+namespace merpati::dns {
+namespace {
+
+class ResolverTest : public ::testing::Test {
+ protected:
+  ResolverTest() {
+    auto made = make_unbound_resolver(context_.get_executor(), {{server_.server()}, false, ""});
+    if (made.has_value()) resolver_ = *made;
+  }
+  template <class T>
+  T run(Task<T> task) {
+    std::optional<Result<T>> result;
+    auto body = [&result](Task<T> inner) -> asio::awaitable<void> { result = co_await std::move(inner); };
+    asio::co_spawn(context_, body(std::move(task)), asio::detached);
+    context_.restart();
+    while (!result && context_.run_one() > 0) {
+    }
+    return std::move(*result).value();
+  }
+  static Deadline soon() { return Deadline::after(std::chrono::seconds(10)); }
+
+  test::DnsServer server_;
+  asio::io_context context_{1};
+  std::shared_ptr<Resolver> resolver_;
+};
+
+TEST_F(ResolverTest, MxSortedAndNull) {
+  server_.add_mx("a.test", 20, "mx2.a.test");
+  server_.add_mx("a.test", 10, "MX1.a.test");
+  server_.add_mx("null.test", 0, "");
+  auto answer = run(resolver_->mx("a.test", soon()));
+  EXPECT_EQ(answer.status, Status::kFound);
+  EXPECT_EQ(answer.records, (std::vector<Mx>{{10, "mx1.a.test"}, {20, "mx2.a.test"}}));
+  EXPECT_FALSE(answer.secure);
+  EXPECT_EQ(run(resolver_->mx("null.test", soon())).records, (std::vector<Mx>{{0, ""}}));
+}
+
+TEST_F(ResolverTest, AddressesOfBothFamilies) {
+  server_.add_a("h.test", "192.0.2.1");
+  server_.add_aaaa("h.test", "2001:db8::1");
+  server_.add_a("v4.test", "192.0.2.2");
+  EXPECT_EQ(run(resolver_->addresses("h.test", soon())).records.size(), 2u);
+  const auto answer = run(resolver_->addresses("v4.test", soon()));
+  EXPECT_EQ(answer.status, Status::kFound);
+  EXPECT_EQ(answer.records, (std::vector<IpAddress>{boost::asio::ip::make_address("192.0.2.2")}));
+}
+
+TEST_F(ResolverTest, KindsOfFailureDiffer) {
+  server_.add_a("h.test", "192.0.2.1");
+  server_.fail("bad.test");
+  EXPECT_EQ(run(resolver_->mx("none.test", soon())).status, Status::kNoName);
+  EXPECT_EQ(run(resolver_->mx("h.test", soon())).status, Status::kNoData);
+  EXPECT_EQ(run(resolver_->mx("bad.test", soon())).status, Status::kTemporary);
+  EXPECT_EQ(run(resolver_->addresses("bad.test", soon())).status, Status::kTemporary);
+}
+
+TEST_F(ResolverTest, TxtStringsAreJoined) {
+  server_.add_txt("t.test", {"v=spf1 ", "-all"});
+  EXPECT_EQ(run(resolver_->txt("t.test", soon())).records, (std::vector<std::string>{"v=spf1 -all"}));
+}
+
+TEST_F(ResolverTest, ADeadlineIsATemporaryFailure) {
+  server_.fail("slow.test");
+  const auto answer = run(resolver_->mx("slow.test", Deadline::after(std::chrono::nanoseconds(1))));
+  EXPECT_EQ(answer.status, Status::kTemporary);
+}
+
+TEST(DomainName, ToAscii) {
+  EXPECT_EQ(to_ascii("Example.TEST."), "example.test");
+  EXPECT_EQ(to_ascii("b\xC3\xBC" "cher.example"), "xn--bcher-kva.example");
+  EXPECT_EQ(to_ascii("_x.example"), "_x.example");
+  for (const char* bad : {"", ".", "a..b", "a b.test", "[1.2.3.4]"}) EXPECT_FALSE(to_ascii(bad)) << bad;
+}
+
+}  // namespace
+}  // namespace merpati::dns
