@@ -1,0 +1,13 @@
+// The SASL mechanisms that a session may use now.
+#pragma once
+
+#include <string>
+#include <vector>
+
+#include "pop3/session.hpp"
+
+namespace merpati::pop3 {
+
+std::vector<std::string> mechanisms(const Session& session);
+
+}  // namespace merpati::pop3

@@ -1,0 +1,183 @@
+// Backends in memory: one account with a maildrop, with the store's rules of lease, fencing and commit.
+#pragma once
+
+#include <map>
+#include <string>
+#include <vector>
+
+#include "merpati/auth/v1/auth.rpc.hpp"
+#include "merpati/base/guarded.hpp"
+#include "merpati/rpc/dispatcher.hpp"
+#include "merpati/rpc/token.hpp"
+#include "merpati/store/v1/store.rpc.hpp"
+
+namespace merpati::pop3::test {
+
+class FakeStore : public store::v1::StoreService {
+ public:
+  struct State {
+    std::map<std::uint32_t, std::string> messages;
+    std::int64_t lease = 0;
+    bool leased = false;
+    bool down = false;
+    bool lose_bodies = false;    ///< a stream breaks half way
+    std::uint32_t gone_uid = 0;  ///< its octets are collected
+    int renewals = 0;
+  };
+  Guarded<State> state;
+
+  Task<store::v1::LeaseMaildropResponse> lease_maildrop(rpc::Context&,
+                                                        const store::v1::LeaseMaildropRequest&) override {
+    co_return state.with([](State& s) -> Result<store::v1::LeaseMaildropResponse> {
+      if (s.down) return Error(ErrorCode::kUnavailable, "down");
+      if (s.leased) return Error(ErrorCode::kAlreadyExists, "leased");
+      s.leased = true;
+      store::v1::LeaseMaildropResponse response;
+      response.set_lease_number(++s.lease);
+      response.set_mailbox_id(1);
+      response.set_uid_validity(77);
+      for (const auto& [uid, text] : s.messages) {
+        auto& message = *response.add_messages();
+        message.set_uid(uid);
+        message.set_size(text.size());
+        if (uid != 3) message.set_uidl("id-" + std::to_string(uid));
+      }
+      return response;
+    });
+  }
+
+  Task<store::v1::RenewMaildropResponse> renew_maildrop(rpc::Context&,
+                                                        const store::v1::RenewMaildropRequest& r) override {
+    co_return state.with([&](State& s) -> Result<store::v1::RenewMaildropResponse> {
+      ++s.renewals;
+      if (s.lease != r.lease_number()) return Error(ErrorCode::kFailedPrecondition, "lost");
+      return store::v1::RenewMaildropResponse();
+    });
+  }
+
+  Task<store::v1::CommitMaildropResponse> commit_maildrop(rpc::Context&,
+                                                          const store::v1::CommitMaildropRequest& r) override {
+    co_return state.with([&](State& s) -> Result<store::v1::CommitMaildropResponse> {
+      if (s.down) return Error(ErrorCode::kUnavailable, "down");
+      if (s.lease != r.lease_number()) return Error(ErrorCode::kFailedPrecondition, "lost");
+      s.leased = false;
+      store::v1::CommitMaildropResponse response;
+      std::uint32_t deleted = 0;
+      for (const auto uid : r.delete_uids()) deleted += static_cast<std::uint32_t>(s.messages.erase(uid));
+      response.set_deleted(deleted);
+      return response;
+    });
+  }
+
+  Task<store::v1::ReadContentResponse> read_content(rpc::Context&, const store::v1::ReadContentRequest& r) override {
+    co_return state.with([&](State& s) -> Result<store::v1::ReadContentResponse> {
+      if (s.down) return Error(ErrorCode::kUnavailable, "down");
+      const auto& range = r.ranges(0);
+      store::v1::ReadContentResponse response;
+      auto& content = *response.add_contents();
+      content.set_uid(range.uid());
+      if (range.uid() == s.gone_uid) {
+        content.set_gone(true);
+        return response;
+      }
+      const auto& text = s.messages.at(range.uid());
+      const auto length = std::min<std::uint64_t>(range.length() == 0 ? 65536 : range.length(), 65536);
+      content.set_octets(text.substr(range.offset(), length));
+      content.set_message_size(text.size());
+      return response;
+    });
+  }
+
+  Task<void> stream_content(rpc::Context&, const store::v1::StreamContentRequest& r,
+                            rpc::Writer<store::v1::StreamContentResponse>& out) override {
+    const auto text = state.with([&](State& s) { return s.messages.at(r.range().uid()); });
+    const bool lose = state.with([](State& s) { return s.lose_bodies; });
+    for (std::size_t at = 0; at < text.size(); at += 50000) {
+      if (lose && at > 0) co_return Error(ErrorCode::kUnavailable, "objects are down");
+      store::v1::StreamContentResponse chunk;
+      chunk.set_chunk(text.substr(at, 50000));
+      MERPATI_CO_CHECK(co_await out.write(std::move(chunk)));
+    }
+    co_return Result<void>();
+  }
+};
+
+class FakeAuth : public auth::v1::AuthService {
+ public:
+  explicit FakeAuth(const rpc::SigningKey& key) : key_(key) {}
+  Guarded<bool> down{false};
+
+  auth::v1::LoginResult result() const {
+    auth::v1::LoginResult result;
+    auto& claims = *result.mutable_claims();
+    claims.set_account_id(7);
+    claims.set_address("alice@example.test");
+    claims.add_scopes(auth::v1::SCOPE_MAIL_READ);
+    claims.add_scopes(auth::v1::SCOPE_MAIL_WRITE);
+    const auto now = std::chrono::system_clock::to_time_t(std::chrono::system_clock::now());
+    claims.set_issued_at(now);
+    claims.set_expires_at(now + 900);
+    result.set_token(rpc::sign(key_, rpc::TokenKind::kSession, claims.SerializeAsString()));
+    return result;
+  }
+
+  static auth::v1::LoginFailure failure() {
+    auth::v1::LoginFailure failure;
+    failure.set_reason(auth::v1::LoginFailure::REASON_CREDENTIALS);
+    failure.set_text("wrong name or password");
+    return failure;
+  }
+
+  Task<auth::v1::LoginResponse> login(rpc::Context&, const auth::v1::LoginRequest& r) override {
+    if (down.with([](bool d) { return d; })) co_return Error(ErrorCode::kUnavailable, "down");
+    auth::v1::LoginResponse response;
+    if (r.user() == "alice@example.test" && r.password() == "a secret" && r.client().protocol() == "pop3")
+      *response.mutable_success() = result();
+    else
+      *response.mutable_failure() = failure();
+    co_return response;
+  }
+
+  /// PLAIN with the same password; SCRAM-SHA-256 stands for any mechanism with a challenge and data with success.
+  Task<void> sasl(rpc::Context&, rpc::Reader<auth::v1::SaslRequest>& in,
+                  rpc::Writer<auth::v1::SaslResponse>& out) override {
+    MERPATI_CO_TRY(auto first, co_await in.read());
+    if (!first) co_return Result<void>();
+    std::string given = first->start().initial_response();
+    auth::v1::SaslResponse answer;
+    if (!first->start().has_initial_response()) {
+      answer.set_challenge(first->start().mechanism() == "PLAIN" ? "" : "who?");
+      MERPATI_CO_CHECK(co_await out.write(answer));
+      MERPATI_CO_TRY(auto next, co_await in.read());
+      if (!next || next->cancel()) co_return Result<void>();
+      given = next->response();
+    }
+    if (given == std::string("\0alice@example.test\0a secret", 28) || given == "me") {
+      *answer.mutable_success() = result();
+      if (given == "me") answer.mutable_success()->set_server_final("v=proof");
+    } else {
+      *answer.mutable_failure() = failure();
+    }
+    co_return co_await out.write(std::move(answer));
+  }
+
+ private:
+  rpc::SigningKey key_;
+};
+
+struct Backends {
+  Backends() : auth(key) {
+    auto ring = std::make_shared<rpc::KeyRing>();
+    ring->add(key.id, key.pub);
+    auth_dispatcher.set_token_verifier(ring);
+    store_dispatcher.set_token_verifier(ring);
+    auth_dispatcher.register_service(auth);
+    store_dispatcher.register_service(store);
+  }
+  rpc::SigningKey key = rpc::SigningKey::generate("k1");
+  FakeAuth auth;
+  FakeStore store;
+  rpc::Dispatcher auth_dispatcher, store_dispatcher;
+};
+
+}  // namespace merpati::pop3::test
