@@ -1,0 +1,122 @@
+// LIST and LSUB (RFC 9051 6.3.9, RFC 3501 6.3.9), LIST-EXTENDED (RFC 5258), LIST-STATUS (RFC 5819), SPECIAL-USE (RFC 6154).
+#include "imap/announce.hpp"
+#include "imap/mailbox_tree.hpp"
+#include "imap/session.hpp"
+#include "merpati/imap/mailbox_name.hpp"
+#include "merpati/store/v1/store.rpc.hpp"
+
+namespace merpati::imap {
+namespace {
+
+// The reference and each pattern together, as the store's names are written.
+Result<std::vector<std::string>> full_patterns(const Session& session, const ListArguments& arguments) {
+  std::vector<std::string> out;
+  for (const auto& pattern : arguments.patterns) {
+    std::string full = arguments.reference + pattern;
+    if (!session.rev2 && is_ascii(full)) {
+      auto decoded = from_modified_utf7(full);
+      if (!decoded) return Error(ErrorCode::kInvalidArgument, "pattern").with_public("The pattern is not a valid name");
+      full = *std::move(decoded);
+    }
+    out.push_back(std::move(full));
+  }
+  return out;
+}
+
+bool selects(const ListArguments& options, const ListEntry& entry) {
+  if (options.select_subscribed && !entry.subscribed) return false;
+  if (options.select_special_use && (entry.mailbox == nullptr || entry.mailbox->special_use() == pb::SPECIAL_USE_UNSPECIFIED)) return false;
+  // A subscribed name without a mailbox shows only when subscriptions are asked for; a missing parent only for its children.
+  return entry.mailbox != nullptr || entry.has_children || options.select_subscribed;
+}
+
+bool selects_child(const ListArguments& options, const ListEntry& entry) {
+  if (!options.select_recursive_match) return false;
+  return (options.select_subscribed && entry.subscribed_child) || (options.select_special_use && entry.special_use_child);
+}
+
+void append_attributes(std::string& out, const Session& session, const ListArguments& options, const ListEntry& entry) {
+  const std::size_t from = out.size();
+  const auto add = [&out, from](std::string_view attribute) {
+    if (out.size() != from) out += ' ';
+    out += attribute;
+  };
+  const bool exists = entry.mailbox != nullptr && !entry.mailbox->no_select();
+  if (!exists) add(options.extended || session.rev2 ? "\\NonExistent" : "\\Noselect");
+  add(entry.has_children ? "\\HasChildren" : "\\HasNoChildren");
+  if (entry.subscribed && (options.return_subscribed || options.select_subscribed)) add("\\Subscribed");
+  if (entry.mailbox != nullptr) {
+    const auto use = special_use_name(entry.mailbox->special_use());
+    if (!use.empty()) add(use);
+  }
+}
+
+void append_list(Session& session, const ListArguments& options, const ListEntry& entry, bool child_info) {
+  auto& out = session.out();
+  out += "* LIST (";
+  append_attributes(out, session, options, entry);
+  out += ") \"/\" ";
+  append_mailbox(out, entry.name, session.name_form());
+  if (child_info) {
+    out += " (\"CHILDINFO\" (";
+    if (options.select_subscribed && entry.subscribed_child) out += "\"SUBSCRIBED\"";
+    if (options.select_special_use && entry.special_use_child) out += options.select_subscribed && entry.subscribed_child ? " \"SPECIAL-USE\"" : "\"SPECIAL-USE\"";
+    out += "))";
+  }
+  out += "\r\n";
+}
+
+Task<pb::ListMailboxesResponse> list_mailboxes(Session& session, bool with_counts) {
+  pb::ListMailboxesRequest request;
+  request.set_account_id(session.account());
+  request.set_with_counts(with_counts);
+  request.set_subscribed_names(true);
+  co_return co_await session.store().list_mailboxes(request, session.call_options());
+}
+
+}  // namespace
+
+Task<Reply> cmd_list(Session& session, const Command& command) {
+  const auto& arguments = command.get<ListArguments>();
+  if (!arguments.extended && arguments.patterns.front().empty()) {
+    // RFC 9051 6.3.9: an empty name asks for the separator and the root.
+    session.out() += "* LIST (\\Noselect) \"/\" \"\"\r\n";
+    co_return ok();
+  }
+  MERPATI_CO_TRY(auto patterns, full_patterns(session, arguments));
+  const bool with_status = !arguments.return_status.empty();
+  MERPATI_CO_TRY(auto mailboxes, co_await list_mailboxes(session, with_status));
+  for (const auto& entry : mailbox_tree(mailboxes)) {
+    const bool selected = selects(arguments, entry);
+    const bool child = selects_child(arguments, entry);
+    if ((!selected && !child) || !matches_any(patterns, entry.name)) continue;
+    append_list(session, arguments, entry, child);
+    if (!with_status || entry.mailbox == nullptr || entry.mailbox->no_select()) continue;
+    auto& out = session.out();
+    out += "* STATUS ";
+    append_mailbox(out, entry.name, session.name_form());
+    out += ' ';
+    append_status_items(out, arguments.return_status, entry.mailbox->counts());
+    out += "\r\n";
+  }
+  co_return ok();
+}
+
+Task<Reply> cmd_lsub(Session& session, const Command& command) {
+  const auto& arguments = command.get<ListArguments>();
+  MERPATI_CO_TRY(auto patterns, full_patterns(session, arguments));
+  MERPATI_CO_TRY(auto mailboxes, co_await list_mailboxes(session, false));
+  const bool percent = patterns.front().ends_with('%');
+  for (const auto& entry : mailbox_tree(mailboxes)) {
+    // RFC 3501 6.3.9: with '%', a parent of a subscribed name shows with \Noselect although it is not subscribed.
+    const bool parent_only = !entry.subscribed && percent && entry.subscribed_child;
+    if ((!entry.subscribed && !parent_only) || !matches_any(patterns, entry.name)) continue;
+    auto& out = session.out();
+    out += parent_only ? "* LSUB (\\Noselect) \"/\" " : "* LSUB () \"/\" ";
+    append_mailbox(out, entry.name, session.name_form());
+    out += "\r\n";
+  }
+  co_return ok();
+}
+
+}  // namespace merpati::imap

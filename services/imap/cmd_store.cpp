@@ -1,0 +1,61 @@
+// STORE (RFC 9051 6.4.6), with UNCHANGEDSINCE (RFC 7162 3.1.3).
+#include "imap/announce.hpp"
+#include "imap/session.hpp"
+#include "merpati/store/v1/store.rpc.hpp"
+
+namespace merpati::imap {
+namespace {
+
+pb::StoreFlagsRequest::Mode mode_of(StoreArguments::Mode mode) {
+  switch (mode) {
+    case StoreArguments::Mode::kAdd: return pb::StoreFlagsRequest::MODE_ADD;
+    case StoreArguments::Mode::kRemove: return pb::StoreFlagsRequest::MODE_REMOVE;
+    case StoreArguments::Mode::kReplace: break;
+  }
+  return pb::StoreFlagsRequest::MODE_REPLACE;
+}
+
+}  // namespace
+
+Task<Reply> cmd_store(Session& session, const Command& command) {
+  const auto& arguments = command.get<StoreArguments>();
+  if (session.selected()->read_only) co_return no("READ-ONLY", "The mailbox is open read-only");
+  const auto flags = parse_flags(arguments.flags);
+  if (!flags) co_return bad("Unknown system flag");
+  if (arguments.unchanged_since) session.enable_condstore();
+  MERPATI_CO_TRY(auto uids, co_await session.resolve_fresh(arguments.set, command.uid));
+  if (uids.empty()) co_return ok();
+  auto& box = *session.selected();
+
+  pb::StoreFlagsRequest request;
+  request.set_account_id(session.account());
+  request.set_mailbox_id(box.id);
+  to_proto(box.uids->select_uids(uids), request.mutable_uids());
+  if (request.uids().empty()) co_return ok();
+  request.set_mode(mode_of(arguments.mode));
+  request.set_flags(flags->bits);
+  for (const auto& keyword : flags->keywords) request.add_keywords(keyword);
+  if (arguments.unchanged_since) request.set_unchanged_since(*arguments.unchanged_since);
+  MERPATI_CO_TRY(auto response, co_await session.store().store_flags(request, session.call_options()));
+
+  remember_own_changes(box, response);
+  for (const auto* messages : {&response.changed(), &response.unchanged()}) {
+    for (const auto& message : *messages) {
+      const auto sequence = box.uids->sequence_of(message.uid());
+      if (sequence == 0) continue;
+      announce_keywords(session, message.keywords());
+      // RFC 7162 3.1.3: MODSEQ is told even when the client asked for silence.
+      if (!arguments.silent || session.condstore) append_flags_fetch(session, sequence, message, command.uid, !arguments.silent);
+    }
+  }
+  if (!response.modified().empty()) {
+    const auto modified = from_proto(response.modified());
+    co_return ok("MODIFIED " + format_ranges(command.uid ? modified : box.uids->to_sequences(modified)), "Conditional STORE failed for some");
+  }
+  const auto answered = static_cast<std::uint64_t>(response.changed_size()) + static_cast<std::uint64_t>(response.unchanged_size());
+  // RFC 2180 4.2.1: the client names messages by number, and some are gone.
+  if (!command.uid && answered < count(from_proto(request.uids()))) co_return no("EXPUNGEISSUED", "Some of the messages no longer exist");
+  co_return ok();
+}
+
+}  // namespace merpati::imap

@@ -1,0 +1,35 @@
+// What the sessions of one loop share.
+#pragma once
+
+#include <memory>
+
+#include "imap/account_connections.hpp"
+#include "imap/options.hpp"
+#include "imap/probe.hpp"
+#include "imap/uid_set_cache.hpp"
+#include "imap/watcher.hpp"
+
+namespace merpati::auth::v1 {
+class AuthClient;
+}
+
+namespace merpati::net {
+class TlsContext;
+}
+
+namespace merpati::imap {
+
+struct LoopState {
+  asio::any_io_executor executor;
+  const Options& options;
+  const Probe& probe;
+  AccountConnections& accounts;
+  std::shared_ptr<store::v1::StoreClient> store;
+  std::shared_ptr<auth::v1::AuthClient> auth;
+  std::shared_ptr<net::TlsContext> tls;  // null: no STARTTLS
+  Watcher watcher;
+  UidSetCache uid_sets;
+  TaskGroup calls;  ///< calls that run while the session reads on
+};
+
+}  // namespace merpati::imap

@@ -1,0 +1,165 @@
+#include "imap/module.hpp"
+
+#include <unistd.h>
+
+#include <algorithm>
+
+#include "imap/loop_state.hpp"
+#include "imap/session.hpp"
+#include "merpati/auth/v1/auth.rpc.hpp"
+#include "merpati/config/v1/imap.pb.h"
+#include "merpati/net/server.hpp"
+#include "merpati/runtime/duration.hpp"
+#include "merpati/runtime/log.hpp"
+#include "merpati/store/v1/store.rpc.hpp"
+
+namespace merpati::imap {
+namespace {
+
+using config::v1::TlsMode;
+
+std::string machine_name() {
+  char name[256] = {};
+  return ::gethostname(name, sizeof name - 1) == 0 && name[0] != '\0' ? name : "localhost";
+}
+
+template <class D>
+void take(std::chrono::nanoseconds& out, const D& duration) {
+  const auto value = runtime::to_chrono(duration);
+  if (value.count() > 0) out = value;
+}
+template <class T, class U>
+void take_number(T& out, U value) {
+  if (value > 0) out = static_cast<T>(value);
+}
+
+Options make_options(const config::v1::Imap& config) {
+  Options options;
+  options.hostname = config.hostname().empty() ? machine_name() : config.hostname();
+  take(options.idle_timeout, config.idle_timeout());
+  take(options.login_timeout, config.login_timeout());
+  take(options.session_timeout, config.session_timeout());
+  take(options.write_timeout, config.write_timeout());
+  take_number(options.max_line, config.max_line());
+  take_number(options.max_append, config.max_append());
+  take_number(options.max_literals, config.max_literals());
+  take_number(options.max_failed_logins, config.max_failed_logins());
+  take_number(options.max_errors, config.max_errors());
+  take_number(options.max_connections_per_account, config.max_connections_per_account());
+  return options;
+}
+
+net::ServerHooks hooks() {
+  net::ServerHooks hooks;
+  hooks.accept_failed = [](const net::ListenerOptions& listener, const Error& error) {
+    log::warning("imap_accept_failed", "cannot accept a connection", {{"listener", listener.name}, {"error", error.describe()}});
+  };
+  hooks.refused = [](const net::ListenerOptions& listener, const net::Endpoint& client, const Error& error) {
+    log::info("imap_connection_refused", "a connection was refused",
+              {{"listener", listener.name}, {"client", client.address().to_string()}, {"error", error.describe()}});
+  };
+  return hooks;
+}
+
+}  // namespace
+
+Module::Module(runtime::Process& process, const config::v1::Imap& config, std::shared_ptr<rpc::Channel> auth,
+               std::shared_ptr<rpc::Channel> store)
+    : process_(process),
+      config_(std::make_unique<config::v1::Imap>(config)),
+      auth_(std::move(auth)),
+      store_(std::move(store)),
+      options_(make_options(config)),
+      probe_(process.metrics()) {}
+
+Module::~Module() = default;
+
+Task<void> Module::start() {
+  if (!config_->tls().certificate_file().empty()) {
+    net::TlsContext::Options tls;
+    tls.certificates.push_back({config_->tls().certificate_file(), config_->tls().key_file()});
+    MERPATI_CO_TRY(tls_, net::TlsContext::load(std::move(tls)));
+  }
+  background_ = std::make_unique<TaskGroup>(process_.loops().main());
+  std::vector<asio::io_context*> contexts;
+  for (std::size_t i = 0; i < process_.loops().size(); ++i) {
+    const auto executor = process_.loops().executor(i);
+    auto store = std::make_shared<store::v1::StoreClient>(store_);
+    loops_.push_back(std::unique_ptr<LoopState>(new LoopState{executor, options_, probe_, accounts_, store,
+                                                              std::make_shared<auth::v1::AuthClient>(auth_), tls_,
+                                                              Watcher(executor, store, probe_), UidSetCache(), TaskGroup(executor)}));
+    background_->spawn(executor, loops_.back()->watcher.run());
+    contexts.push_back(&process_.loops().context(i));
+  }
+  if (tls_ != nullptr) background_->spawn(watch_certificate());
+  server_ = std::make_unique<net::Server>(contexts, hooks());
+  for (const auto& listener : config_->listeners()) MERPATI_CO_CHECK(listen(listener));
+  co_return Result<void>();
+}
+
+Result<void> Module::listen(const config::v1::Listener& listener) {
+  net::ListenerOptions options;
+  options.name = listener.name().empty() ? "imap-" + std::to_string(listener.port()) : listener.name();
+  if (!listener.address().empty()) options.address = listener.address();
+  options.port = static_cast<std::uint16_t>(listener.port());
+  const bool implicit = listener.tls() == config::v1::TLS_MODE_IMPLICIT;
+  const bool starttls = listener.tls() != config::v1::TLS_MODE_NONE && !implicit;
+  if (implicit && tls_ == nullptr) return Error(ErrorCode::kFailedPrecondition, "imap listener " + options.name + " has TLS, but imap.tls.certificate_file is not set");
+  if (implicit) options.tls = net::ListenerOptions::Tls::kImplicit;
+  if (starttls && tls_ != nullptr) options.tls = net::ListenerOptions::Tls::kOnDemand;
+  options.tls_context = tls_;
+  MERPATI_TRY(options.proxy_from, net::CidrSet::parse(listener.proxy_trusted()));
+  net::ConnectionLimits::Options limits;
+  limits.total = listener.max_connections();
+  limits.per_address = listener.max_connections_per_address();
+  options.limits = std::make_shared<net::ConnectionLimits>(std::move(limits));
+  options.busy_reply = "* BYE [LIMIT] Too many connections\r\n";
+  const ListenerTraits traits{starttls, listener.plaintext_login_from_loopback()};
+  MERPATI_TRY(auto port, server_->listen(std::move(options), [this, traits](net::Stream stream) -> std::unique_ptr<net::Session> {
+    return std::make_unique<Session>(std::move(stream), *loops_[runtime::Loops::current()], traits);
+  }));
+  ports_.push_back(port);
+  return {};
+}
+
+asio::awaitable<void> Module::watch_certificate() {
+  co_await asio::this_coro::throw_if_cancelled(false);
+  for (;;) {
+    const auto slept = co_await sleep_for(std::chrono::seconds(5));
+    if (slept.has_error()) co_return;
+    const auto reloaded = tls_->reload_if_changed();
+    if (reloaded.has_error()) {
+      log::warning("imap_certificate_kept", "the new certificate cannot be used", {{"error", reloaded.error().describe()}});
+    } else if (*reloaded) {
+      log::info("imap_certificate_reloaded", "a new certificate is in use");
+    }
+  }
+}
+
+Task<void> Module::drain(Deadline deadline) {
+  if (server_ == nullptr) co_return Result<void>();
+  // Idle sessions leave over the first half of what is left, so that they do not all come back at once.
+  const auto spread = deadline.is_never() ? std::chrono::nanoseconds(0) : deadline.left() / 2;
+  co_return co_await server_->drain(deadline, spread);
+}
+
+Task<void> Module::stop() {
+  if (server_ != nullptr) {
+    const auto cut = co_await server_->stop();
+    if (cut.has_value() && *cut > 0) {
+      probe_.cut_sessions.add(static_cast<double>(*cut));
+      log::info("imap_sessions_cut", "sessions were cut at the end of the drain", {{"sessions", *cut}});
+    }
+  }
+  if (background_ != nullptr) {
+    background_->cancel();
+    static_cast<void>(co_await background_->join(Deadline::after(std::chrono::seconds(2))));
+  }
+  for (auto& loop : loops_) {
+    loop->calls.cancel();
+    static_cast<void>(co_await loop->calls.join(Deadline::after(std::chrono::seconds(2))));
+  }
+  co_return Result<void>();
+}
+
+}  // namespace merpati::imap

@@ -1,0 +1,61 @@
+// Module: the IMAP edge as a process sees it; the only file that knows how its parts meet.
+#pragma once
+
+#include <memory>
+#include <vector>
+
+#include "imap/account_connections.hpp"
+#include "imap/options.hpp"
+#include "imap/probe.hpp"
+#include "merpati/runtime/process.hpp"
+
+namespace merpati::config::v1 {
+class Imap;
+class Listener;
+}  // namespace merpati::config::v1
+
+namespace merpati::rpc {
+class Channel;
+}
+
+namespace merpati::net {
+class Server;
+class TlsContext;
+}  // namespace merpati::net
+
+namespace merpati::imap {
+
+struct LoopState;
+
+class Module final : public runtime::Module {
+ public:
+  Module(runtime::Process& process, const config::v1::Imap& config, std::shared_ptr<rpc::Channel> auth, std::shared_ptr<rpc::Channel> store);
+  ~Module() override;
+  std::string_view name() const override { return "imap"; }
+  Kind kind() const override { return Kind::kEdge; }
+  Task<void> start() override;
+  Task<void> drain(Deadline deadline) override;
+  Task<void> stop() override;
+
+  /// The ports that start() opened, in the order of the configuration (tests use port 0).
+  const std::vector<std::uint16_t>& ports() const { return ports_; }
+
+ private:
+  Result<void> listen(const config::v1::Listener& listener);
+  asio::awaitable<void> watch_certificate();
+
+  runtime::Process& process_;
+  std::unique_ptr<config::v1::Imap> config_;
+  std::shared_ptr<rpc::Channel> auth_;
+  std::shared_ptr<rpc::Channel> store_;
+  Options options_;
+  Probe probe_;
+  AccountConnections accounts_;
+  std::shared_ptr<net::TlsContext> tls_;
+  std::vector<std::unique_ptr<LoopState>> loops_;
+  std::unique_ptr<net::Server> server_;
+  std::unique_ptr<TaskGroup> background_;
+  std::vector<std::uint16_t> ports_;
+};
+
+}  // namespace merpati::imap

@@ -1,0 +1,89 @@
+// Watcher: the one Watch stream of a loop to the store, for all its sessions. It tells a session that its mailbox moved on,
+// so that NOOP and IDLE cost no call when nothing changed.
+#pragma once
+
+#include <cstdint>
+#include <deque>
+#include <functional>
+#include <memory>
+#include <string>
+#include <unordered_map>
+#include <vector>
+
+#include "imap/probe.hpp"
+#include "merpati/base/task.hpp"
+
+namespace merpati::store::v1 {
+class StoreClient;
+class WatchRequest;
+class WatchResponse;
+}  // namespace merpati::store::v1
+
+namespace merpati::imap {
+
+/// Used on its loop's thread. Must outlive its subscriptions.
+class Watcher {
+ public:
+  Watcher(asio::any_io_executor executor, std::shared_ptr<store::v1::StoreClient> store, const Probe& probe);
+  ~Watcher();
+
+  /// One session's interest in one mailbox; ends when destroyed.
+  class Subscription {
+   public:
+    ~Subscription();
+    Subscription(const Subscription&) = delete;
+    Subscription& operator=(const Subscription&) = delete;
+    /// True when the mailbox may have changed since the session saw `modseq`.
+    bool may_have_changed(std::uint64_t modseq) const { return stale_ || !watcher_.connected_ || known_modseq_ > modseq; }
+    /// The session has compared with the store just now.
+    void compared() { stale_ = !watcher_.connected_; }
+    void mark_stale() { stale_ = true; }
+    /// Told when something may have changed; empty while the session does not wait.
+    void set_wake(std::function<void()> wake) { wake_ = std::move(wake); }
+
+   private:
+    friend class Watcher;
+    Subscription(Watcher& watcher, std::int64_t account, std::int64_t mailbox)
+        : watcher_(watcher), account_(account), mailbox_(mailbox) {}
+    void notify(std::uint64_t modseq);
+
+    Watcher& watcher_;
+    std::int64_t account_;
+    std::int64_t mailbox_;
+    std::uint64_t known_modseq_ = 0;
+    bool stale_ = true;  // until the first comparison: the store may not have seen our request yet
+    std::function<void()> wake_;
+  };
+  std::unique_ptr<Subscription> watch(std::int64_t account, const std::string& token, std::int64_t mailbox);
+  /// A renewed token of an account that is watched.
+  void renew(std::int64_t account, const std::string& token);
+
+  /// Keeps the stream open until it is cancelled.
+  asio::awaitable<void> run();
+  bool connected() const { return connected_; }
+
+ private:
+  struct Account {
+    std::string token;
+    std::vector<Subscription*> subscriptions;
+  };
+  void forget(Subscription* subscription);
+  void send(std::int64_t account, const std::string& token, bool stop);
+  void handle(const store::v1::WatchResponse& event);
+  void everything_is_stale();
+  template <class Stream>
+  asio::awaitable<void> read_events(Stream& stream);
+  template <class Stream>
+  asio::awaitable<void> write_requests(Stream& stream);
+  asio::awaitable<void> run_once();
+
+  asio::any_io_executor executor_;
+  std::shared_ptr<store::v1::StoreClient> store_;
+  const Probe& probe_;
+  std::unordered_map<std::int64_t, Account> accounts_;
+  std::deque<store::v1::WatchRequest> outgoing_;
+  asio::steady_timer wake_writer_;
+  bool connected_ = false;
+};
+
+}  // namespace merpati::imap
