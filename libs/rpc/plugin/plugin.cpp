@@ -98,8 +98,8 @@ const Texts kTexts[] = {
      "      if (result.has_error()) co_return std::move(result).error();\n"
      "      static_cast<$response$&>(response) = *std::move(result);\n"
      "      co_return merpati::Result<void>();\n    }\n",
-     "  merpati::Task<$response$> $method$(const $request$& request, const merpati::rpc::CallOptions& options = {}) const;\n",
-     "merpati::Task<$response$> $class$Client::$method$(const $request$& request, const merpati::rpc::CallOptions& options) const {\n"
+     "  merpati::Task<$response$> $method$(const $request$& request, merpati::rpc::CallOptions options = {}) const;\n",
+     "merpati::Task<$response$> $class$Client::$method$(const $request$& request, merpati::rpc::CallOptions options) const {\n"
      "  $response$ response;\n"
      "  auto result = co_await channel_->unary(kMethods[$index$], request, response, options);\n"
      "  if (result.has_error()) co_return std::move(result).error();\n"
@@ -112,8 +112,8 @@ const Texts kTexts[] = {
      "      if (request.has_error()) co_return std::move(request).error();\n"
      "      merpati::rpc::Writer<$response$> out(stream);\n"
      "      co_return co_await $method$(context, *request, out);\n    }\n",
-     "  merpati::Task<std::unique_ptr<merpati::rpc::Reader<$response$>>> $method$(const $request$& request, const merpati::rpc::CallOptions& options = {}) const;\n",
-     "merpati::Task<std::unique_ptr<merpati::rpc::Reader<$response$>>> $class$Client::$method$(const $request$& request, const merpati::rpc::CallOptions& options) const {\n"
+     "  merpati::Task<std::unique_ptr<merpati::rpc::Reader<$response$>>> $method$(const $request$& request, merpati::rpc::CallOptions options = {}) const;\n",
+     "merpati::Task<std::unique_ptr<merpati::rpc::Reader<$response$>>> $class$Client::$method$(const $request$& request, merpati::rpc::CallOptions options) const {\n"
      "  auto stream = co_await channel_->open(kMethods[$index$], &request, options);\n"
      "  if (stream.has_error()) co_return std::move(stream).error();\n"
      "  co_return std::make_unique<merpati::rpc::Reader<$response$>>(*std::move(stream));\n}\n"},
@@ -126,8 +126,8 @@ const Texts kTexts[] = {
      "      if (result.has_error()) co_return std::move(result).error();\n"
      "      auto reply = std::make_unique<$response$>(*std::move(result));\n"
      "      co_return co_await stream.write(std::move(reply));\n    }\n",
-     "  merpati::Task<std::unique_ptr<merpati::rpc::ClientWriter<$request$, $response$>>> $method$(const merpati::rpc::CallOptions& options = {}) const;\n",
-     "merpati::Task<std::unique_ptr<merpati::rpc::ClientWriter<$request$, $response$>>> $class$Client::$method$(const merpati::rpc::CallOptions& options) const {\n"
+     "  merpati::Task<std::unique_ptr<merpati::rpc::ClientWriter<$request$, $response$>>> $method$(merpati::rpc::CallOptions options = {}) const;\n",
+     "merpati::Task<std::unique_ptr<merpati::rpc::ClientWriter<$request$, $response$>>> $class$Client::$method$(merpati::rpc::CallOptions options) const {\n"
      "  auto stream = co_await channel_->open(kMethods[$index$], nullptr, options);\n"
      "  if (stream.has_error()) co_return std::move(stream).error();\n"
      "  co_return std::make_unique<merpati::rpc::ClientWriter<$request$, $response$>>(*std::move(stream));\n}\n"},
@@ -138,8 +138,8 @@ const Texts kTexts[] = {
      "      merpati::rpc::Reader<$request$> in(stream);\n"
      "      merpati::rpc::Writer<$response$> out(stream);\n"
      "      co_return co_await $method$(context, in, out);\n    }\n",
-     "  merpati::Task<std::unique_ptr<merpati::rpc::ClientStream<$request$, $response$>>> $method$(const merpati::rpc::CallOptions& options = {}) const;\n",
-     "merpati::Task<std::unique_ptr<merpati::rpc::ClientStream<$request$, $response$>>> $class$Client::$method$(const merpati::rpc::CallOptions& options) const {\n"
+     "  merpati::Task<std::unique_ptr<merpati::rpc::ClientStream<$request$, $response$>>> $method$(merpati::rpc::CallOptions options = {}) const;\n",
+     "merpati::Task<std::unique_ptr<merpati::rpc::ClientStream<$request$, $response$>>> $class$Client::$method$(merpati::rpc::CallOptions options) const {\n"
      "  auto stream = co_await channel_->open(kMethods[$index$], nullptr, options);\n"
      "  if (stream.has_error()) co_return std::move(stream).error();\n"
      "  co_return std::make_unique<merpati::rpc::ClientStream<$request$, $response$>>(*std::move(stream));\n}\n"},

@@ -84,12 +84,14 @@ Task<void> Dispatcher::authorize(const Entry& entry, Context& context) const {
   co_return Result<void>();
 }
 
-Task<void> Dispatcher::call(const Entry& entry, Context& context, const MessageLite& request, MessageLite& response) const {
+Task<void> Dispatcher::call(const Entry& entry, Context& context, const MessageLite& request, MessageLite& response,
+                            Timer timer) const {
   if (entry.method->kind != CallKind::kUnary) co_return Error(ErrorCode::kInternal, "not a unary method");
   MERPATI_CO_CHECK(co_await authorize(entry, context));
   if (context.claims() != nullptr && entry.method->account_of != nullptr &&
       entry.method->account_of(request) != context.claims()->account_id())
     co_return other_account();
+  if (timer == Timer::kTransport) co_return co_await entry.service->call(entry.index, context, request, response);
   co_return co_await with_deadline(entry.service->call(entry.index, context, request, response), context.deadline());
 }
 

@@ -30,8 +30,11 @@ class Dispatcher {
   /// Null when there is no such method.
   const Entry* find(std::string_view path) const;
 
+  /// Who ends a call at its deadline: this class, or a transport that has one timer for many calls.
+  enum class Timer { kOwn, kTransport };
   /// Checks the caller, then runs the handler; it ends at the context's deadline.
-  Task<void> call(const Entry& entry, Context& context, const MessageLite& request, MessageLite& response) const;
+  Task<void> call(const Entry& entry, Context& context, const MessageLite& request, MessageLite& response,
+                  Timer timer = Timer::kOwn) const;
   Task<void> call_stream(const Entry& entry, Context& context, Stream& stream) const;
 
  private:

@@ -1,0 +1,28 @@
+// A channel to another process: own resolution of replicas, balancing for each call, retries, Mux.
+#pragma once
+
+#include <chrono>
+#include <memory>
+#include <optional>
+#include <string>
+
+#include "merpati/rpc/channel.hpp"
+#include "merpati/rpc/credentials.hpp"
+
+namespace merpati::rpc {
+
+struct NetworkChannelOptions {
+  std::string target;                      ///< "host:port" or several with commas; a host may have many addresses
+  std::optional<Credentials> credentials;  ///< none: plain text, for tests on loopback only
+  Role server_role = Role::kAnonymous;     ///< the role that the server's certificate must have
+  bool mux = true;                         ///< unary calls travel in batches on one stream for each loop and replica
+  std::chrono::nanoseconds unary_timeout = std::chrono::seconds(30);  ///< for calls without a deadline
+  std::chrono::nanoseconds resolve_every = std::chrono::seconds(5);
+  int max_message_bytes = 4 << 20;
+  int max_attempts = 3;                    ///< of an idempotent call, within the retry budget
+};
+
+/// Resolves once before it returns; a host that cannot be resolved now is tried again, calls answer kUnavailable meanwhile.
+std::shared_ptr<Channel> network_channel(NetworkChannelOptions options);
+
+}  // namespace merpati::rpc

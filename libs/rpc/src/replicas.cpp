@@ -1,0 +1,211 @@
+#include "replicas.hpp"
+
+#include <netdb.h>
+#include <sys/socket.h>
+
+#include <algorithm>
+#include <boost/asio/query.hpp>
+#include <boost/asio/execution/context.hpp>
+#include <cstring>
+#include <random>
+#include <set>
+
+#include "grpc_credentials.hpp"
+
+#include <grpcpp/create_channel.h>
+#include <grpcpp/support/channel_arguments.h>
+
+namespace merpati::rpc {
+
+namespace {
+
+// FNV-1a and a finishing mix: stable over processes, so that all edges agree which replica an account prefers.
+std::uint64_t mix(std::uint64_t x) {
+  x ^= x >> 33;
+  x *= 0xff51afd7ed558ccdULL;
+  x ^= x >> 33;
+  x *= 0xc4ceb9fe1a85ec53ULL;
+  return x ^ (x >> 33);
+}
+std::uint64_t hash_of(std::string_view text) {
+  std::uint64_t h = 14695981039346656037ULL;
+  for (const char c : text) h = (h ^ static_cast<unsigned char>(c)) * 1099511628211ULL;
+  return mix(h);
+}
+
+struct HostPort {
+  std::string host, port;
+};
+
+std::vector<HostPort> parse_targets(const std::string& target) {
+  std::vector<HostPort> out;
+  std::size_t at = 0;
+  while (at <= target.size()) {
+    const std::size_t end = std::min(target.find(',', at), target.size());
+    std::string one = target.substr(at, end - at);
+    at = end + 1;
+    std::erase(one, ' ');
+    const std::size_t colon = one.rfind(':');
+    if (colon == std::string::npos || colon == 0) continue;
+    std::string host = one.substr(0, colon);
+    if (host.front() == '[' && host.back() == ']') host = host.substr(1, host.size() - 2);
+    out.push_back({host, one.substr(colon + 1)});
+  }
+  return out;
+}
+
+// Addresses in gRPC's form: "ipv4:10.0.0.1:50051", "ipv6:[::1]:50051".
+void look_up(const HostPort& target, int flags, std::set<std::string>& out) {
+  addrinfo hints{};
+  hints.ai_socktype = SOCK_STREAM;
+  hints.ai_flags = flags | AI_NUMERICSERV;
+  addrinfo* found = nullptr;
+  if (getaddrinfo(target.host.c_str(), target.port.c_str(), &hints, &found) != 0) return;
+  for (const addrinfo* each = found; each != nullptr; each = each->ai_next) {
+    char host[NI_MAXHOST];
+    if (getnameinfo(each->ai_addr, each->ai_addrlen, host, sizeof host, nullptr, 0, NI_NUMERICHOST) != 0) continue;
+    if (each->ai_family == AF_INET) out.insert(std::string("ipv4:") + host + ":" + target.port);
+    if (each->ai_family == AF_INET6) out.insert(std::string("ipv6:[") + host + "]:" + target.port);
+  }
+  freeaddrinfo(found);
+}
+
+}  // namespace
+
+Replica::Replica(std::string address, const NetworkChannelOptions& options)
+    : address_(std::move(address)), hash_(hash_of(address_)), options_(options), channel_(connect()), stub_(channel_) {}
+
+Replica::~Replica() {
+  std::lock_guard lock(mutex_);
+  for (auto& link : links_)
+    if (link.client) link.client->close();
+}
+
+std::shared_ptr<grpc::Channel> Replica::connect() const {
+  grpc::ChannelArguments arguments;
+  arguments.SetMaxReceiveMessageSize(options_.max_message_bytes);
+  arguments.SetMaxSendMessageSize(options_.max_message_bytes);
+  arguments.SetInt(GRPC_ARG_USE_LOCAL_SUBCHANNEL_POOL, 1);  // a connection of its own
+  arguments.SetInt(GRPC_ARG_INITIAL_RECONNECT_BACKOFF_MS, 100);
+  arguments.SetInt(GRPC_ARG_MIN_RECONNECT_BACKOFF_MS, 1'000);
+  arguments.SetInt(GRPC_ARG_MAX_RECONNECT_BACKOFF_MS, 1'000);
+  arguments.SetInt(GRPC_ARG_KEEPALIVE_TIME_MS, 20'000);
+  arguments.SetInt(GRPC_ARG_KEEPALIVE_TIMEOUT_MS, 5'000);
+  arguments.SetInt(GRPC_ARG_KEEPALIVE_PERMIT_WITHOUT_CALLS, 1);
+  arguments.SetInt(GRPC_ARG_HTTP2_MAX_PINGS_WITHOUT_DATA, 0);
+  arguments.SetInt(GRPC_ARG_ENABLE_RETRIES, 0);  // ours know what is idempotent
+  arguments.SetInt(GRPC_ARG_ENABLE_HTTP_PROXY, 0);
+  return grpc::CreateCustomChannel(address_, channel_credentials(options_.credentials, options_.server_role), arguments);
+}
+
+std::shared_ptr<MuxClient> Replica::mux(const asio::any_io_executor& executor) {
+  auto* loop = &asio::query(executor, asio::execution::context);
+  std::lock_guard lock(mutex_);
+  auto found = std::find_if(links_.begin(), links_.end(), [&](const Link& link) { return link.loop == loop; });
+  if (found == links_.end()) {
+    links_.push_back({loop, connect(), nullptr});
+    found = links_.end() - 1;
+  }
+  if (found->client && !found->client->broken()) {
+    draining_ = found->client->draining();
+    return found->client;
+  }
+  draining_ = false;
+  found->client = open_mux(found->channel, executor);
+  return found->client;
+}
+
+bool Replica::avoided(SteadyTime now) const { return draining_ || now.time_since_epoch().count() < avoid_until_; }
+
+void Replica::succeeded() {
+  if (failures_.load(std::memory_order_relaxed) != 0) failures_ = 0;
+}
+
+void Replica::failed(SteadyTime now) {
+  const int failures = ++failures_;
+  if (failures < 3) return;
+  const auto wait = std::min(std::chrono::seconds(30), std::chrono::seconds(1 << std::min(failures - 3, 5)));
+  avoid_until_ = (now + wait).time_since_epoch().count();
+}
+
+Replicas::Replicas(NetworkChannelOptions options) : options_(std::move(options)), list_(std::make_shared<List>()) {
+  std::set<std::string> literal;
+  const auto targets = parse_targets(options_.target);
+  for (const auto& target : targets) {
+    const auto before = literal.size();
+    look_up(target, AI_NUMERICHOST, literal);
+    if (literal.size() == before) has_names_ = true;
+  }
+  resolve();
+  if (has_names_) resolver_ = std::thread([this] { run(); });
+}
+
+Replicas::~Replicas() {
+  {
+    std::lock_guard lock(mutex_);
+    stop_ = true;
+  }
+  stopping_.notify_all();
+  if (resolver_.joinable()) resolver_.join();
+}
+
+void Replicas::run() {
+  std::unique_lock lock(mutex_);
+  while (!stopping_.wait_for(lock, options_.resolve_every, [this] { return stop_; })) {
+    lock.unlock();
+    resolve();
+    lock.lock();
+  }
+}
+
+void Replicas::resolve() {
+  std::set<std::string> addresses;
+  for (const auto& target : parse_targets(options_.target)) look_up(target, 0, addresses);
+  std::shared_ptr<const List> old;
+  {
+    std::lock_guard lock(mutex_);
+    old = list_;
+  }
+  if (addresses.empty()) return;  // the name service is down: what we know is better than nothing
+  auto fresh = std::make_shared<List>();
+  for (const auto& address : addresses) {
+    const auto same = std::find_if(old->begin(), old->end(), [&](const auto& r) { return r->address() == address; });
+    fresh->push_back(same != old->end() ? *same : std::make_shared<Replica>(address, options_));
+  }
+  std::lock_guard lock(mutex_);
+  list_ = std::move(fresh);
+}
+
+std::shared_ptr<Replica> Replicas::pick(std::int64_t account_id, const std::vector<std::shared_ptr<Replica>>& not_these) {
+  std::shared_ptr<const List> list;
+  {
+    std::lock_guard lock(mutex_);
+    list = list_;
+  }
+  if (list->size() == 1) return list->front();
+  thread_local std::minstd_rand random(std::random_device{}());
+  const std::uint64_t key = account_id != 0 ? static_cast<std::uint64_t>(account_id) : random();
+  const auto now = std::chrono::steady_clock::now();
+  int total = 0;
+  for (const auto& replica : *list) total += replica->in_flight;
+  // Twice its share and 32 more: then the next in the account's order takes the call.
+  const int limit = 2 * total / static_cast<int>(std::max<std::size_t>(1, list->size())) + 32;
+
+  const std::shared_ptr<Replica>* best = nullptr;
+  int best_rank = 0;
+  std::uint64_t best_weight = 0;
+  for (const auto& replica : *list) {
+    const bool tried = std::find(not_these.begin(), not_these.end(), replica) != not_these.end();
+    // When all are avoided or overloaded, the order among them still holds.
+    const int rank = (tried ? 0 : 4) + (replica->avoided(now) ? 0 : 2) + (replica->in_flight > limit ? 0 : 1);
+    const std::uint64_t weight = mix(key * 0x9e3779b97f4a7c15ULL ^ replica->hash());
+    if (best == nullptr || rank > best_rank || (rank == best_rank && weight > best_weight)) {
+      best = &replica;
+      best_rank = rank;
+      best_weight = weight;
+    }
+  }
+  return best == nullptr ? nullptr : *best;
+}
+
+}  // namespace merpati::rpc

@@ -1,0 +1,83 @@
+// The replicas of one backend: who they are (re-resolved), how they do, and which one a call goes to.
+#pragma once
+
+#include <grpcpp/channel.h>
+#include <grpcpp/generic/generic_stub.h>
+
+#include <atomic>
+#include <boost/asio/execution_context.hpp>
+#include <condition_variable>
+#include <memory>
+#include <mutex>
+#include <string>
+#include <thread>
+#include <vector>
+
+#include "merpati/rpc/network_channel.hpp"
+#include "mux_client.hpp"
+
+namespace merpati::rpc {
+
+/// One address. Thread safe.
+class Replica {
+ public:
+  Replica(std::string address, const NetworkChannelOptions& options);
+  ~Replica();
+
+  const std::string& address() const { return address_; }
+  std::uint64_t hash() const { return hash_; }
+  grpc::GenericStub& stub() { return stub_; }
+  /// The stream of the loop that `executor` belongs to; a new one when the last has ended.
+  std::shared_ptr<MuxClient> mux(const asio::any_io_executor& executor);
+
+  std::atomic<int> in_flight{0};
+  bool avoided(SteadyTime now) const;
+  void succeeded();
+  /// After the third failure in a row the replica is avoided, for 1 s and then twice as long each time, up to 30 s.
+  void failed(SteadyTime now);
+
+ private:
+  struct Link {
+    asio::execution_context* loop;
+    std::shared_ptr<grpc::Channel> channel;
+    std::shared_ptr<MuxClient> client;
+  };
+  std::shared_ptr<grpc::Channel> connect() const;
+
+  const std::string address_;
+  const std::uint64_t hash_;
+  const NetworkChannelOptions options_;
+  std::shared_ptr<grpc::Channel> channel_;
+  grpc::GenericStub stub_;
+  std::atomic<int> failures_{0};
+  std::atomic<std::int64_t> avoid_until_{0};
+  std::atomic<bool> draining_{false};
+  std::mutex mutex_;
+  std::vector<Link> links_;
+};
+
+/// Resolves, and balances each call. Thread safe.
+class Replicas {
+ public:
+  explicit Replicas(NetworkChannelOptions options);
+  ~Replicas();
+
+  /// The replica that the account prefers, or the next one when that is overloaded, avoided or in `not_these`; null when
+  /// none is known.
+  std::shared_ptr<Replica> pick(std::int64_t account_id, const std::vector<std::shared_ptr<Replica>>& not_these);
+
+ private:
+  using List = std::vector<std::shared_ptr<Replica>>;
+  void resolve();
+  void run();
+
+  const NetworkChannelOptions options_;
+  bool has_names_ = false;
+  std::mutex mutex_;
+  std::condition_variable stopping_;
+  bool stop_ = false;
+  std::shared_ptr<const List> list_;
+  std::thread resolver_;
+};
+
+}  // namespace merpati::rpc

@@ -1,0 +1,136 @@
+#include "merpati/rpc/server.hpp"
+
+#include <grpcpp/server.h>
+#include <grpcpp/server_builder.h>
+
+#include <thread>
+
+#include "grpc_credentials.hpp"
+#include "merpati/base/wakeup.hpp"
+#include "server_shared.hpp"
+#include "wire.hpp"
+
+namespace merpati::rpc {
+
+namespace {
+
+constexpr const char* kMuxPath = "/merpati.rpc.v1.Mux/Run";
+constexpr const char* kHealthPath = "/grpc.health.v1.Health/Check";
+
+class RefusedCall final : public grpc::ServerGenericBidiReactor {
+ public:
+  explicit RefusedCall(grpc::Status status) { Finish(std::move(status)); }
+  void OnDone() override { delete this; }
+};
+
+// grpc.health.v1: HealthCheckResponse{status = 1}: 1 is SERVING, 2 is NOT_SERVING.
+class HealthCall final : public grpc::ServerGenericBidiReactor {
+ public:
+  explicit HealthCall(bool serving) {
+    const grpc::Slice answer(serving ? std::string("\x08\x01") : std::string("\x08\x02"));
+    out_ = grpc::ByteBuffer(&answer, 1);
+    StartRead(&in_);
+  }
+  void OnReadDone(bool ok) override {
+    if (ok) StartWriteAndFinish(&out_, grpc::WriteOptions(), grpc::Status::OK);
+    else Finish(grpc::Status(grpc::StatusCode::INVALID_ARGUMENT, "the request is missing"));
+  }
+  void OnDone() override { delete this; }
+
+ private:
+  grpc::ByteBuffer in_, out_;
+};
+
+class Door final : public grpc::CallbackGenericService {
+ public:
+  explicit Door(std::shared_ptr<ServerShared> shared) : shared_(std::move(shared)) {}
+
+  grpc::ServerGenericBidiReactor* CreateReactor(grpc::GenericCallbackServerContext* context) override {
+    const std::string& method = context->method();
+    if (method == kHealthPath) return new HealthCall(!shared_->draining);
+    const auto role = shared_->options.credentials ? peer_role(*context, shared_->options.credentials->trust_domain)
+                                                   : std::optional(shared_->options.role_without_tls);
+    if (!role) return refuse(grpc::StatusCode::PERMISSION_DENIED, "the certificate names no role");
+    if (method == kMuxPath) {
+      if (*role == Role::kAnonymous) return refuse(grpc::StatusCode::PERMISSION_DENIED, "a certificate is needed");
+      return start_mux(shared_, context, *role);
+    }
+    const auto* entry = shared_->dispatcher.find(method);
+    if (entry == nullptr) return refuse(grpc::StatusCode::UNIMPLEMENTED, "no such method");
+    return start_call(shared_, *entry, context, *role);
+  }
+
+ private:
+  static grpc::ServerGenericBidiReactor* refuse(grpc::StatusCode code, const char* why) {
+    return new RefusedCall(grpc::Status(code, why));
+  }
+  const std::shared_ptr<ServerShared> shared_;
+};
+
+}  // namespace
+
+struct Server::State {
+  State(Dispatcher& dispatcher, ServerOptions options)
+      : shared(std::make_shared<ServerShared>(dispatcher, std::move(options))), door(shared) {}
+  std::shared_ptr<ServerShared> shared;
+  Door door;
+  std::unique_ptr<grpc::Server> server;
+  int port = 0;
+};
+
+Server::Server(Dispatcher& dispatcher, ServerOptions options)
+    : state_(std::make_shared<State>(dispatcher, std::move(options))) {}
+
+Server::~Server() {
+  if (state_->server) state_->server->Shutdown(std::chrono::system_clock::now());
+}
+
+Result<void> Server::start() {
+  const auto& options = state_->shared->options;
+  MERPATI_TRY(auto credentials, server_credentials(options.credentials, options.allow_anonymous));
+  grpc::ServerBuilder builder;
+  builder.AddListeningPort(options.address, credentials, &state_->port);
+  builder.RegisterCallbackGenericService(&state_->door);
+  builder.SetMaxReceiveMessageSize(options.max_message_bytes);
+  builder.SetMaxSendMessageSize(options.max_message_bytes);
+  builder.AddChannelArgument(GRPC_ARG_ALLOW_REUSEPORT, 0);
+  builder.AddChannelArgument(GRPC_ARG_KEEPALIVE_TIME_MS, 30'000);
+  builder.AddChannelArgument(GRPC_ARG_KEEPALIVE_TIMEOUT_MS, 10'000);
+  builder.AddChannelArgument(GRPC_ARG_KEEPALIVE_PERMIT_WITHOUT_CALLS, 1);
+  builder.AddChannelArgument(GRPC_ARG_HTTP2_MIN_RECV_PING_INTERVAL_WITHOUT_DATA_MS, 5'000);
+  state_->server = builder.BuildAndStart();
+  if (!state_->server || state_->port == 0) return Error(ErrorCode::kUnavailable, "cannot serve gRPC on " + options.address);
+  return {};
+}
+
+std::uint16_t Server::port() const { return static_cast<std::uint16_t>(state_->port); }
+std::size_t Server::calls_in_flight() const { return state_->shared->calls; }
+
+Task<void> Server::drain(Deadline deadline) {
+  const auto state = state_;
+  state->shared->draining = true;
+  {
+    std::lock_guard lock(state->shared->mutex);
+    for (const auto& stream : state->shared->muxes) stream->announce_draining();
+  }
+  while (state->shared->calls > 0) {
+    if (deadline.passed()) co_return Error(ErrorCode::kDeadlineExceeded, "calls still in flight");
+    MERPATI_CO_CHECK(co_await sleep_for(std::chrono::milliseconds(5)));
+  }
+  co_return Result<void>();
+}
+
+Task<void> Server::stop() {
+  const auto state = state_;
+  if (!state->server) co_return Result<void>();
+  // Shutdown blocks until every reactor is done, and those need the loops to turn: it gets a thread of its own.
+  auto done = std::make_shared<Wakeup>();
+  std::thread([state, done] {
+    state->server->Shutdown(std::chrono::system_clock::now());
+    state->server.reset();
+    done->notify();
+  }).detach();
+  co_return co_await done->wait();
+}
+
+}  // namespace merpati::rpc

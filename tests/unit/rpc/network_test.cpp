@@ -1,0 +1,340 @@
+// Every kind of call over TCP, plain and by Mux: results, errors, deadlines, cancellation, limits, failing replicas.
+#include <gtest/gtest.h>
+
+#include <boost/asio/executor_work_guard.hpp>
+#include <boost/asio/io_context.hpp>
+#include <boost/asio/use_future.hpp>
+#include <atomic>
+#include <thread>
+
+#include "merpati/rpc/network_channel.hpp"
+#include "merpati/rpc/server.hpp"
+#include "merpati/store/v1/store.rpc.hpp"
+
+namespace merpati::rpc {
+namespace {
+
+using namespace std::chrono_literals;
+
+class FakeStore final : public store::v1::StoreService {
+ public:
+  Task<store::v1::DeliverResponse> deliver(Context& context, const store::v1::DeliverRequest& request) override {
+    ++calls;
+    last_trace = context.trace_id();
+    if (request.delivery_id() == "slow") {
+      ++waiting;
+      auto slept = co_await sleep_for(10s);
+      if (slept.has_error()) ++cancelled;
+    }
+    if (request.delivery_id() == "full")
+      co_return Error(ErrorCode::kResourceExhausted, "inner text").with_public("mailbox full").with_status("5.2.2");
+    if (failures.fetch_sub(1) > 0) co_return Error(ErrorCode::kUnavailable, "not now");
+    store::v1::DeliverResponse response;
+    response.add_results()->set_text(request.reverse_path());
+    co_return response;
+  }
+  Task<void> fetch_messages(Context&, const store::v1::FetchMessagesRequest&,
+                            Writer<store::v1::FetchMessagesResponse>&) override {
+    co_return Error(ErrorCode::kInternal, "never reached by smtp");
+  }
+  Task<store::v1::PutBlobResponse> put_blob(Context&, Reader<store::v1::PutBlobRequest>& in) override {
+    store::v1::PutBlobResponse response;
+    for (;;) {
+      MERPATI_CO_TRY(auto message, co_await in.read());
+      if (!message) break;
+      if (message->chunk() == "stop") co_return Error(ErrorCode::kInvalidArgument, "stop it");
+      response.set_size(response.size() + message->chunk().size());
+    }
+    co_return response;
+  }
+  Task<void> watch(Context&, Reader<store::v1::WatchRequest>& in, Writer<store::v1::WatchResponse>& out) override {
+    for (;;) {
+      auto message = co_await in.read();
+      if (message.has_error()) ++cancelled;
+      if (message.has_error() || !*message) break;
+      for (int i = 0; i < 3; ++i) {
+        store::v1::WatchResponse event;
+        event.set_account_id((*message)->account_id());
+        MERPATI_CO_CHECK(co_await out.write(std::move(event)));
+      }
+    }
+    co_return Result<void>();
+  }
+
+  std::atomic<int> calls{0}, waiting{0}, cancelled{0}, failures{0};
+  std::string last_trace;
+};
+
+// A server of its own with a thread for its loop.
+class Backend {
+ public:
+  explicit Backend(Role caller, std::string address = "127.0.0.1:0") : guard_(loop_.get_executor()) {
+    dispatcher_.register_service(service);
+    ServerOptions options;
+    options.address = std::move(address);
+    options.role_without_tls = caller;
+    options.loops = {loop_.get_executor()};
+    server = std::make_unique<Server>(dispatcher_, options);
+    started = server->start().has_value();
+    thread_ = std::thread([this] { loop_.run(); });
+  }
+  ~Backend() { stop(); }
+  void stop() {
+    if (!thread_.joinable()) return;
+    asio::co_spawn(loop_, server->stop(), asio::use_future).get().has_error();
+    guard_.reset();
+    thread_.join();
+  }
+  Result<void> drain(Deadline deadline) { return asio::co_spawn(loop_, server->drain(deadline), asio::use_future).get(); }
+  std::string address() const { return "127.0.0.1:" + std::to_string(server->port()); }
+
+  FakeStore service;
+  std::unique_ptr<Server> server;
+  bool started = false;
+
+ private:
+  asio::io_context loop_{1};
+  asio::executor_work_guard<asio::io_context::executor_type> guard_;
+  Dispatcher dispatcher_;
+  std::thread thread_;
+};
+
+class Caller {
+ public:
+  Caller() : guard_(loop_.get_executor()), thread_([this] { loop_.run(); }) {}
+  ~Caller() {
+    guard_.reset();
+    loop_.stop();
+    thread_.join();
+  }
+  template <class T>
+  Result<T> run(Task<T> task) {
+    return asio::co_spawn(loop_, std::move(task), asio::use_future).get();
+  }
+  asio::io_context& loop() { return loop_; }
+
+ private:
+  asio::io_context loop_{1};
+  asio::executor_work_guard<asio::io_context::executor_type> guard_;
+  std::thread thread_;
+};
+
+bool eventually(const std::function<bool()>& holds) {
+  for (int i = 0; i < 2000 && !holds(); ++i) std::this_thread::sleep_for(1ms);
+  return holds();
+}
+
+std::shared_ptr<Channel> connect(const std::string& target, bool mux, Role server = Role::kStore) {
+  NetworkChannelOptions options;
+  options.target = target;
+  options.mux = mux;
+  options.server_role = server;
+  return network_channel(options);
+}
+
+struct Network : testing::TestWithParam<bool> {
+  Network() : backend(Role::kSmtp), channel(connect(backend.address(), GetParam())), store(channel) {}
+  Caller caller;
+  Backend backend;
+  std::shared_ptr<Channel> channel;
+  store::v1::StoreClient store;
+};
+
+store::v1::DeliverRequest request_named(std::string id) {
+  store::v1::DeliverRequest request;
+  request.set_delivery_id(std::move(id));
+  return request;
+}
+
+TEST_P(Network, UnaryCallReturnsTheAnswerAndCarriesTheTrace) {
+  store::v1::DeliverRequest request;
+  request.set_reverse_path("a@example.test");
+  CallOptions options;
+  options.trace_id = "0123456789abcdef0123456789abcdef";
+  const auto response = caller.run(store.deliver(request, options));
+  ASSERT_TRUE(response) << response.error().describe();
+  EXPECT_EQ(response->results(0).text(), "a@example.test");
+  EXPECT_EQ(backend.service.last_trace, options.trace_id);
+}
+
+TEST_P(Network, ErrorsKeepTheirTexts) {
+  const auto request = request_named("full");
+  const auto response = caller.run(store.deliver(request));
+  ASSERT_FALSE(response);
+  EXPECT_EQ(response.error().code(), ErrorCode::kResourceExhausted);
+  EXPECT_EQ(response.error().public_text(), "mailbox full");
+  EXPECT_EQ(response.error().enhanced_status(), "5.2.2");
+}
+
+TEST_P(Network, TheTableHolds) {
+  const auto refused = caller.run(store.get_quota({}));
+  EXPECT_EQ(refused.error().code(), ErrorCode::kPermissionDenied);
+}
+
+TEST_P(Network, DeadlineEndsBothSides) {
+  const auto request = request_named("slow");
+  CallOptions options;
+  options.deadline = Deadline::after(50ms);
+  const auto response = caller.run(store.deliver(request, options));
+  EXPECT_EQ(response.error().code(), ErrorCode::kDeadlineExceeded);
+  EXPECT_TRUE(eventually([&] { return backend.service.cancelled == 1; }));
+}
+
+TEST_P(Network, CancellingTheCallerCancelsTheHandler) {
+  const auto request = request_named("slow");
+  auto signal = std::make_shared<asio::cancellation_signal>();
+  std::promise<Result<store::v1::DeliverResponse>> done;
+  asio::co_spawn(caller.loop(), store.deliver(request),
+                 asio::bind_cancellation_slot(signal->slot(), [&](std::exception_ptr, Result<store::v1::DeliverResponse> r) {
+                   done.set_value(std::move(r));
+                 }));
+  ASSERT_TRUE(eventually([&] { return backend.service.waiting == 1; }));
+  asio::post(caller.loop(), [signal] { signal->emit(asio::cancellation_type::terminal); });
+  EXPECT_EQ(done.get_future().get().error().code(), ErrorCode::kCancelled);
+  EXPECT_TRUE(eventually([&] { return backend.service.cancelled == 1; }));
+}
+
+TEST_P(Network, AnIdempotentCallIsRepeated) {
+  backend.service.failures = 2;
+  const auto response = caller.run(store.deliver({}));
+  EXPECT_TRUE(response) << response.error().describe();
+  EXPECT_EQ(backend.service.calls, 3);
+}
+
+TEST_P(Network, RepetitionsEnd) {
+  backend.service.failures = 1000;
+  EXPECT_EQ(caller.run(store.deliver({})).error().code(), ErrorCode::kUnavailable);
+  EXPECT_EQ(backend.service.calls, 3);
+}
+
+TEST_P(Network, LargeRequestsPassAndOversizeIsRefused) {
+  store::v1::DeliverRequest request;
+  request.set_reverse_path(std::string(1 << 20, 'x'));
+  EXPECT_TRUE(caller.run(store.deliver(request)));
+  request.set_reverse_path(std::string(5 << 20, 'x'));
+  EXPECT_EQ(caller.run(store.deliver(request)).error().code(), ErrorCode::kResourceExhausted);
+  EXPECT_TRUE(caller.run(store.deliver({})));  // and the channel lives on
+}
+
+Task<std::uint64_t> put(store::v1::StoreClient store, int parts, std::string last) {
+  MERPATI_CO_TRY(auto upload, co_await store.put_blob());
+  for (int i = 0; i < parts; ++i) {
+    store::v1::PutBlobRequest part;
+    part.set_chunk(std::string(100'000, 'x'));
+    MERPATI_CO_CHECK(co_await upload->write(std::move(part)));
+  }
+  if (!last.empty()) {
+    store::v1::PutBlobRequest part;
+    part.set_chunk(last);
+    MERPATI_CO_CHECK(co_await upload->write(std::move(part)));
+  }
+  MERPATI_CO_TRY(auto response, co_await upload->finish());
+  co_return response.size();
+}
+
+TEST_P(Network, ClientStream) { EXPECT_EQ(caller.run(put(store, 50, "")).value(), 5'000'000u); }
+
+TEST_P(Network, ClientStreamEndedEarlyTellsTheServersReason) {
+  EXPECT_EQ(caller.run(put(store, 1, "stop")).error().code(), ErrorCode::kInvalidArgument);
+}
+
+TEST_P(Network, ServerGoneIsUnavailableAndItsReturnIsNoticed) {
+  ASSERT_TRUE(caller.run(store.deliver({})));
+  const std::string address = backend.address();
+  backend.stop();
+  EXPECT_EQ(caller.run(store.deliver({})).error().code(), ErrorCode::kUnavailable);
+  Backend again(Role::kSmtp, address);
+  ASSERT_TRUE(again.started);
+  bool recovered = false;
+  for (int i = 0; i < 50 && !recovered; ++i) {
+    recovered = caller.run(store.deliver({})).has_value();
+    if (!recovered) std::this_thread::sleep_for(100ms);
+  }
+  EXPECT_TRUE(recovered);
+}
+
+TEST_P(Network, AFailingReplicaIsAvoided) {
+  Backend other(Role::kSmtp);
+  store::v1::StoreClient both(connect(backend.address() + "," + other.address(), GetParam()));
+  other.stop();
+  int failed = 0;
+  for (int i = 1; i <= 50; ++i) {
+    CallOptions options;
+    options.account_id = i;
+    if (!caller.run(both.deliver({}, options))) ++failed;
+  }
+  EXPECT_EQ(failed, 0);
+  EXPECT_EQ(backend.service.calls, 50);
+}
+
+TEST_P(Network, AnAccountPrefersOneReplica) {
+  Backend other(Role::kSmtp);
+  store::v1::StoreClient both(connect(backend.address() + "," + other.address(), GetParam()));
+  CallOptions options;
+  options.account_id = 7;
+  for (int i = 0; i < 20; ++i) ASSERT_TRUE(caller.run(both.deliver({}, options)));
+  EXPECT_TRUE(backend.service.calls == 0 || other.service.calls == 0);
+  for (int i = 1; i <= 100; ++i) {
+    options.account_id = i;
+    ASSERT_TRUE(caller.run(both.deliver({}, options)));
+  }
+  EXPECT_GT(backend.service.calls, 20);
+  EXPECT_GT(other.service.calls, 20);
+}
+
+TEST_P(Network, DrainWaitsForCallsInFlight) {
+  const auto request = request_named("slow");
+  CallOptions options;
+  options.deadline = Deadline::after(300ms);
+  std::promise<void> done;
+  asio::co_spawn(caller.loop(), store.deliver(request, options), [&](std::exception_ptr, auto) { done.set_value(); });
+  ASSERT_TRUE(eventually([&] { return backend.service.waiting == 1; }));
+  EXPECT_EQ(backend.drain(Deadline::after(20ms)).error().code(), ErrorCode::kDeadlineExceeded);
+  EXPECT_TRUE(backend.drain(Deadline::after(5s)));
+  done.get_future().get();
+}
+
+INSTANTIATE_TEST_SUITE_P(Transport, Network, testing::Bool(),
+                         [](const auto& info) { return info.param ? "Mux" : "Plain"; });
+
+Task<int> watch_some(store::v1::StoreClient store) {
+  MERPATI_CO_TRY(auto stream, co_await store.watch());
+  int seen = 0;
+  for (int i = 1; i <= 2; ++i) {
+    store::v1::WatchRequest request;
+    request.set_account_id(i);
+    MERPATI_CO_CHECK(co_await stream->write(std::move(request)));
+    for (int k = 0; k < 3; ++k) {
+      MERPATI_CO_TRY(auto event, co_await stream->read());
+      if (event && event->account_id() == i) ++seen;
+    }
+  }
+  co_return seen;
+}
+
+TEST(NetworkStreams, BidirectionalAndDroppedMeansCancelled) {
+  Caller caller;
+  Backend backend(Role::kImap);
+  store::v1::StoreClient store(connect(backend.address(), false));
+  EXPECT_EQ(caller.run(watch_some(store)).value(), 6);
+  EXPECT_TRUE(eventually([&] { return backend.service.cancelled == 1; }));
+}
+
+Task<void> read_all(store::v1::StoreClient store) {
+  store::v1::StreamContentRequest request;
+  MERPATI_CO_TRY(auto reader, co_await store.stream_content(request));
+  for (;;) {
+    MERPATI_CO_TRY(auto chunk, co_await reader->read());
+    if (!chunk) co_return Result<void>();
+  }
+}
+
+TEST(NetworkStreams, ServerStreamRefusedBySayingWhy) {
+  Caller caller;
+  Backend backend(Role::kImap);
+  store::v1::StoreClient store(connect(backend.address(), false));
+  EXPECT_EQ(caller.run(read_all(store)).error().code(), ErrorCode::kUnauthenticated);
+}
+
+}  // namespace
+}  // namespace merpati::rpc
