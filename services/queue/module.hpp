@@ -1,0 +1,43 @@
+// The queue as a module of a process, and how its parts meet.
+#pragma once
+
+#include <memory>
+
+#include "merpati/rpc/dispatcher.hpp"
+#include "merpati/runtime/module.hpp"
+#include "merpati/runtime/process.hpp"
+
+namespace merpati::config::v1 {
+class Queue;
+}
+
+namespace merpati::queue {
+
+class Module : public runtime::Module {
+ public:
+  /// `auth` and `store` reach those services in the role queue.
+  Module(runtime::Process& process, const config::v1::Queue& config, std::shared_ptr<rpc::Channel> auth,
+         std::shared_ptr<rpc::Channel> store);
+  ~Module() override;
+
+  std::string_view name() const override { return "queue"; }
+  Kind kind() const override { return Kind::kBackend; }
+  Task<void> start() override;
+  Task<void> drain(Deadline deadline) override;
+  Task<void> stop() override;
+
+  rpc::Dispatcher& dispatcher() { return dispatcher_; }
+
+ private:
+  struct Parts;
+  asio::awaitable<void> care_loop();
+
+  runtime::Process& process_;
+  std::unique_ptr<config::v1::Queue> config_;
+  std::shared_ptr<rpc::Channel> auth_;
+  std::shared_ptr<rpc::Channel> store_;
+  std::unique_ptr<Parts> parts_;
+  rpc::Dispatcher dispatcher_;
+};
+
+}  // namespace merpati::queue

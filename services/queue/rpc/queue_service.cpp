@@ -1,0 +1,201 @@
+#include "queue/rpc/queue_service.hpp"
+
+#include <algorithm>
+
+#include "merpati/base/fail_point.hpp"
+#include "merpati/runtime/log.hpp"
+#include "merpati/smtp/address.hpp"
+#include "merpati/store/v1/store.rpc.hpp"
+#include "queue/recipient_domain.hpp"
+
+namespace merpati::queue {
+namespace {
+constexpr std::size_t kMaxInline = 64 * 1024;
+constexpr std::size_t kMaxPrefix = 8 * 1024;
+constexpr int kMaxRecipients = 1000;
+constexpr int kMaxPage = 1000;
+constexpr std::size_t kMaxText = 1000;
+
+Error invalid(std::string text) { return Error(ErrorCode::kInvalidArgument, std::move(text)); }
+
+bool is_uuid(std::string_view text) {
+  if (text.size() != 36) return false;
+  for (std::size_t i = 0; i < text.size(); ++i) {
+    const bool dash = i == 8 || i == 13 || i == 18 || i == 23;
+    const char c = static_cast<char>(text[i] | 32);
+    if (dash ? text[i] != '-' : !((text[i] >= '0' && text[i] <= '9') || (c >= 'a' && c <= 'f'))) return false;
+  }
+  return true;
+}
+
+bool is_storable(std::string_view text) {
+  return text.size() <= kMaxText && smtp::is_valid_utf8(text) && text.find('\0') == std::string_view::npos;
+}
+
+std::optional<BodyType> body_type_from(std::string_view name) {
+  if (name.empty() || name == "7BIT") return BodyType::k7Bit;
+  if (name == "8BITMIME") return BodyType::k8BitMime;
+  if (name == "BINARYMIME") return BodyType::kBinaryMime;
+  return std::nullopt;
+}
+
+Result<void> check(const v1::EnqueueRequest& request) {
+  if (!is_uuid(request.delivery_id())) return invalid("delivery_id is not a UUID");
+  if (request.recipients_size() == 0 || request.recipients_size() > kMaxRecipients) return invalid("1 to 1000 recipients");
+  if (request.header_prefix().size() > kMaxPrefix) return invalid("header_prefix is over 8 KiB");
+  if (request.body().inline_().size() > kMaxInline) return invalid("an inline body is over 64 KiB");
+  if (request.body().source_case() == store::v1::Body::SOURCE_NOT_SET) return invalid("no body");
+  if (!request.reverse_path().empty() && !smtp::parse_address(request.reverse_path(), smtp::Utf8::kYes)) {
+    return invalid("reverse_path is not an address");
+  }
+  for (const auto& recipient : request.recipients()) {
+    const auto address = smtp::parse_address(recipient.address(), smtp::Utf8::kYes);
+    if (!address || address->domain.empty()) return invalid("a recipient is not an address");
+    if (!is_storable(recipient.notify()) || !is_storable(recipient.original_recipient())) return invalid("bad DSN parameters");
+  }
+  if (!is_storable(request.envelope_id()) || !is_storable(request.trace_id()) || !is_storable(request.cell())) {
+    return invalid("a text is too long or not UTF-8");
+  }
+  return {};
+}
+
+void fill(const ItemView& view, v1::Item& out) {
+  out.set_item_id(view.id);
+  out.set_delivery_id(view.delivery_id);
+  out.set_reverse_path(view.reverse_path);
+  out.set_recipient(view.recipient);
+  out.set_state(static_cast<v1::ItemState>(view.state));
+  out.set_attempts(view.attempts);
+  out.set_next_attempt_at(view.next_attempt_at);
+  out.set_expires_at(view.expires_at);
+  out.set_enqueued_at(view.enqueued_at);
+  out.set_last_error(view.last_error);
+  out.set_last_host(view.last_host);
+  out.set_size(view.size);
+  out.set_trace_id(view.trace_id);
+}
+}  // namespace
+
+QueueService::QueueService(Repository& repository, std::shared_ptr<rpc::Channel> store, std::chrono::nanoseconds keep_blobs,
+                           std::function<void()> wake)
+    : repository_(repository), store_(std::move(store)), keep_blobs_(keep_blobs), wake_(std::move(wake)) {}
+
+Task<std::uint64_t> QueueService::keep_blob(std::string blob_id, Deadline deadline) {
+  if (!store_) co_return Error(ErrorCode::kUnavailable, "no store to keep the body in");
+  store::v1::StoreClient client(store_);
+  store::v1::KeepBlobRequest request;
+  request.set_blob_id(std::move(blob_id));
+  request.set_seconds(std::chrono::duration_cast<std::chrono::seconds>(keep_blobs_).count());
+  rpc::CallOptions options;
+  options.deadline = deadline;
+  MERPATI_CO_TRY(const auto response, co_await client.keep_blob(request, options));
+  co_return response.size();
+}
+
+Task<v1::EnqueueResponse> QueueService::enqueue(rpc::Context& context, const v1::EnqueueRequest& request) {
+  MERPATI_CO_CHECK(check(request));
+  const auto body_type = body_type_from(request.body_type());
+  if (!body_type) co_return invalid("unknown body_type");
+  Message message;
+  message.delivery_id = request.delivery_id();
+  message.reverse_path = request.reverse_path();
+  message.header_prefix = request.header_prefix();
+  message.sender_account_id = request.sender_account_id();
+  message.deciding_account_id = request.deciding_account_id();
+  message.trace_id = request.trace_id().empty() ? context.trace_id() : request.trace_id();
+  message.body_type = *body_type;
+  message.smtputf8 = request.smtputf8();
+  message.received_at = std::chrono::system_clock::now();
+  if (request.received_at_ms() != 0) message.received_at = WallTime(std::chrono::milliseconds(request.received_at_ms()));
+  message.envelope_id = request.envelope_id();
+  message.headers_only = request.return_headers_only();
+  message.cell = request.cell();
+  const bool has_octets = request.body().source_case() == store::v1::Body::kInline;
+  if (has_octets) {
+    message.size = request.body().inline_().size();
+  } else {
+    message.blob_id = request.body().blob_id();
+    MERPATI_CO_TRY(message.size, co_await keep_blob(message.blob_id, context.deadline()));
+  }
+  message.size += message.header_prefix.size();
+  std::vector<NewRecipient> recipients;
+  for (const auto& r : request.recipients()) {
+    recipients.push_back({r.address(), recipient_domain(r.address()), r.notify(), r.original_recipient()});
+  }
+  MERPATI_CO_FAIL_POINT("queue_before_enqueue");
+  MERPATI_CO_TRY(const Enqueued done,
+                 co_await repository_.enqueue(message, has_octets ? &request.body().inline_() : nullptr, recipients,
+                                              request.held(), context.deadline()));
+  MERPATI_CO_FAIL_POINT("queue_after_enqueue");
+  v1::EnqueueResponse response;
+  response.mutable_item_ids()->Add(done.item_ids.begin(), done.item_ids.end());
+  response.set_duplicate(done.duplicate);
+  log::info("queue_enqueued", done.duplicate ? "The delivery was enqueued before" : "Accepted for delivery",
+            {{"trace_id", message.trace_id},
+             {"delivery_id", message.delivery_id},
+             {"recipients", recipients.size()},
+             {"size", message.size},
+             {"held", request.held()}});
+  if (!request.held()) wake_();
+  co_return response;
+}
+
+Task<v1::ReleaseResponse> QueueService::release(rpc::Context& context, const v1::ReleaseRequest& request) {
+  if (!is_uuid(request.delivery_id())) co_return invalid("delivery_id is not a UUID");
+  MERPATI_CO_CHECK(co_await repository_.release(request.delivery_id(), context.deadline()));
+  wake_();
+  co_return v1::ReleaseResponse();
+}
+
+Task<v1::DropResponse> QueueService::drop(rpc::Context& context, const v1::DropRequest& request) {
+  if (!is_uuid(request.delivery_id())) co_return invalid("delivery_id is not a UUID");
+  MERPATI_CO_CHECK(co_await repository_.drop_held(request.delivery_id(), context.deadline()));
+  co_return v1::DropResponse();
+}
+
+Task<v1::ListItemsResponse> QueueService::list_items(rpc::Context& context, const v1::ListItemsRequest& request) {
+  if (!is_storable(request.domain()) || !is_storable(request.sender())) co_return invalid("a text is not UTF-8");
+  ItemFilter filter;
+  filter.limit = request.page_size() > 0 ? std::min(request.page_size(), kMaxPage) : 100;
+  filter.after_id = request.after_item_id();
+  filter.state = static_cast<int>(request.state());
+  if (!request.domain().empty()) filter.domain = recipient_domain("@" + request.domain());
+  filter.sender = request.sender();
+  const int limit = filter.limit;
+  MERPATI_CO_TRY(const auto items, co_await repository_.list(std::move(filter), context.deadline()));
+  v1::ListItemsResponse response;
+  for (const ItemView& item : items) fill(item, *response.add_items());
+  if (static_cast<int>(items.size()) == limit) response.set_next_item_id(items.back().id);
+  co_return response;
+}
+
+Task<v1::Item> QueueService::get_item(rpc::Context& context, const v1::GetItemRequest& request) {
+  MERPATI_CO_TRY(const auto item, co_await repository_.get(request.item_id(), context.deadline()));
+  if (!item) co_return Error(ErrorCode::kNotFound, "no such item").with_public("No such queue item");
+  v1::Item out;
+  fill(*item, out);
+  co_return out;
+}
+
+Task<v1::RetryItemsResponse> QueueService::retry_items(rpc::Context& context, const v1::RetryItemsRequest& request) {
+  if (!is_storable(request.domain())) co_return invalid("a text is not UTF-8");
+  std::vector<std::int64_t> ids(request.item_ids().begin(), request.item_ids().end());
+  std::string domain;
+  if (!request.domain().empty()) domain = recipient_domain("@" + request.domain());
+  MERPATI_CO_TRY(const std::int64_t count, co_await repository_.retry(std::move(ids), std::move(domain), context.deadline()));
+  wake_();
+  v1::RetryItemsResponse response;
+  response.set_count(count);
+  co_return response;
+}
+
+Task<v1::DropItemsResponse> QueueService::drop_items(rpc::Context& context, const v1::DropItemsRequest& request) {
+  std::vector<std::int64_t> ids(request.item_ids().begin(), request.item_ids().end());
+  MERPATI_CO_TRY(const std::int64_t count, co_await repository_.drop(std::move(ids), request.bounce(), context.deadline()));
+  if (request.bounce()) wake_();
+  v1::DropItemsResponse response;
+  response.set_count(count);
+  co_return response;
+}
+
+}  // namespace merpati::queue
