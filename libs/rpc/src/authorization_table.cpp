@@ -51,7 +51,7 @@ constexpr AuthorizationRow kTable[] = {
     {"/merpati.store.v1.Store/ReadBlob", {kQueue}, kNobody},
     {"/merpati.store.v1.Store/KeepBlob", {kQueue}, kNobody},
     {"/merpati.store.v1.Store/Deliver", {kSmtp, kQueue}, kNobody},
-    {"/merpati.store.v1.Store/ResolveDelivery", {kQueue}, kNobody},
+    {"/merpati.store.v1.Store/ResolveDelivery", {kSmtp, kQueue}, kNobody},
     {"/merpati.store.v1.Store/Append", kNobody, kReaders, kWrite},
     // store: a person's mailboxes
     {"/merpati.store.v1.Store/ListMailboxes", {kAdmin, kFilter}, kReaders, kRead},

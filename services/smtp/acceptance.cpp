@@ -1,0 +1,406 @@
+#include "smtp/acceptance.hpp"
+
+#include <algorithm>
+#include <set>
+
+#include "merpati/base/fail_point.hpp"
+#include "merpati/base/ids.hpp"
+#include "merpati/runtime/log.hpp"
+#include "smtp/edits.hpp"
+#include "smtp/filter_reply.hpp"
+
+namespace merpati::smtp {
+namespace {
+
+using store::v1::DeliverResult;
+
+constexpr auto kWholeTime = std::chrono::minutes(2);
+constexpr auto kOneDelivery = std::chrono::seconds(25);
+
+std::int64_t milliseconds_now() {
+  return std::chrono::duration_cast<std::chrono::milliseconds>(std::chrono::system_clock::now().time_since_epoch())
+      .count();
+}
+
+/// May the call have been carried out all the same?
+bool is_ambiguous(const Error& error) {
+  switch (error.code()) {
+    case ErrorCode::kUnavailable:
+    case ErrorCode::kDeadlineExceeded:
+    case ErrorCode::kCancelled:
+    case ErrorCode::kUnknown:
+    case ErrorCode::kAborted:
+    case ErrorCode::kInternal:
+      return true;
+    default:
+      return false;
+  }
+}
+
+}  // namespace
+
+Acceptance::Acceptance(Parts parts)
+    : parts_(std::move(parts)),
+      site_(parts_.site),
+      transaction_(parts_.transaction),
+      deadline_(Deadline::after(kWholeTime)),
+      received_at_ms_(milliseconds_now()),
+      source_(parts_.buffer, missing_fields()),
+      received_(parts_.received) {}
+
+rpc::CallOptions Acceptance::options() const {
+  rpc::CallOptions options;
+  options.deadline = deadline_;
+  options.trace_id = transaction_.trace_id;
+  for (const auto& target : targets_) {
+    if (target.local == nullptr) continue;
+    options.account_id = target.local->claims().account_id();
+    break;
+  }
+  return options;
+}
+
+/// RFC 6409 8: what a submitted message lacks is filled in.
+std::string Acceptance::missing_fields() const {
+  std::string added;
+  if (parts_.sender_account_id == 0 || parts_.buffer.size() == 0 || parts_.buffer.spilled()) return added;
+  const std::string_view message = parts_.buffer.memory();
+  if (!has_field(message, "date")) added.append("Date: ").append(parts_.received.date).append("\r\n");
+  if (!has_field(message, "message-id"))
+    added.append("Message-ID: <").append(transaction_.id).append("@").append(site_.policy.hostname).append(">\r\n");
+  // A message that begins with its body has no header at all: the empty line stays between.
+  return added;
+}
+
+Task<Reply> Acceptance::run() {
+  find_targets();
+  MERPATI_CO_CHECK(co_await source_.load_header());
+  size_ = source_.size();
+  if (source_.is_small()) {
+    message_ = source_.take_whole();
+  } else {
+    const auto upload_options = options();
+    MERPATI_CO_TRY(blob_id_, co_await source_.upload(site_, source_.header(), upload_options));
+  }
+  auto verdict = co_await ask_filter();
+  if (verdict.has_error()) {
+    if (!site_.policy.accept_unfiltered) co_return std::move(verdict).error();
+    prepended_ = "X-Merpati-Filter: unchecked\r\n";
+  } else if (auto refusal = apply_verdicts(*verdict)) {
+    log_outcome(*refusal);
+    co_return *refusal;
+  }
+  MERPATI_CO_TRY(body_, co_await make_body(edits_));
+  MERPATI_CO_CHECK(co_await fill_delivery());
+  MERPATI_CO_CHECK(co_await fill_queue());
+  MERPATI_CO_TRY(auto reply, co_await commit());
+  log_outcome(reply);
+  co_return reply;
+}
+
+/// Every account once, whatever number of its addresses the transaction names; every address elsewhere once.
+void Acceptance::find_targets() {
+  std::set<std::int64_t> accounts;
+  std::set<std::string> addresses;
+  for (const auto& recipient : transaction_.recipients) {
+    if (!recipient.local) {
+      if (addresses.insert(recipient.address).second) targets_.push_back({nullptr, recipient.address});
+      continue;
+    }
+    for (const auto& account : recipient.local->recipients())
+      if (accounts.insert(account.claims().account_id()).second)
+        targets_.push_back({&account, recipient.address, recipient.junk});
+    for (const auto& remote : recipient.local->remote_addresses())
+      if (addresses.insert(remote).second) targets_.push_back({nullptr, remote});
+  }
+}
+
+Task<filter::v1::CheckMessageResponse> Acceptance::ask_filter() {
+  filter::v1::CheckMessageRequest request;
+  *request.mutable_transaction() = parts_.filter_view;
+  for (const auto& target : targets_) {
+    auto& recipient = *request.add_recipients();
+    recipient.set_recipient(target.address);
+    if (target.local == nullptr) continue;
+    recipient.set_account_id(target.local->claims().account_id());
+    recipient.set_detail(target.local->claims().detail());
+    recipient.set_address(target.local->claims().address());
+  }
+  if (blob_id_.empty()) {
+    request.set_message(std::move(message_));
+  } else {
+    request.set_header(std::string(source_.header()));
+    request.set_blob_id(blob_id_);
+  }
+  request.set_size(size_);
+  const auto call = options();
+  auto verdict = co_await site_.filter.check_message(request, call);
+  message_ = std::move(*request.mutable_message());
+  co_return verdict;
+}
+
+/// The refusal of the whole message, if that is what the filter wants.
+std::optional<Reply> Acceptance::apply_verdicts(filter::v1::CheckMessageResponse& verdict) {
+  if (auto refusal = filter_refusal(verdict.decision(), verdict.reply())) return refusal;
+  message_junk_ = verdict.decision() == filter::v1::DECISION_JUNK;
+  if (verdict.decision() == filter::v1::DECISION_DISCARD) return Reply{250, "2.0.0", "Ok: " + transaction_.id};
+  edits_ = std::move(*verdict.mutable_edits());
+  prepended_ = prepended(edits_);
+  if (verdict.recipients_size() == 0) return std::nullopt;
+  if (verdict.recipients_size() != static_cast<int>(targets_.size())) {
+    log::error("smtp_filter_confused", "the filter answered for another number of recipients");
+    return Reply{451, "4.3.0", "Temporary error, try again later"};
+  }
+  std::size_t refused = 0;
+  std::optional<Reply> last_refusal;
+  for (std::size_t i = 0; i < targets_.size(); ++i) {
+    auto& target = targets_[i];
+    target.verdict = std::move(*verdict.mutable_recipients(static_cast<int>(i)));
+    if (auto refusal = filter_refusal(target.verdict.decision(), target.verdict.reply())) {
+      if (!refusal->permanent()) return refusal;  // nobody has it yet: the client tries again for all
+      ++refused;
+      last_refusal = refusal;
+      target.junk = true;  // a refusal that not all share files into Junk
+    }
+    if (target.verdict.decision() == filter::v1::DECISION_JUNK) target.junk = true;
+    if (target.verdict.decision() == filter::v1::DECISION_DISCARD) target.discard = true;
+  }
+  if (refused == targets_.size()) return last_refusal;
+  return std::nullopt;
+}
+
+/// The message with its edits: inline when small, else as a blob.
+Task<store::v1::Body> Acceptance::make_body(const HeaderEdits& edits) {
+  store::v1::Body body;
+  if (edits_body(edits)) {
+    if (blob_id_.empty()) {
+      const auto header = header_size(message_);
+      body.set_inline_(edit_header(std::string_view(message_).substr(0, header), edits) + message_.substr(header));
+    } else {
+      const auto header = edit_header(source_.header(), edits);
+      const auto call = options();
+      MERPATI_CO_TRY(auto id, co_await source_.upload(site_, header, call));
+      body.set_blob_id(std::move(id));
+    }
+  } else if (blob_id_.empty()) {
+    body.set_inline_(message_);
+  } else {
+    body.set_blob_id(blob_id_);
+  }
+  co_return body;
+}
+
+/// Return-Path (RFC 5321 4.4: at the top, by the one who delivers), Delivered-To, what the filter says, Received.
+std::string Acceptance::prefix_for(const Target& target) const {
+  std::string prefix;
+  prefix.reserve(512);
+  prefix.append("Return-Path: <").append(transaction_.reverse_path).append(">\r\n");
+  prefix.append("Delivered-To: ").append(target.local->claims().recipient()).append("\r\n");
+  prefix.append(prepended(target.verdict.edits())).append(prepended_);
+  return prefix.append(received_.line(target.address));
+}
+
+Task<void> Acceptance::fill_delivery() {
+  for (auto& target : targets_) {
+    if (target.local == nullptr || target.discard) continue;
+    const auto& cell = target.local->claims().cell();
+    auto delivery = std::find_if(deliveries_.begin(), deliveries_.end(), [&](const auto& d) { return d.cell == cell; });
+    if (delivery == deliveries_.end()) {
+      delivery = deliveries_.insert(deliveries_.end(), CellDelivery{cell, {}, {}});
+      delivery->request.set_delivery_id(transaction_.id);
+      delivery->request.set_received_at_ms(received_at_ms_);
+      delivery->request.set_trace_id(transaction_.trace_id);
+      delivery->request.set_reverse_path(transaction_.reverse_path);
+    }
+    const auto index = static_cast<std::size_t>(delivery - deliveries_.begin());
+    delivery->targets.push_back(&target);
+    auto& recipient = *delivery->request.add_recipients();
+    recipient.set_grant(target.local->grant());
+    recipient.set_header_prefix(prefix_for(target));
+    recipient.set_into_junk(target.junk || message_junk_);
+    for (const auto& action : target.verdict.actions()) {
+      if (!action.has_file_into()) continue;
+      recipient.set_mailbox(action.file_into().mailbox());
+      recipient.set_create(action.file_into().create());
+      *recipient.mutable_flags() = action.file_into().flags();
+      if (action.file_into().has_body()) *recipient.mutable_body() = action.file_into().body();
+    }
+    if (edits_body(target.verdict.edits())) {
+      HeaderEdits edits = edits_;
+      edits.MergeFrom(target.verdict.edits());
+      MERPATI_CO_TRY(auto own, co_await make_body(edits));
+      *deliveries_[index].request.mutable_recipients()->rbegin()->mutable_body() = std::move(own);
+    }
+  }
+  co_return Result<void>();
+}
+
+/// What leaves: addresses elsewhere, and redirections of the recipients' scripts.
+Task<void> Acceptance::fill_queue() {
+  for (const auto& target : targets_) {
+    if (target.local == nullptr && !target.discard) outbound_.add_recipients()->set_address(target.address);
+    for (const auto& action : target.verdict.actions()) {
+      if (action.has_redirect() && !action.redirect().has_body() && action.redirect().edits().empty() &&
+          action.redirect().reverse_path() == transaction_.reverse_path) {
+        outbound_.add_recipients()->set_address(action.redirect().address());
+      } else if (!action.has_file_into()) {
+        co_return Error(ErrorCode::kInternal, "the filter wants an action that this version cannot do");
+      }
+    }
+  }
+  if (outbound_.recipients_size() == 0) co_return Result<void>();
+  outbound_.set_delivery_id(transaction_.id);
+  outbound_.set_reverse_path(transaction_.reverse_path);
+  outbound_.set_header_prefix(prepended_ + received_.line({}));
+  outbound_.set_held(!deliveries_.empty());
+  if (!deliveries_.empty()) {
+    outbound_.set_deciding_account_id(deliveries_.front().targets.front()->local->claims().account_id());
+    outbound_.set_cell(deliveries_.front().cell);
+  }
+  outbound_.set_sender_account_id(parts_.sender_account_id);
+  outbound_.set_trace_id(transaction_.trace_id);
+  outbound_.set_body_type(std::string(to_string(transaction_.mail.body)));
+  outbound_.set_smtputf8(transaction_.mail.smtputf8);
+  outbound_.set_received_at_ms(received_at_ms_);
+  outbound_.set_envelope_id(transaction_.mail.envelope_id);
+  outbound_.set_return_headers_only(transaction_.mail.return_headers_only);
+  co_return Result<void>();
+}
+
+/// Hold what leaves, deliver what stays, release. The delivery decides; without one the enqueue does.
+Task<Reply> Acceptance::commit() {
+  const bool leaves = outbound_.recipients_size() > 0;
+  const auto call = options();
+  if (leaves) {
+    *outbound_.mutable_body() = body_;
+    MERPATI_CO_CHECK(co_await site_.queue.enqueue(outbound_, call));
+    MERPATI_CO_FAIL_POINT("smtp_after_enqueue");
+  }
+  if (deliveries_.empty()) co_return Reply{250, "2.0.0", "Ok: " + transaction_.id};
+  MERPATI_CO_TRY(auto reply, co_await deliver_cells());
+  MERPATI_CO_FAIL_POINT("smtp_after_deliver");
+  if (leaves && reply.positive()) {
+    queue::v1::ReleaseRequest release;
+    release.set_delivery_id(transaction_.id);
+    // The delivery is committed: a lost release is made good by the queue itself when it asks the store.
+    auto released = co_await site_.queue.release(release, call);
+    if (released.has_error())
+      log::warning("smtp_release_failed", released.error().describe(), {{"delivery_id", transaction_.id}});
+  } else if (leaves) {
+    queue::v1::DropRequest drop;
+    drop.set_delivery_id(transaction_.id);
+    auto dropped = co_await site_.queue.drop(drop, call);
+  }
+  co_return reply;
+}
+
+Task<Reply> Acceptance::deliver_cells() {
+  std::vector<std::pair<const Target*, DeliverResult>> results;
+  for (std::size_t i = 0; i < deliveries_.size(); ++i) {
+    auto& delivery = deliveries_[i];
+    if (i + 1 == deliveries_.size()) {
+      *delivery.request.mutable_body() = std::move(body_);
+    } else {
+      *delivery.request.mutable_body() = body_;
+    }
+    auto response = co_await deliver(delivery.request);
+    for (std::size_t k = 0; k < delivery.targets.size(); ++k) {
+      DeliverResult result;
+      if (response.has_error()) {
+        result.set_status(DeliverResult::STATUS_TEMPORARY);
+      } else if (static_cast<int>(k) < response->results_size()) {
+        result = std::move(*response->mutable_results(static_cast<int>(k)));
+      }
+      results.emplace_back(delivery.targets[k], std::move(result));
+    }
+    if (response.has_error() && deliveries_.size() == 1) {
+      if (!is_ambiguous(response.error())) co_return std::move(response).error();
+      auto committed = co_await was_committed(delivery.targets.front()->local->claims().account_id());
+      if (committed.has_value() && *committed) co_return Reply{250, "2.0.0", "Ok: " + transaction_.id};
+      if (committed.has_error()) {
+        site_.probe.in_doubt();
+        log::warning("smtp_delivery_in_doubt", committed.error().describe(), {{"delivery_id", transaction_.id}});
+      }
+      co_return std::move(response).error();
+    }
+  }
+  co_return co_await settle(std::move(results));
+}
+
+/// Repeats an ambiguous call once with the same delivery id, which the store knows again.
+Task<store::v1::DeliverResponse> Acceptance::deliver(const store::v1::DeliverRequest& request) {
+  for (int attempt = 1;; ++attempt) {
+    auto call = options();
+    call.deadline = deadline_.within(kOneDelivery);
+    auto response = co_await site_.store.deliver(request, call);
+    if (response.has_value() || attempt == 2 || !is_ambiguous(response.error())) co_return response;
+    MERPATI_CO_CHECK(co_await sleep_for(std::chrono::milliseconds(200)));
+  }
+}
+
+/// Asks the store what became of the delivery; when it was not committed, a tombstone keeps it from being so later.
+Task<bool> Acceptance::was_committed(std::int64_t account_id) {
+  store::v1::ResolveDeliveryRequest request;
+  request.set_delivery_id(transaction_.id);
+  request.set_account_id_of_recipient(account_id);
+  auto call = options();
+  call.deadline = Deadline::after(std::chrono::seconds(5));
+  MERPATI_CO_TRY(const auto answer, co_await site_.store.resolve_delivery(request, call));
+  co_return answer.committed();
+}
+
+/// One reply for all recipients: 250 as soon as one has the message; the others then go on by the queue.
+Task<Reply> Acceptance::settle(std::vector<std::pair<const Target*, DeliverResult>> results) {
+  std::vector<const Target*> undelivered;
+  const DeliverResult* failure = nullptr;
+  for (const auto& [target, result] : results) {
+    if (result.status() == DeliverResult::STATUS_DELIVERED || result.status() == DeliverResult::STATUS_DUPLICATE)
+      continue;
+    undelivered.push_back(target);
+    if (failure == nullptr || result.status() == DeliverResult::STATUS_TEMPORARY) failure = &result;
+  }
+  if (undelivered.empty()) co_return Reply{250, "2.0.0", "Ok: " + transaction_.id};
+  if (undelivered.size() < results.size()) {
+    MERPATI_CO_CHECK(co_await queue_undelivered(undelivered));
+    co_return Reply{250, "2.0.0", "Ok: " + transaction_.id};
+  }
+  switch (failure->status()) {
+    case DeliverResult::STATUS_OVER_QUOTA:
+      co_return Reply{452, "4.2.2", "Mailbox full"};
+    case DeliverResult::STATUS_REFUSED:
+      co_return Reply{550, "5.2.0", failure->text().empty() ? "Refused" : failure->text()};
+    default:
+      co_return Reply{451, "4.3.0", "Temporary error, try again later"};
+  }
+}
+
+/// Some recipients have it, so the client must not send it again: the queue tries for the rest, and bounces in the end.
+Task<void> Acceptance::queue_undelivered(const std::vector<const Target*>& targets) {
+  queue::v1::EnqueueRequest request;
+  request.set_delivery_id(new_uuid());
+  request.set_reverse_path(transaction_.reverse_path);
+  for (const auto* target : targets) request.add_recipients()->set_address(target->address);
+  *request.mutable_body() = deliveries_.back().request.body();
+  request.set_header_prefix(prepended_ + received_.line({}));
+  request.set_sender_account_id(parts_.sender_account_id);
+  request.set_trace_id(transaction_.trace_id);
+  request.set_body_type(std::string(to_string(transaction_.mail.body)));
+  request.set_smtputf8(transaction_.mail.smtputf8);
+  request.set_received_at_ms(received_at_ms_);
+  const auto call = options();
+  MERPATI_CO_CHECK(co_await site_.queue.enqueue(request, call));
+  co_return Result<void>();
+}
+
+void Acceptance::log_outcome(const Reply& reply) const {
+  log::info(reply.positive() ? "smtp_message_accepted" : "smtp_message_refused", reply.text,
+            {{"trace_id", transaction_.trace_id},
+             {"delivery_id", transaction_.id},
+             {"code", reply.code},
+             {"size", size_},
+             {"recipients", transaction_.recipients.size()},
+             {"client", parts_.received.client.to_string()},
+             {"account_id", parts_.sender_account_id}});
+}
+
+}  // namespace merpati::smtp

@@ -1,0 +1,81 @@
+// What happens between the last octet of a message and the reply: filter, hold, deliver, release.
+#pragma once
+
+#include <memory>
+#include <string>
+#include <vector>
+
+#include "smtp/edits.hpp"
+#include "smtp/message_source.hpp"
+#include "smtp/site.hpp"
+#include "smtp/trace_headers.hpp"
+#include "smtp/transaction.hpp"
+
+namespace merpati::smtp {
+
+/// One message of one transaction. Nothing is acknowledged before it is committed: run() returns the reply to send.
+class Acceptance {
+ public:
+  struct Parts {
+    Site& site;
+    const Transaction& transaction;
+    filter::v1::Transaction filter_view;  ///< the transaction as the filter is told of it
+    MessageBuffer& buffer;
+    ReceivedFrom received;
+    std::int64_t sender_account_id = 0;  ///< 0: not submitted by one of our accounts
+  };
+  explicit Acceptance(Parts parts);
+  Task<Reply> run();
+
+ private:
+  /// Where the message goes: an account here, or an address elsewhere.
+  struct Target {
+    const auth::v1::Recipient* local = nullptr;
+    std::string address;
+    bool junk = false;
+    bool discard = false;
+    filter::v1::RecipientVerdict verdict;
+  };
+
+  void find_targets();
+  std::string missing_fields() const;
+  Task<filter::v1::CheckMessageResponse> ask_filter();
+  std::optional<Reply> apply_verdicts(filter::v1::CheckMessageResponse& verdict);
+  Task<store::v1::Body> make_body(const HeaderEdits& edits);
+  std::string prefix_for(const Target& target) const;
+  Task<void> fill_delivery();
+  Task<void> fill_queue();
+  Task<Reply> commit();
+  Task<Reply> deliver_cells();
+  Task<store::v1::DeliverResponse> deliver(const store::v1::DeliverRequest& request);
+  Task<bool> was_committed(std::int64_t account_id);
+  Task<Reply> settle(std::vector<std::pair<const Target*, store::v1::DeliverResult>> results);
+  Task<void> queue_undelivered(const std::vector<const Target*>& targets);
+  rpc::CallOptions options() const;
+  void log_outcome(const Reply& reply) const;
+
+  Parts parts_;
+  Site& site_;
+  const Transaction& transaction_;
+  Deadline deadline_;
+  std::int64_t received_at_ms_;
+  std::vector<Target> targets_;
+  MessageSource source_;
+  std::string message_;  ///< a small message's octets, while the filter has them and after
+  std::string blob_id_;  ///< a large message's blob
+  std::uint64_t size_ = 0;
+  Received received_;
+  std::string prepended_;  ///< for all recipients
+  HeaderEdits edits_;
+  bool message_junk_ = false;
+  store::v1::Body body_;  ///< what most recipients get
+  struct CellDelivery {
+    std::string cell;
+    store::v1::DeliverRequest request;
+    std::vector<const Target*> targets;
+  };
+  std::vector<CellDelivery> deliveries_;
+  queue::v1::EnqueueRequest outbound_;
+};
+
+}  // namespace merpati::smtp

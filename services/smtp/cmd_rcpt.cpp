@@ -1,0 +1,98 @@
+// RCPT TO (RFC 5321 4.1.1.3).
+#include "smtp/filter_reply.hpp"
+#include "smtp/session.hpp"
+
+namespace merpati::smtp {
+
+using auth::v1::ResolveRecipientResponse;
+
+Task<void> Session::cmd_rcpt(std::string_view argument) {
+  if (!transaction_ || incoming_) {
+    reply(503, "5.5.1", transaction_ ? "BDAT is in progress" : "Say MAIL first");
+    co_return Result<void>();
+  }
+  auto rcpt = parse_rcpt(argument, offered(), transaction_->mail.smtputf8 ? Utf8::kYes : Utf8::kNo);
+  if (rcpt.has_error()) {
+    reply(rcpt.error());
+    co_return Result<void>();
+  }
+  if (transaction_->recipients.size() >= site_->policy.max_recipients) {
+    reply(452, "4.5.3", "Too many recipients");  // RFC 5321 4.5.3.1.10
+    co_return Result<void>();
+  }
+  // RFC 5321 4.5.1: <Postmaster> alone is ours.
+  if (rcpt->forward_path.domain.empty()) rcpt->forward_path.domain = site_->policy.hostname;
+  EnvelopeRecipient recipient{rcpt->forward_path.str(), nullptr, false};
+
+  auto resolved = co_await resolve(recipient.address);
+  if (resolved.has_error()) {
+    reply_error(resolved.error());
+    co_return Result<void>();
+  }
+  switch ((*resolved)->status()) {
+    case ResolveRecipientResponse::STATUS_LOCAL: {
+      recipient.local = *resolved;
+      MERPATI_CO_TRY(const bool passes, co_await recipient_passes(recipient));
+      if (!passes) co_return Result<void>();
+      break;
+    }
+    case ResolveRecipientResponse::STATUS_REMOTE: {
+      if (!login_) {
+        ++transaction_->refused_recipients;
+        reply(550, "5.7.1", "Relaying denied");
+        co_return Result<void>();
+      }
+      MERPATI_CO_TRY(const bool passes, co_await recipient_passes(recipient));
+      if (!passes) co_return Result<void>();
+      break;
+    }
+    case ResolveRecipientResponse::STATUS_DISABLED:
+      reply(550, "5.2.1", "Mailbox disabled");
+      co_return Result<void>();
+    case ResolveRecipientResponse::STATUS_OVER_QUOTA:
+      reply(452, "4.2.2", "Mailbox full");
+      co_return Result<void>();
+    default:
+      ++transaction_->refused_recipients;
+      reply(550, "5.1.1", "No such address");
+      co_return Result<void>();
+  }
+  transaction_->recipients.push_back(std::move(recipient));
+  reply(250, "2.1.5", "Ok");
+  co_return Result<void>();
+}
+
+Task<RecipientCache::Answer> Session::resolve(const std::string& address) {
+  if (auto known = site_->recipients.find(address)) co_return known;
+  auth::v1::ResolveRecipientRequest request;
+  request.set_address(address);
+  const auto options = call_options();
+  MERPATI_CO_TRY(auto response, co_await site_->auth.resolve_recipient(request, options));
+  auto answer = std::make_shared<const ResolveRecipientResponse>(std::move(response));
+  site_->recipients.put(address, answer);
+  co_return RecipientCache::Answer(answer);
+}
+
+/// Asks the filter about this recipient. Replies and returns false when it says no.
+Task<bool> Session::recipient_passes(EnvelopeRecipient& recipient) {
+  filter::v1::CheckRecipientRequest request;
+  *request.mutable_transaction() = filter_transaction();
+  request.set_recipient(recipient.address);
+  if (recipient.local && recipient.local->recipients_size() == 1)
+    request.set_account_id(recipient.local->recipients(0).claims().account_id());
+  const auto options = call_options();
+  auto answer = co_await site_->filter.check_recipient(request, options);
+  if (answer.has_error()) {
+    if (site_->policy.accept_unfiltered) co_return true;
+    reply_error(answer.error());
+    co_return false;
+  }
+  if (const auto refusal = filter_refusal(answer->decision(), answer->reply())) {
+    reply(*refusal);
+    co_return false;
+  }
+  recipient.junk = answer->decision() == filter::v1::DECISION_JUNK;
+  co_return true;
+}
+
+}  // namespace merpati::smtp

@@ -1,0 +1,163 @@
+#include "smtp/module.hpp"
+
+#include <unistd.h>
+
+#include "merpati/runtime/duration.hpp"
+#include "merpati/runtime/log.hpp"
+#include "smtp/session.hpp"
+
+namespace merpati::smtp {
+namespace {
+
+constexpr auto kCertificateCheck = std::chrono::seconds(5);
+
+std::string machine_name() {
+  char name[256] = {};
+  if (::gethostname(name, sizeof name - 1) != 0 || name[0] == '\0') return "localhost";
+  return name;
+}
+
+Policy policy_of(const config::v1::Smtp& config) {
+  Policy policy;
+  policy.hostname = config.hostname().empty() ? machine_name() : config.hostname();
+  policy.max_message_size = config.max_message_size();
+  policy.max_recipients = config.max_recipients();
+  policy.max_errors = config.max_errors();
+  policy.max_transactions = config.max_transactions();
+  policy.command_timeout = runtime::to_chrono(config.command_timeout());
+  policy.data_timeout = runtime::to_chrono(config.data_timeout());
+  policy.session_timeout = runtime::to_chrono(config.session_timeout());
+  policy.spill_threshold = config.spill_threshold();
+  policy.spill_directory = config.spill_directory();
+  if (policy.spill_directory.empty()) {
+    const char* directory = std::getenv("TMPDIR");
+    policy.spill_directory = directory != nullptr && *directory != '\0' ? directory : "/tmp";
+  }
+  policy.max_bytes_in_flight = config.max_bytes_in_flight();
+  policy.accept_unfiltered = config.filter_down() == config::v1::FILTER_DOWN_ACCEPT;
+  return policy;
+}
+
+std::vector<asio::io_context*> contexts(runtime::Loops& loops) {
+  std::vector<asio::io_context*> all;
+  for (std::size_t i = 0; i < loops.size(); ++i) all.push_back(&loops.context(i));
+  return all;
+}
+
+net::ServerHooks hooks(std::shared_ptr<Site> site) {
+  net::ServerHooks hooks;
+  hooks.accept_failed = [site](const net::ListenerOptions& options, const Error& error) {
+    site->probe.accept_error();
+    log::warning("smtp_accept_failed", error.message(), {{"listener", options.name}});
+  };
+  hooks.refused = [site](const net::ListenerOptions& options, const net::Endpoint& client, const Error& error) {
+    site->probe.refused_connection();
+    log::info("smtp_connection_refused", error.message(),
+              {{"listener", options.name}, {"client", client.address().to_string()}});
+  };
+  return hooks;
+}
+
+}  // namespace
+
+Module::Module(runtime::Process& process, const config::v1::Smtp& config, std::shared_ptr<rpc::Channel> auth,
+               std::shared_ptr<rpc::Channel> store, std::shared_ptr<rpc::Channel> filter,
+               std::shared_ptr<rpc::Channel> queue)
+    : config_(config),
+      site_(std::make_shared<Site>(policy_of(config), process.metrics(), process.blocking(), std::move(auth),
+                                   std::move(filter), std::move(store), std::move(queue))),
+      server_(contexts(process.loops()), hooks(site_)),
+      background_(process.loops().main()) {}
+
+Module::~Module() = default;
+
+Task<void> Module::start() {
+  if (!config_.tls().certificate_file().empty()) {
+    net::TlsContext::Options options;
+    options.certificates = {{config_.tls().certificate_file(), config_.tls().key_file()}};
+    options.min_version = config_.tls().min_version();
+    MERPATI_CO_TRY(site_->tls, net::TlsContext::load(std::move(options)));
+    background_.spawn(watch_certificate());
+  }
+  for (const auto& listener : config_.listeners()) MERPATI_CO_CHECK(listen(listener));
+  background_.spawn(follow_events());
+  co_return Result<void>();
+}
+
+Result<void> Module::listen(const config::v1::Listener& listener) {
+  auto door = std::make_shared<Door>();
+  door->kind = listener.kind() == config::v1::LISTENER_KIND_SUBMISSION ? Door::Kind::kSubmission : Door::Kind::kMx;
+  door->name = listener.name().empty() ? "smtp-" + std::to_string(listener.port()) : listener.name();
+  door->starttls = listener.tls() == config::v1::TLS_MODE_STARTTLS && site_->tls != nullptr;
+  door->plaintext_login_from_loopback = listener.plaintext_login_from_loopback();
+  MERPATI_TRY(door->trusted_proxies, net::CidrSet::parse(listener.proxy_trusted()));
+
+  net::ListenerOptions options;
+  options.name = door->name;
+  options.address = listener.address();
+  options.port = static_cast<std::uint16_t>(listener.port());
+  options.proxy_from = door->trusted_proxies;
+  if (listener.tls() == config::v1::TLS_MODE_IMPLICIT) {
+    options.tls = net::ListenerOptions::Tls::kImplicit;
+    options.tls_context = site_->tls;
+  }
+  options.limits = std::make_shared<net::ConnectionLimits>(net::ConnectionLimits::Options{
+      .total = listener.max_connections(), .per_address = listener.max_connections_per_address(), .exempt = {}});
+  options.busy_reply = "421 4.7.0 " + site_->policy.hostname + " Too many connections, try again later\r\n";
+  MERPATI_TRY(const auto port, server_.listen(std::move(options), [site = site_, door](net::Stream stream) {
+    return std::make_unique<Session>(std::move(stream), site, door);
+  }));
+  ports_.push_back(port);
+  log::info("smtp_listening", "accepting mail", {{"listener", door->name}, {"port", port}});
+  return {};
+}
+
+Task<void> Module::drain(Deadline deadline) { return server_.drain(deadline); }
+
+Task<void> Module::stop() {
+  MERPATI_CO_TRY(const auto cut, co_await server_.stop());
+  if (cut > 0) {
+    site_->probe.cut(cut);
+    log::warning("smtp_sessions_cut", "sessions were cut at the end of the grace period", {{"sessions", cut}});
+  }
+  background_.cancel();
+  co_return co_await background_.join(Deadline::never());
+}
+
+asio::awaitable<void> Module::watch_certificate() {
+  co_await asio::this_coro::throw_if_cancelled(false);
+  for (;;) {
+    auto waited = co_await sleep_for(kCertificateCheck);
+    if (waited.has_error()) co_return;
+    auto reloaded = site_->tls->reload_if_changed();
+    if (reloaded.has_error()) {
+      log::error("smtp_certificate_unusable", reloaded.error().message());
+    } else if (*reloaded) {
+      log::info("smtp_certificate_reloaded", "new sessions use the new certificate");
+    }
+    site_->probe.bytes_in_flight(static_cast<double>(site_->bytes_in_flight.load()));
+  }
+}
+
+/// Auth tells what changed in the directory; every event drops the cached recipients.
+asio::awaitable<void> Module::follow_events() {
+  co_await asio::this_coro::throw_if_cancelled(false);
+  for (;;) {
+    auto opened = co_await site_->auth.watch_events(auth::v1::WatchEventsRequest());
+    if (opened.has_value()) {
+      site_->recipients.set_feed_alive(true);
+      for (;;) {
+        auto event = co_await (*opened)->read();
+        if (event.has_error() || !*event) break;
+        site_->recipients.clear();
+      }
+      site_->recipients.set_feed_alive(false);
+    }
+    const auto state = co_await asio::this_coro::cancellation_state;
+    if (state.cancelled() != asio::cancellation_type::none) co_return;
+    auto waited = co_await sleep_for(std::chrono::seconds(1));
+    if (waited.has_error()) co_return;
+  }
+}
+
+}  // namespace merpati::smtp

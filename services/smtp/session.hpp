@@ -1,0 +1,95 @@
+// One SMTP session: it reads a command, dispatches it, and writes. The commands are in cmd_*.cpp, one file each.
+#pragma once
+
+#include <algorithm>
+#include <memory>
+#include <optional>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "merpati/net/server.hpp"
+#include "smtp/incoming.hpp"
+#include "smtp/site.hpp"
+#include "smtp/transaction.hpp"
+
+namespace merpati::smtp {
+
+class Session final : public net::Session {
+ public:
+  Session(net::Stream stream, std::shared_ptr<Site> site, std::shared_ptr<const Door> door);
+  ~Session() override;
+  asio::awaitable<void> run() override;
+
+ private:
+  /// Who logged in.
+  struct Login {
+    std::int64_t account_id = 0;
+    std::string address;
+    std::string token;
+    std::int64_t expires_at = 0;               ///< of the token, Unix seconds
+    std::vector<std::string> allowed_senders;  ///< that auth has confirmed
+  };
+
+  // session.cpp
+  Task<void> serve();
+  Task<std::optional<net::Line>> next_line();
+  Task<void> dispatch(std::string_view line);
+  void reply(int code, std::string_view enhanced, std::string_view text);
+  void reply(const Reply& reply);
+  void reply_error(const Error& error);
+  void goodbye(int code, std::string_view enhanced, std::string_view text);
+  void reset();
+  Deadline call_deadline() const;
+  rpc::CallOptions call_options(std::int64_t account_id = 0) const;
+  bool is_submission() const { return door_->kind == Door::Kind::kSubmission; }
+  bool is_loopback() const { return connection_.stream().remote().address().is_loopback(); }
+  Offered offered() const;
+  filter::v1::Transaction filter_transaction() const;
+
+  // cmd_hello.cpp
+  void cmd_hello(Verb verb, std::string_view argument);
+  // cmd_starttls.cpp
+  Task<void> cmd_starttls(std::string_view argument);
+  // cmd_auth.cpp
+  bool may_login() const;
+  std::vector<std::string> mechanisms() const;
+  Task<void> cmd_auth(std::string_view argument);
+  Task<std::optional<std::string>> read_response();
+  Task<void> logged_in(auth::v1::LoginResult result);
+  void login_failed(const auth::v1::LoginFailure& failure);
+  // cmd_mail.cpp
+  Task<void> cmd_mail(std::string_view argument);
+  Task<bool> connection_passes();
+  Task<bool> login_holds();
+  Task<bool> may_send_as(const std::string& address);
+  // cmd_rcpt.cpp
+  Task<void> cmd_rcpt(std::string_view argument);
+  Task<RecipientCache::Answer> resolve(const std::string& address);
+  Task<bool> recipient_passes(EnvelopeRecipient& recipient);
+  // cmd_data.cpp
+  bool ready_for_message();
+  Task<void> cmd_data(std::string_view argument);
+  // cmd_bdat.cpp
+  Task<void> cmd_bdat(std::string_view argument);
+  Task<void> swallow(std::uint64_t octets);
+  // accept.cpp
+  Task<void> finish_message(std::unique_ptr<Incoming> incoming);
+
+  std::shared_ptr<Site> site_;
+  std::shared_ptr<const Door> door_;
+  std::string helo_;
+  bool esmtp_ = false;
+  bool ended_ = false;
+  bool checked_ = false;  ///< the filter has seen the connection
+  std::uint32_t errors_ = 0;
+  std::uint32_t failed_logins_ = 0;
+  std::uint32_t transactions_ = 0;
+  Verb verb_ = Verb::kUnknown;  ///< in hand, for metrics
+  Deadline session_end_;
+  std::unique_ptr<Login> login_;
+  std::unique_ptr<Transaction> transaction_;
+  std::unique_ptr<Incoming> incoming_;  ///< between two BDAT
+};
+
+}  // namespace merpati::smtp

@@ -1,0 +1,28 @@
+// One mail transaction: the envelope so far. Owned by its session.
+#pragma once
+
+#include <cstdint>
+#include <string>
+#include <vector>
+
+#include "merpati/smtp/command.hpp"
+#include "smtp/recipient_cache.hpp"
+
+namespace merpati::smtp {
+
+struct EnvelopeRecipient {
+  std::string address;           ///< as RCPT gave it
+  RecipientCache::Answer local;  ///< null: it leaves by the queue
+  bool junk = false;             ///< the filter files it into Junk
+};
+
+struct Transaction {
+  std::string id;        ///< delivery id, a UUID
+  std::string trace_id;  ///< 32 hexadecimal digits
+  MailCommand mail;
+  std::string reverse_path;  ///< "" for <>
+  std::vector<EnvelopeRecipient> recipients;
+  std::uint32_t refused_recipients = 0;
+};
+
+}  // namespace merpati::smtp
