@@ -2,9 +2,18 @@
 
 #include <fmt/format.h>
 
+#include "merpati/pg/pool.hpp"
 #include "merpati/pg/sqlstate.hpp"
 
 namespace merpati::pg {
+
+namespace {
+constexpr std::string_view kInDoubt = "connection lost with the statement in flight";
+}
+
+bool outcome_unknown(const Error& error) {
+  return error.code() == ErrorCode::kUnavailable && std::string_view(error.message()).starts_with(kInDoubt);
+}
 
 Result<PGconn*> open_connection(const std::string& dsn, const std::string& options, const std::string& application_name,
                                 std::chrono::milliseconds timeout) {
@@ -43,7 +52,7 @@ void Connection::close(const Error& why) {
   connection_ = nullptr;
   for (auto& flight : flights_) {
     if (flight.result) PQclear(flight.result);
-    flight.op->complete(why);
+    flight.op->complete(Error(why).in(kInDoubt));
   }
   flights_.clear();
 }

@@ -28,6 +28,10 @@ struct PoolOptions {
   std::map<std::string, std::string> settings;  ///< further server settings of each connection
 };
 
+/// True of an error that a statement got because its connection was lost while it ran: it may have been committed. A
+/// mutation with a request id is repeated until that is known; others must not be.
+bool outcome_unknown(const Error& error);
+
 struct PoolStats {
   std::size_t connections = 0;
   std::size_t in_flight = 0;

@@ -1,0 +1,56 @@
+// Append: IMAP APPEND and MULTIAPPEND, all or none.
+#include "store/arrivals.hpp"
+#include "store/flags.hpp"
+#include "store/operations.hpp"
+
+namespace merpati::store {
+namespace {
+constexpr int kMostMessages = 1000;
+}
+
+Task<v1::AppendResponse> append(Core& core, const Caller& caller, const v1::AppendRequest& request) {
+  if (!is_uuid(request.request_id())) co_return Error(ErrorCode::kInvalidArgument, "request_id is not a UUID");
+  if (request.messages().empty() || request.messages_size() > kMostMessages)
+    co_return Error(ErrorCode::kInvalidArgument, "1 to 1,000 messages");
+  MERPATI_CO_TRY(auto mailbox, normal_name(request.mailbox()));
+  std::vector<Arrival> arrivals;
+  std::int64_t need = 0;
+  for (const auto& message : request.messages()) {
+    Arrival arrival;
+    MERPATI_CO_TRY(arrival.body, co_await prepare_body(core, message.body(), caller.deadline));
+    MERPATI_CO_TRY(auto flags, parse_flags(message.flags()));
+    arrival.account = request.account_id();
+    arrival.delivery = request.request_id();
+    arrival.part = static_cast<int>(arrivals.size());
+    arrival.mailbox = mailbox;
+    arrival.strict = true;
+    arrival.flags = flags.bits;
+    arrival.keywords = std::move(flags.keywords);
+    arrival.received = message.received_at_ms() == 0 ? Clock::system().wall() : WallTime(std::chrono::milliseconds(message.received_at_ms()));
+    arrival.zone_minutes = message.received_zone_minutes();
+    arrival.quota_bytes = caller.quota_bytes;
+    arrival.quota_messages = caller.quota_messages;
+    need += static_cast<std::int64_t>(arrival.body->size);
+    arrivals.push_back(std::move(arrival));
+  }
+  for (auto& arrival : arrivals) arrival.quota_need = need;  // each is judged by the whole, so all agree
+  MERPATI_CO_TRY(auto results, co_await core.arrivals->store(std::move(arrivals), caller.deadline));
+  v1::AppendResponse response;
+  for (const auto& result : results) {
+    switch (result.status) {
+      case ArrivalResult::Status::kStored:
+      case ArrivalResult::Status::kDuplicate: break;
+      case ArrivalResult::Status::kOverQuota:
+        co_return Error(ErrorCode::kResourceExhausted, "over quota").with_public("over quota").with_status("5.2.2");
+      case ArrivalResult::Status::kNoMailbox:
+      case ArrivalResult::Status::kRefused: co_return Error(ErrorCode::kNotFound, "no such mailbox").with_public("no such mailbox");
+      case ArrivalResult::Status::kNoBody: co_return Error(ErrorCode::kUnavailable, "the uploaded body is gone");
+    }
+    response.set_mailbox_id(result.mailbox);
+    response.set_uid_validity(result.uid_validity);
+    response.add_uids(result.uid);
+  }
+  co_return response;
+}
+
+}  // namespace merpati::store

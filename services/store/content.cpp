@@ -1,0 +1,160 @@
+#include "store/content.hpp"
+
+#include <algorithm>
+
+#include "store/operations.hpp"
+
+namespace merpati::store {
+namespace {
+
+constexpr std::size_t kReplyOctets = 60 * 1024;
+constexpr std::uint64_t kChunkOctets = 256 * 1024;
+constexpr std::uint64_t kReadAhead = 1024 * 1024;  // of an object, in one request
+constexpr std::size_t kMostUids = 64;               // bodies in memory at once
+
+const pg::Statement kSources{
+    "store_sources",
+    "select m.uid, m.size, m.header_prefix, m.inline, b.codec, b.size, b.octets, o.codec, o.size, o.key, o.frames from ("
+    "select uid, size, header_prefix, inline, blob_id from messages where account_id = $1 and mailbox_id = $2 and uid = any ($3) "
+    "union all "
+    "select uid, size, header_prefix, inline, blob_id from graves where account_id = $1 and mailbox_id = $2 and uid = any ($3)) m "
+    "left join bodies b on m.inline and b.account_id = $1 and b.blob_id = m.blob_id "
+    "left join objects o on not m.inline and o.blob_id = m.blob_id"};
+
+std::vector<std::uint32_t> frame_ends(std::string_view packed) {
+  std::vector<std::uint32_t> ends;
+  for (std::size_t i = 0; i + 4 <= packed.size(); i += 4) {
+    std::uint32_t end = 0;
+    for (std::size_t k = 0; k < 4; ++k) end = end << 8 | static_cast<unsigned char>(packed[i + k]);
+    ends.push_back(end);
+  }
+  return ends;
+}
+
+Task<std::string> read_object(Core& core, const Source& source, std::uint64_t offset, std::uint64_t length, Deadline deadline) {
+  if (!core.objects) co_return Error(ErrorCode::kUnavailable, "no object store");
+  if (source.codec == Codec::kRaw) co_return co_await core.objects->get(source.key, {offset, length}, deadline);
+  const auto first = offset / kFrameOctets;
+  const auto last = (offset + length - 1) / kFrameOctets;
+  if (last >= source.frame_ends.size()) co_return Error(ErrorCode::kDataLoss, "the object's index is too short");
+  const std::uint64_t begin = first == 0 ? 0 : source.frame_ends[first - 1];
+  MERPATI_CO_TRY(auto stored, co_await core.objects->get(source.key, {begin, source.frame_ends[last] - begin}, deadline));
+  std::string out;
+  for (auto frame = first; frame <= last; ++frame) {
+    const std::uint64_t from = frame == 0 ? 0 : source.frame_ends[frame - 1];
+    const std::uint64_t size = std::min(kFrameOctets, source.blob_size - frame * kFrameOctets);
+    if (source.frame_ends[frame] - begin > stored.size()) co_return Error(ErrorCode::kDataLoss, "the object is too short");
+    const auto packed = std::string_view(stored).substr(from - begin, source.frame_ends[frame] - from);
+    MERPATI_CO_TRY(auto octets, decode(Codec::kZstd, packed, size));
+    out += octets;
+  }
+  co_return out.substr(offset - first * kFrameOctets, length);
+}
+
+}  // namespace
+
+Task<Sources> load_sources(Core& core, std::int64_t account, std::int64_t mailbox, const std::vector<std::int64_t>& uids, Deadline deadline) {
+  pg::Params params;
+  params.bigint(account).bigint(mailbox).bigints(uids);
+  MERPATI_CO_TRY(auto rows, co_await core.pool.query(kSources, std::move(params), deadline));
+  Sources sources;
+  for (const auto row : rows) {
+    Source source;
+    source.size = static_cast<std::uint64_t>(row.bigint(1));
+    source.prefix = row.bytea(2);
+    source.is_object = !row.boolean(3);
+    if (!source.is_object && !row.is_null(4)) {
+      source.blob_size = static_cast<std::uint64_t>(row.bigint(5));
+      MERPATI_CO_TRY(source.octets, decode(static_cast<Codec>(row.integer(4)), row.bytea(6), source.blob_size));
+      source.found = true;
+    } else if (source.is_object && !row.is_null(7)) {
+      source.codec = static_cast<Codec>(row.integer(7));
+      source.blob_size = static_cast<std::uint64_t>(row.bigint(8));
+      source.key = row.text(9);
+      source.frame_ends = frame_ends(row.bytea_or(10, ""));
+      source.found = true;
+    }
+    sources.by_uid.insert_or_assign(static_cast<std::uint32_t>(row.bigint(0)), std::move(source));
+  }
+  co_return sources;
+}
+
+Task<std::string> read_octets(Core& core, const Source& source, std::uint64_t offset, std::uint64_t length, Deadline deadline) {
+  if (!source.found) co_return Error(ErrorCode::kDataLoss, "a message without its body");
+  if (offset >= source.size) co_return std::string();
+  length = std::min(length, source.size - offset);
+  std::string out;
+  if (offset < source.prefix.size()) out = source.prefix.substr(offset, length);
+  const auto rest = length - out.size();
+  if (rest == 0) co_return out;
+  const auto from = offset + out.size() - source.prefix.size();
+  if (!source.is_object) {
+    out.append(source.octets, from, rest);
+    co_return out;
+  }
+  MERPATI_CO_TRY(auto octets, co_await read_object(core, source, from, rest, deadline));
+  if (octets.size() != rest) co_return Error(ErrorCode::kDataLoss, "the object is too short");
+  if (out.empty()) co_return octets;
+  out += octets;
+  co_return out;
+}
+
+Task<v1::ReadContentResponse> read_content(Core& core, const Caller& caller, const v1::ReadContentRequest& request) {
+  v1::ReadContentResponse response;
+  Sources sources;
+  std::size_t total = 0;
+  int loaded = 0;
+  for (int i = 0; i < request.ranges_size(); ++i) {
+    if (i >= loaded) {
+      std::vector<std::int64_t> uids;
+      for (; loaded < request.ranges_size() && uids.size() < kMostUids; ++loaded) {
+        const std::int64_t uid = request.ranges(loaded).uid();
+        if (uids.empty() || uids.back() != uid) uids.push_back(uid);
+      }
+      MERPATI_CO_TRY(sources, co_await load_sources(core, request.account_id(), request.mailbox_id(), uids, caller.deadline));
+    }
+    const auto& range = request.ranges(i);
+    auto& content = *response.add_contents();
+    content.set_uid(range.uid());
+    content.set_offset(range.offset());
+    const auto* source = sources.find(range.uid());
+    if (!source) {
+      content.set_gone(true);
+      continue;
+    }
+    content.set_message_size(source->size);
+    const auto left = source->size - std::min(source->size, range.offset());
+    const auto wanted = range.length() == 0 ? left : std::min<std::uint64_t>(left, range.length());
+    const auto room = std::min<std::uint64_t>(wanted, kReplyOctets - total);
+    MERPATI_CO_TRY(auto octets, co_await read_octets(core, *source, range.offset(), room, caller.deadline));
+    total += octets.size() + 16;
+    content.set_octets(std::move(octets));
+    if (total >= kReplyOctets) break;
+  }
+  co_return response;
+}
+
+Task<void> stream_content(Core& core, const Caller& caller, const v1::StreamContentRequest& request,
+                          rpc::Writer<v1::StreamContentResponse>& out) {
+  const auto uid = request.range().uid();
+  MERPATI_CO_TRY(auto sources, co_await load_sources(core, request.account_id(), request.mailbox_id(), {uid}, caller.deadline));
+  const auto* source = sources.find(uid);
+  if (!source) co_return Error(ErrorCode::kNotFound, "the message is gone");
+  auto at = std::min(request.range().offset(), source->size);
+  const auto end = request.range().length() == 0 ? source->size : std::min(source->size, at + request.range().length());
+  while (at < end) {
+    MERPATI_CO_TRY(auto octets, co_await read_octets(core, *source, at, std::min(kReadAhead, end - at), caller.deadline));
+    at += octets.size();
+    for (std::size_t i = 0; i < octets.size(); i += kChunkOctets) {
+      v1::StreamContentResponse chunk;
+      if (octets.size() <= kChunkOctets) chunk.set_chunk(std::move(octets));
+      else chunk.set_chunk(octets.substr(i, kChunkOctets));
+      const bool whole = octets.empty();
+      MERPATI_CO_CHECK(co_await out.write(std::move(chunk)));
+      if (whole) break;
+    }
+  }
+  co_return Result<void>();
+}
+
+}  // namespace merpati::store

@@ -1,0 +1,163 @@
+// Deliver and ResolveDelivery.
+#include <map>
+
+#include "merpati/auth/v1/token.pb.h"
+#include "merpati/base/fail_point.hpp"
+#include "merpati/runtime/log.hpp"
+#include "store/arrivals.hpp"
+#include "store/flags.hpp"
+#include "store/operations.hpp"
+
+namespace merpati::store {
+namespace {
+
+constexpr int kMostRecipients = 1000;
+constexpr std::size_t kMostPrefix = 8 * 1024;
+using Grant = std::shared_ptr<const auth::v1::RecipientGrant>;
+
+Task<Grant> verify_grant(Core& core, const std::string& token) {
+  if (!core.verifier) co_return Error(ErrorCode::kUnavailable, "no keys to verify grants with");
+  auto grant = core.verifier->verify_grant(token);
+  if (!grant.has_error() || grant.error().code() != ErrorCode::kUnavailable) co_return grant;
+  MERPATI_CO_CHECK(co_await core.verifier->refresh());
+  co_return core.verifier->verify_grant(token);
+}
+
+void refuse(v1::DeliverResult& result, v1::DeliverResult::Status status, std::string text) {
+  result.set_status(status);
+  result.set_text(std::move(text));
+}
+
+/// One body for each distinct source of the request.
+struct Bodies {
+  std::map<std::string, std::shared_ptr<const StoredBody>> by_octets;
+  std::shared_ptr<const StoredBody> common;
+};
+
+Task<std::shared_ptr<const StoredBody>> body_for(Core& core, const v1::DeliverRequest& request, const v1::DeliverRecipient& recipient,
+                                                 Bodies& bodies, Deadline deadline) {
+  if (!recipient.has_body()) {
+    if (!bodies.common) {
+      MERPATI_CO_TRY(bodies.common, co_await prepare_body(core, request.body(), deadline));
+    }
+    co_return bodies.common;
+  }
+  const auto key = recipient.body().SerializeAsString();
+  if (const auto found = bodies.by_octets.find(key); found != bodies.by_octets.end()) co_return found->second;
+  MERPATI_CO_TRY(auto body, co_await prepare_body(core, recipient.body(), deadline));
+  bodies.by_octets[key] = body;
+  co_return body;
+}
+
+Task<void> make_mailbox(Core& core, const Caller& caller, std::int64_t account, const std::string& name) {
+  v1::ListMailboxesRequest list;
+  list.set_account_id(account);
+  MERPATI_CO_TRY(auto have, co_await list_mailboxes(core, caller, list));
+  for (const auto& mailbox : have.mailboxes())
+    if (mailbox.name() == name && !mailbox.no_select()) co_return Result<void>();
+  v1::CreateMailboxRequest create;
+  create.set_account_id(account);
+  create.set_name(name);
+  auto made = co_await create_mailbox(core, caller, create);
+  if (made.has_error() && made.error().code() != ErrorCode::kAlreadyExists) co_return made.error();
+  co_return Result<void>();
+}
+
+/// Fills `arrival`, or sets a final result and returns false.
+Task<bool> prepare(Core& core, const Caller& caller, const v1::DeliverRequest& request, int index, Bodies& bodies, Arrival& arrival,
+                   v1::DeliverResult& result) {
+  const auto& recipient = request.recipients(index);
+  auto grant = co_await verify_grant(core, recipient.grant());
+  if (grant.has_error()) {
+    const bool later = grant.error().code() == ErrorCode::kUnavailable;
+    refuse(result, later ? v1::DeliverResult::STATUS_TEMPORARY : v1::DeliverResult::STATUS_REFUSED, "the recipient's grant is not valid");
+    co_return false;
+  }
+  if (recipient.header_prefix().size() > kMostPrefix) co_return Error(ErrorCode::kInvalidArgument, "a header prefix over 8 KiB");
+  auto body = co_await body_for(core, request, recipient, bodies, caller.deadline);
+  if (body.has_error()) {
+    if (body.error().code() == ErrorCode::kInvalidArgument) co_return body.error();
+    refuse(result, v1::DeliverResult::STATUS_TEMPORARY, "the body cannot be stored now");
+    co_return false;
+  }
+  MERPATI_CO_TRY(auto flags, parse_flags(recipient.flags()));
+  const auto& claims = **grant;
+  arrival.account = claims.account_id();
+  arrival.delivery = request.delivery_id();
+  arrival.mailbox = "INBOX";
+  if (!recipient.mailbox().empty()) {
+    auto name = normal_name(recipient.mailbox());
+    if (name.has_value()) arrival.mailbox = *name;  // a name that cannot be is taken by INBOX
+  }
+  arrival.junk = recipient.into_junk();
+  arrival.flags = flags.bits;
+  arrival.keywords = std::move(flags.keywords);
+  arrival.received = WallTime(std::chrono::milliseconds(request.received_at_ms()));
+  if (request.received_at_ms() == 0) arrival.received = Clock::system().wall();
+  arrival.header_prefix = recipient.header_prefix();
+  arrival.quota_bytes = claims.quota_bytes();
+  arrival.quota_messages = claims.quota_messages();
+  arrival.body = *body;
+  arrival.quota_need = static_cast<std::int64_t>(arrival.body->size + arrival.header_prefix.size());
+  if (recipient.create() && !arrival.junk && arrival.mailbox != "INBOX") {
+    auto made = co_await make_mailbox(core, caller, arrival.account, arrival.mailbox);
+    if (made.has_error()) log::info("store_mailbox_not_made", "delivered to INBOX instead", {{"account", arrival.account}, {"why", made.error().message()}});
+  }
+  co_return true;
+}
+
+void fill(v1::DeliverResult& out, const ArrivalResult& result) {
+  using Status = ArrivalResult::Status;
+  switch (result.status) {
+    case Status::kStored: out.set_status(v1::DeliverResult::STATUS_DELIVERED); break;
+    case Status::kDuplicate: out.set_status(v1::DeliverResult::STATUS_DUPLICATE); break;
+    case Status::kOverQuota: refuse(out, v1::DeliverResult::STATUS_OVER_QUOTA, "mailbox full"); break;
+    case Status::kRefused: refuse(out, v1::DeliverResult::STATUS_REFUSED, "delivery refused"); break;
+    case Status::kNoBody:
+    case Status::kNoMailbox: refuse(out, v1::DeliverResult::STATUS_TEMPORARY, "cannot be stored now"); break;
+  }
+  out.set_mailbox_id(result.mailbox);
+  out.set_uid(result.uid);
+  if (result.email != 0) out.set_email_id(email_id_text(result.email));
+}
+
+}  // namespace
+
+Task<v1::DeliverResponse> deliver(Core& core, const Caller& caller, const v1::DeliverRequest& request) {
+  if (!is_uuid(request.delivery_id())) co_return Error(ErrorCode::kInvalidArgument, "delivery_id is not a UUID");
+  if (request.recipients().empty() || request.recipients_size() > kMostRecipients)
+    co_return Error(ErrorCode::kInvalidArgument, "1 to 1,000 recipients");
+  v1::DeliverResponse response;
+  std::vector<Arrival> arrivals;
+  std::vector<int> places;
+  Bodies bodies;
+  for (int i = 0; i < request.recipients_size(); ++i) {
+    Arrival arrival;
+    auto& result = *response.add_results();
+    MERPATI_CO_TRY(const bool ready, co_await prepare(core, caller, request, i, bodies, arrival, result));
+    if (!ready) continue;
+    arrivals.push_back(std::move(arrival));
+    places.push_back(i);
+  }
+  MERPATI_CO_TRY(auto results, co_await core.arrivals->store(std::move(arrivals), caller.deadline));
+  for (std::size_t i = 0; i < places.size(); ++i) {
+    auto& out = *response.mutable_results(places[i]);
+    fill(out, results[i]);
+    if (log::enabled(log::Level::kDebug))
+      log::debug("store_delivered", "delivered", {{"trace_id", caller.trace_id}, {"delivery_id", request.delivery_id()}, {"status", static_cast<std::int64_t>(out.status())}});
+  }
+  co_return response;
+}
+
+Task<v1::ResolveDeliveryResponse> resolve_delivery(Core& core, const Caller& caller, const v1::ResolveDeliveryRequest& request) {
+  static const pg::Statement kResolve{"store_resolve_delivery", "select resolve_delivery($1, $2)"};
+  if (!is_uuid(request.delivery_id())) co_return Error(ErrorCode::kInvalidArgument, "delivery_id is not a UUID");
+  pg::Params params;
+  params.bigint(request.account_id_of_recipient()).uuid(request.delivery_id());
+  MERPATI_CO_TRY(auto rows, co_await core.pool.write(kResolve, std::move(params), caller.deadline));
+  v1::ResolveDeliveryResponse response;
+  response.set_committed(rows.front().boolean(0));
+  co_return response;
+}
+
+}  // namespace merpati::store

@@ -1,0 +1,166 @@
+#include "store/module.hpp"
+
+#include "merpati/config/v1/store.pb.h"
+#include "merpati/objects/directory_store.hpp"
+#include "merpati/objects/s3_store.hpp"
+#include "merpati/runtime/log.hpp"
+#include "store/collector.hpp"
+#include "store/core.hpp"
+#include "store/migrations.hpp"
+#include "store/rpc/store_service.hpp"
+#include "store/watchers.hpp"
+
+namespace merpati::store {
+namespace {
+
+using namespace std::chrono_literals;
+
+std::chrono::milliseconds to_milliseconds(const google::protobuf::Duration& duration) {
+  return std::chrono::milliseconds(duration.seconds() * 1000 + duration.nanos() / 1000000);
+}
+std::chrono::seconds to_seconds(const google::protobuf::Duration& duration, std::chrono::seconds otherwise) {
+  return duration.seconds() > 0 ? std::chrono::seconds(duration.seconds()) : otherwise;
+}
+
+Settings settings_from(const config::v1::Store& config) {
+  Settings s;
+  if (config.inline_limit() > 0) s.inline_limit = config.inline_limit();
+  if (config.max_message_size() > 0) s.max_message_size = config.max_message_size();
+  s.blob_lease = to_seconds(config.blob_lease(), s.blob_lease);
+  s.collect_grace = to_seconds(config.collect_grace(), s.collect_grace);
+  s.watch_recheck = to_seconds(config.watch_recheck(), s.watch_recheck);
+  s.delivery_memory = to_seconds(config.delivery_memory(), s.delivery_memory);
+  s.pop3_lease = to_seconds(config.pop3_lease(), s.pop3_lease);
+  if (config.cache_size() > 0) s.cache_size = config.cache_size();
+  return s;
+}
+
+pg::PoolOptions pool_options(const config::v1::Database& config, std::size_t loops) {
+  pg::PoolOptions options;
+  options.dsn = config.dsn();
+  options.schema = "store";
+  options.application_name = "merpati store";
+  const int total = config.connections() > 0 ? static_cast<int>(config.connections()) : 8;
+  const int each = std::max(2, total / static_cast<int>(loops));
+  options.read_connections = std::max(1, each / 2);
+  options.write_connections = std::max(1, each - options.read_connections);
+  if (config.max_waiting() > 0) options.max_waiting = config.max_waiting();
+  if (config.has_statement_timeout()) options.statement_timeout = to_milliseconds(config.statement_timeout());
+  if (config.has_connect_timeout()) options.connect_timeout = to_milliseconds(config.connect_timeout());
+  return options;
+}
+
+Result<std::shared_ptr<objects::ObjectStore>> open_objects(const config::v1::Objects& config, asio::thread_pool& blocking) {
+  if (!config.directory().empty()) {
+    objects::DirectoryOptions options;
+    options.root = config.directory();
+    return objects::DirectoryStore::open(std::move(options), blocking);
+  }
+  if (config.s3().endpoint().empty()) return std::shared_ptr<objects::ObjectStore>();
+  const auto& s3 = config.s3();
+  objects::S3Options options;
+  options.endpoint = s3.endpoint();
+  if (!s3.region().empty()) options.region = s3.region();
+  options.bucket = s3.bucket();
+  options.key_prefix = s3.prefix();
+  options.path_style = s3.path_style();
+  options.ca_file = s3.ca_file();
+  if (config.parallel() > 0) options.connections = config.parallel();
+  const objects::Credentials credentials{s3.access_key_id(), s3.secret_access_key(), s3.session_token()};
+  options.credentials = [credentials]() -> Result<objects::Credentials> { return credentials; };
+  return objects::S3Store::open(std::move(options));
+}
+
+}  // namespace
+
+struct Module::Impl {
+  Impl(runtime::Process& p, const config::v1::Store& c, std::shared_ptr<rpc::Channel> auth)
+      : process(p), config(c), group(p.loops().main()) {
+    if (auth) dispatcher.set_token_verifier(verifier = rpc::remote_key_ring(std::move(auth)));
+    std::vector<asio::any_io_executor> loops;
+    for (std::size_t i = 0; i < process.loops().size(); ++i) loops.push_back(process.loops().executor(i));
+    pool = std::make_unique<pg::Pool>(std::move(loops), pool_options(config.database(), process.loops().size()));
+    core = std::make_unique<Core>(*pool, process.blocking(), group, settings_from(config));
+    service = std::make_unique<StoreService>(*core);
+    dispatcher.register_service(*service);
+  }
+
+  const std::string& session_dsn() const {
+    return config.database().session_dsn().empty() ? config.database().dsn() : config.database().session_dsn();
+  }
+
+  void export_metrics() {
+    auto& metrics = process.metrics();
+    auto gauge = [&](const char* name, const char* help) { return metrics.gauge(std::string("merpati_store_") + name, help); };
+    const auto connections = gauge("pg_connections", "Connections to PostgreSQL");
+    const auto in_flight = gauge("pg_in_flight", "Statements sent and not answered");
+    const auto waiting = gauge("pg_waiting", "Statements that wait for a connection");
+    const auto queries = gauge("pg_queries_total", "Statements asked for");
+    const auto failures = gauge("pg_failures_total", "Statements answered with an error");
+    const auto watched = gauge("watched_accounts", "Accounts that some edge watches");
+    scrape = metrics.before_scrape([this, connections, in_flight, waiting, queries, failures, watched] {
+      const auto stats = pool->stats();
+      connections.set(static_cast<double>(stats.connections));
+      in_flight.set(static_cast<double>(stats.in_flight));
+      waiting.set(static_cast<double>(stats.waiting));
+      queries.set(static_cast<double>(stats.queries));
+      failures.set(static_cast<double>(stats.failures));
+      watched.set(static_cast<double>(core->watchers->watched()));
+      process.health().dependency("store_postgresql", pool->available());
+    });
+  }
+
+  runtime::Process& process;
+  config::v1::Store config;
+  TaskGroup group;
+  std::shared_ptr<rpc::TokenVerifier> verifier;
+  std::unique_ptr<pg::Pool> pool;
+  std::unique_ptr<Core> core;
+  std::unique_ptr<StoreService> service;
+  rpc::Dispatcher dispatcher;
+  std::shared_ptr<void> scrape;
+};
+
+Module::Module(runtime::Process& process, const config::v1::Store& config, std::shared_ptr<rpc::Channel> auth)
+    : impl_(std::make_unique<Impl>(process, config, std::move(auth))) {}
+Module::~Module() = default;
+
+rpc::Dispatcher& Module::dispatcher() { return impl_->dispatcher; }
+
+void Module::set_token_verifier(std::shared_ptr<rpc::TokenVerifier> verifier) {
+  impl_->verifier = verifier;
+  impl_->dispatcher.set_token_verifier(std::move(verifier));
+}
+
+Task<void> Module::start() {
+  auto& impl = *impl_;
+  auto wait = [dsn = impl.session_dsn()] { return pg::wait_migrated(dsn, "store", migrations(), 30s); };
+  auto ready = co_await run_blocking(impl.process.blocking(), std::move(wait));
+  if (ready.has_error()) co_return std::move(ready).error().in("store");
+  MERPATI_CO_CHECK(co_await impl.pool->start(Deadline::after(15s)));
+  MERPATI_CO_TRY(impl.core->objects, open_objects(impl.config.objects(), impl.process.blocking()));
+  if (!impl.core->objects) log::warning("store_without_objects", "no object store is configured: large messages are refused", {});
+  impl.core->verifier = impl.verifier;
+  impl.core->watchers->start(impl.process.loops().main(), impl.session_dsn());
+  impl.group.spawn(collect_for_ever(*impl.core));
+  impl.export_metrics();
+  impl.process.health().gate("store_schema", true);
+  co_return Result<void>();
+}
+
+Task<void> Module::drain(Deadline) {
+  impl_->core->watchers->drain();
+  co_return Result<void>();
+}
+
+Task<void> Module::stop() {
+  auto& impl = *impl_;
+  impl.scrape.reset();
+  impl.core->watchers->stop();
+  impl.group.cancel();
+  auto joined = co_await impl.group.join(Deadline::after(2s));
+  impl.pool->close();
+  co_return joined;
+}
+
+}  // namespace merpati::store
