@@ -64,13 +64,13 @@ class StartedCall {
 
 template <class Client, class Request, class Response>
 StartedCall<Response> start_call(LoopState& loop, std::shared_ptr<Client> client,
-                                 Task<Response> (Client::*method)(const Request&, const rpc::CallOptions&) const, Request request,
+                                 Task<Response> (Client::*method)(const Request&, rpc::CallOptions) const, Request request,
                                  rpc::CallOptions options) {
   using State = typename StartedCall<Response>::State;
   auto state = std::make_shared<State>(loop.executor);
   // Parameters, not captures: they live in the coroutine's frame.
   constexpr auto kBody = [](std::shared_ptr<State> out, std::shared_ptr<Client> to,
-                            Task<Response> (Client::*what)(const Request&, const rpc::CallOptions&) const, Request message,
+                            Task<Response> (Client::*what)(const Request&, rpc::CallOptions) const, Request message,
                             rpc::CallOptions how) -> asio::awaitable<void> {
     co_await asio::this_coro::throw_if_cancelled(false);
     auto result = co_await ((*to).*what)(message, how);

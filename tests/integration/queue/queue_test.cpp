@@ -1,0 +1,384 @@
+// The queue against a real PostgreSQL and an SMTP server: what was accepted leaves once, whatever goes wrong between.
+#include <gtest/gtest.h>
+
+#include <boost/asio/detached.hpp>
+#include <thread>
+
+#include "merpati/auth/v1/auth.rpc.hpp"
+#include "merpati/base/ids.hpp"
+#include "merpati/config/v1/queue.pb.h"
+#include "merpati/queue/v1/queue.rpc.hpp"
+#include "merpati/rpc/dispatcher.hpp"
+#include "merpati/runtime/config_loader.hpp"
+#include "merpati/runtime/process.hpp"
+#include "merpati/store/v1/store.rpc.hpp"
+#include "queue/migrations.hpp"
+#include "queue/module.hpp"
+#include "support/postgres.hpp"
+#include "support/smtp_sink.hpp"
+
+namespace merpati::queue {
+namespace {
+
+using namespace std::chrono_literals;
+
+// Knows the domain example.test; everything else is remote.
+class FakeAuth : public auth::v1::AuthService {
+ public:
+  Task<auth::v1::ResolveRecipientResponse> resolve_recipient(rpc::Context&, const auth::v1::ResolveRecipientRequest& request) override {
+    auth::v1::ResolveRecipientResponse out;
+    const std::string& address = request.address();
+    if (!address.ends_with("@example.test")) {
+      out.set_status(auth::v1::ResolveRecipientResponse::STATUS_REMOTE);
+    } else if (address.starts_with("nobody@")) {
+      out.set_status(auth::v1::ResolveRecipientResponse::STATUS_UNKNOWN);
+    } else if (address.starts_with("away@")) {
+      out.set_status(auth::v1::ResolveRecipientResponse::STATUS_LOCAL);
+      out.add_remote_addresses("target@remote.test");
+    } else {
+      out.set_status(auth::v1::ResolveRecipientResponse::STATUS_LOCAL);
+      auto& recipient = *out.add_recipients();
+      recipient.set_grant("grant of " + address);
+      recipient.mutable_claims()->set_recipient(address);
+    }
+    co_return out;
+  }
+};
+
+class FakeStore : public store::v1::StoreService {
+ public:
+  Task<store::v1::DeliverResponse> deliver(rpc::Context&, const store::v1::DeliverRequest& request) override {
+    store::v1::DeliverResponse out;
+    std::lock_guard lock(mutex);
+    for (const auto& r : request.recipients()) {
+      static_cast<void>(r);
+      out.add_results()->set_status(store::v1::DeliverResult::STATUS_DELIVERED);
+    }
+    delivered.push_back(request);
+    co_return out;
+  }
+  Task<store::v1::ResolveDeliveryResponse> resolve_delivery(rpc::Context&, const store::v1::ResolveDeliveryRequest& request) override {
+    store::v1::ResolveDeliveryResponse out;
+    std::lock_guard lock(mutex);
+    out.set_committed(committed == request.delivery_id());
+    co_return out;
+  }
+  Task<store::v1::KeepBlobResponse> keep_blob(rpc::Context&, const store::v1::KeepBlobRequest& request) override {
+    if (request.blob_id() != "big") co_return Error(ErrorCode::kNotFound, "no such blob");
+    store::v1::KeepBlobResponse out;
+    out.set_size(blob.size());
+    co_return out;
+  }
+  Task<void> read_blob(rpc::Context&, const store::v1::ReadBlobRequest&, rpc::Writer<store::v1::ReadBlobResponse>& out) override {
+    for (std::size_t at = 0; at < blob.size(); at += 100'000) {
+      store::v1::ReadBlobResponse response;
+      response.set_chunk(blob.substr(at, 100'000));
+      MERPATI_CO_CHECK(co_await out.write(std::move(response)));
+    }
+    co_return Result<void>();
+  }
+  std::vector<store::v1::DeliverRequest> deliveries() {
+    std::lock_guard lock(mutex);
+    return delivered;
+  }
+  std::mutex mutex;
+  std::vector<store::v1::DeliverRequest> delivered;
+  std::string committed;
+  std::string blob;
+};
+
+class QueueTest : public ::testing::Test {
+ protected:
+  static void SetUpTestSuite() {
+    database_ = new test::Postgres();
+  }
+  static void TearDownTestSuite() {
+    delete database_;
+    database_ = nullptr;
+  }
+
+  void SetUp() override {
+    auth_door_.register_service(auth_);
+    store_door_.register_service(store_);
+    database_->sql("drop schema if exists queue cascade");
+    const auto migrated = pg::migrate(database_->dsn(), "queue", migrations());
+    ASSERT_TRUE(migrated.has_value()) << migrated.error().describe();
+    runtime::apply_defaults(config_);
+    config_.mutable_database()->set_dsn(database_->dsn());
+    config_.set_hostname("mx.example.test");
+    config_.add_routes("remote.test=127.0.0.1:" + std::to_string(sink_.port()));
+    config_.add_routes("closed.test=127.0.0.1:1");
+    config_.mutable_retry_first()->set_seconds(0);
+    config_.mutable_retry_first()->set_nanos(50'000'000);
+    config_.mutable_held_check()->set_seconds(1);
+  }
+  void TearDown() override { stop(); }
+
+  void start() {
+    runtime::ProcessOptions options;
+    options.loops = 1;
+    options.endpoint_delay = 0s;
+    process_ = std::make_unique<runtime::Process>(options);
+    auto module = std::make_unique<Module>(*process_, config_, rpc::in_process_channel(auth_door_, rpc::Role::kQueue),
+                                           rpc::in_process_channel(store_door_, rpc::Role::kQueue));
+    channel_ = rpc::in_process_channel(module->dispatcher(), rpc::Role::kSmtp);
+    admin_ = rpc::in_process_channel(module->dispatcher(), rpc::Role::kAdmin);
+    process_->add(std::move(module));
+    const auto started = process_->start();
+    ASSERT_TRUE(started.has_value()) << started.error().describe();
+  }
+  void stop() {
+    channel_.reset();
+    admin_.reset();
+    if (process_) process_->stop();
+    process_.reset();
+  }
+
+  template <class T>
+  T call(Task<T> task) {
+    auto result = runtime::block_on(process_->loops().main(), std::move(task));
+    EXPECT_TRUE(result.has_value()) << (result.has_error() ? result.error().describe() : "");
+    return result.has_value() ? *std::move(result) : T();
+  }
+
+  v1::EnqueueRequest request(std::vector<std::string> recipients, bool held = false) {
+    v1::EnqueueRequest out;
+    out.set_delivery_id(new_uuid());
+    out.set_reverse_path("alice@example.test");
+    for (auto& r : recipients) out.add_recipients()->set_address(std::move(r));
+    out.mutable_body()->set_inline_("From: alice@example.test\r\nSubject: hello\r\n\r\n.dot\r\nbody\r\n");
+    out.set_header_prefix("Received: by mx.example.test\r\n");
+    out.set_held(held);
+    out.set_deciding_account_id(held ? 7 : 0);
+    return out;
+  }
+  v1::EnqueueResponse enqueue(const v1::EnqueueRequest& r) {
+    v1::QueueClient client(channel_);
+    return call(client.enqueue(r));
+  }
+  v1::Item item(std::int64_t id) {
+    v1::QueueClient client(admin_);
+    v1::GetItemRequest r;
+    r.set_item_id(id);
+    return call(client.get_item(r));
+  }
+  template <class Check>
+  bool eventually(Check check, std::chrono::milliseconds wait = 15s) {
+    const auto end = std::chrono::steady_clock::now() + wait;
+    while (std::chrono::steady_clock::now() < end) {
+      if (check()) return true;
+      std::this_thread::sleep_for(10ms);
+    }
+    return check();
+  }
+
+  static inline test::Postgres* database_ = nullptr;
+  test::SmtpSink sink_;
+  FakeAuth auth_;
+  FakeStore store_;
+  rpc::Dispatcher auth_door_, store_door_;
+  config::v1::Queue config_;
+  std::unique_ptr<runtime::Process> process_;
+  std::shared_ptr<rpc::Channel> channel_, admin_;
+};
+
+TEST_F(QueueTest, DeliversOnceWhatWasEnqueuedTwice) {
+  start();
+  const auto r = request({"a@remote.test", "b@remote.test"});
+  const auto first = enqueue(r);
+  const auto second = enqueue(r);
+  EXPECT_FALSE(first.duplicate());
+  EXPECT_TRUE(second.duplicate());
+  EXPECT_EQ(std::vector(first.item_ids().begin(), first.item_ids().end()),
+            std::vector(second.item_ids().begin(), second.item_ids().end()));
+  ASSERT_TRUE(eventually([&] { return item(first.item_ids(1)).state() == v1::ITEM_STATE_DONE; }));
+  const auto mails = sink_.mails();
+  ASSERT_EQ(mails.size(), 1u);
+  EXPECT_EQ(mails[0].recipients, (std::vector<std::string>{"a@remote.test", "b@remote.test"}));
+  EXPECT_EQ(mails[0].data, "Received: by mx.example.test\r\n" + r.body().inline_());
+  EXPECT_EQ(mails[0].mail_command.substr(0, 35), "MAIL FROM:<alice@example.test> SIZE");
+}
+
+TEST_F(QueueTest, HeldMailWaitsForItsRelease) {
+  config_.mutable_held_check()->set_seconds(3600);
+  start();
+  v1::QueueClient client(channel_);
+  const auto kept = request({"a@remote.test"}, true);
+  const auto dropped = request({"b@remote.test"}, true);
+  const auto kept_id = enqueue(kept).item_ids(0);
+  const auto dropped_id = enqueue(dropped).item_ids(0);
+  EXPECT_EQ(item(kept_id).state(), v1::ITEM_STATE_HELD);
+  v1::DropRequest drop;
+  drop.set_delivery_id(dropped.delivery_id());
+  call(client.drop(drop));
+  v1::ReleaseRequest release;
+  release.set_delivery_id(kept.delivery_id());
+  call(client.release(release));
+  call(client.release(release));
+  ASSERT_TRUE(eventually([&] { return item(kept_id).state() == v1::ITEM_STATE_DONE; }));
+  EXPECT_EQ(item(dropped_id).state(), v1::ITEM_STATE_FAILED);
+  EXPECT_EQ(sink_.mails().size(), 1u);
+}
+
+TEST_F(QueueTest, ForgottenHeldMailFollowsTheStore) {
+  const auto committed = request({"a@remote.test"}, true);
+  const auto lost = request({"b@remote.test"}, true);
+  store_.committed = committed.delivery_id();
+  start();
+  const auto committed_id = enqueue(committed).item_ids(0);
+  const auto lost_id = enqueue(lost).item_ids(0);
+  EXPECT_TRUE(eventually([&] { return item(committed_id).state() == v1::ITEM_STATE_DONE; }));
+  EXPECT_TRUE(eventually([&] { return item(lost_id).state() == v1::ITEM_STATE_FAILED; }));
+  EXPECT_EQ(sink_.mails().size(), 1u);
+}
+
+TEST_F(QueueTest, TemporaryFailuresAreTriedAgain) {
+  sink_.set([](auto& b) { b.recipient_replies["a@remote.test"] = "451 4.3.0 later"; });
+  start();
+  const auto ids = enqueue(request({"a@remote.test", "b@remote.test"})).item_ids();
+  ASSERT_TRUE(eventually([&] { return item(ids[0]).attempts() >= 2; }));
+  EXPECT_EQ(item(ids[1]).state(), v1::ITEM_STATE_DONE);
+  EXPECT_EQ(item(ids[0]).last_error(), "451 4.3.0 later");
+  sink_.set([](auto& b) { b.recipient_replies.clear(); });
+  ASSERT_TRUE(eventually([&] { return item(ids[0]).state() == v1::ITEM_STATE_DONE; }));
+  EXPECT_EQ(sink_.mails().size(), 2u);
+}
+
+TEST_F(QueueTest, PermanentFailuresReturnToTheSendersMailbox) {
+  sink_.set([](auto& b) { b.recipient_replies["bad@remote.test"] = "550 5.1.1 no such user"; });
+  start();
+  const auto ids = enqueue(request({"bad@remote.test", "good@remote.test"})).item_ids();
+  ASSERT_TRUE(eventually([&] { return !store_.deliveries().empty(); }));
+  EXPECT_EQ(item(ids[0]).state(), v1::ITEM_STATE_FAILED);
+  EXPECT_EQ(item(ids[1]).state(), v1::ITEM_STATE_DONE);
+  const auto bounce = store_.deliveries()[0];
+  EXPECT_EQ(bounce.recipients(0).grant(), "grant of alice@example.test");
+  EXPECT_EQ(bounce.recipients(0).header_prefix(), "Return-Path: <>\r\nDelivered-To: alice@example.test\r\n");
+  const std::string& text = bounce.body().inline_();
+  for (const char* wanted : {"report-type=delivery-status", "Final-Recipient: rfc822; bad@remote.test\r\n", "Status: 5.1.1\r\n",
+                             "Diagnostic-Code: smtp; 550 5.1.1 no such user", "Subject: hello", "Action: failed"}) {
+    EXPECT_NE(text.find(wanted), std::string::npos) << wanted;
+  }
+}
+
+TEST_F(QueueTest, NoBounceAboutABounceNorWhereNoneIsWanted) {
+  sink_.set([](auto& b) { b.recipient_replies["bad@remote.test"] = "550 5.1.1 no"; });
+  start();
+  auto r = request({"bad@remote.test"});
+  r.set_reverse_path("");
+  const auto first = enqueue(r).item_ids(0);
+  auto never = request({"bad@remote.test"});
+  never.mutable_recipients(0)->set_notify("NEVER");
+  const auto second = enqueue(never).item_ids(0);
+  ASSERT_TRUE(eventually([&] {
+    return item(first).state() == v1::ITEM_STATE_FAILED && item(second).state() == v1::ITEM_STATE_FAILED;
+  }));
+  EXPECT_FALSE(eventually([&] { return !store_.deliveries().empty(); }, 300ms));
+}
+
+TEST_F(QueueTest, OldMailIsGivenUp) {
+  config_.mutable_give_up()->set_seconds(1);
+  start();
+  const auto id = enqueue(request({"a@closed.test"})).item_ids(0);
+  ASSERT_TRUE(eventually([&] { return item(id).state() == v1::ITEM_STATE_FAILED; }));
+  ASSERT_TRUE(eventually([&] { return !store_.deliveries().empty(); }));
+  EXPECT_NE(store_.deliveries()[0].body().inline_().find("Status: 4.4.7"), std::string::npos);
+}
+
+TEST_F(QueueTest, AliasesOfOursGoOn) {
+  start();
+  enqueue(request({"away@example.test"}));
+  ASSERT_TRUE(eventually([&] { return sink_.mails().size() == 1; }));
+  EXPECT_EQ(sink_.mails()[0].recipients, (std::vector<std::string>{"target@remote.test"}));
+}
+
+TEST_F(QueueTest, LargeMailIsStreamedFromTheStore) {
+  store_.blob = "Subject: big\r\n\r\n";
+  while (store_.blob.size() < 3'000'000) store_.blob += "0123456789abcdef0123456789abcdef0123456789abcdef\r\n";
+  start();
+  auto r = request({"a@remote.test"});
+  r.mutable_body()->set_blob_id("big");
+  enqueue(r);
+  ASSERT_TRUE(eventually([&] { return sink_.mails().size() == 1; }));
+  EXPECT_EQ(sink_.mails()[0].data, r.header_prefix() + store_.blob);
+}
+
+TEST_F(QueueTest, ConnectionsAreUsedAgain) {
+  config_.set_parallel_per_destination(1);
+  start();
+  for (int i = 0; i < 30; ++i) enqueue(request({"a@remote.test"}));
+  ASSERT_TRUE(eventually([&] { return sink_.mails().size() == 30; }));
+  EXPECT_LT(sink_.connections(), 25);
+}
+
+TEST_F(QueueTest, ALeaseThatRanOutIsTakenOverAndItsResultIgnored) {
+  start();
+  const auto ids = enqueue(request({"a@closed.test"})).item_ids();
+  ASSERT_TRUE(eventually([&] { return item(ids[0]).attempts() >= 1; }));
+  stop();
+  // As a replica that died in the middle left it.
+  database_->sql("update queue.items set state = 3, leased_until = now() - interval '1 second', lease_number = 1000, "
+                 "domain = 'remote.test', recipient = 'a@remote.test'");
+  start();
+  ASSERT_TRUE(eventually([&] { return item(ids[0]).state() == v1::ITEM_STATE_DONE; }));
+  // The dead replica's late word changes nothing.
+  database_->sql("set search_path = queue; select * from finish_items(array[1::bigint], array[1000::bigint], array[5], "
+                 "array[0::bigint], array['late'], array[''], null, null, null, null, false, null, 1)");
+  EXPECT_EQ(item(ids[0]).state(), v1::ITEM_STATE_DONE);
+  EXPECT_EQ(sink_.mails().size(), 1u);
+}
+
+TEST_F(QueueTest, OperatorsListRetryAndDrop) {
+  config_.mutable_retry_first()->set_seconds(3600);
+  start();
+  v1::QueueClient client(admin_);
+  const auto first = enqueue(request({"a@closed.test"})).item_ids(0);
+  const auto second = enqueue(request({"b@closed.test"})).item_ids(0);
+  ASSERT_TRUE(eventually([&] { return item(first).attempts() == 1 && item(second).attempts() == 1; }));
+  v1::ListItemsRequest list;
+  list.set_domain("closed.test");
+  ASSERT_TRUE(eventually([&] {
+    const auto items = call(client.list_items(list)).items();
+    return items.size() == 2 && items[0].state() == v1::ITEM_STATE_DUE && items[1].state() == v1::ITEM_STATE_DUE;
+  }));
+  v1::RetryItemsRequest retry;
+  retry.add_item_ids(first);
+  EXPECT_EQ(call(client.retry_items(retry)).count(), 1);
+  EXPECT_TRUE(eventually([&] { return item(first).attempts() == 2 && item(first).state() == v1::ITEM_STATE_DUE; }));
+  v1::DropItemsRequest drop;
+  drop.add_item_ids(first);
+  EXPECT_EQ(call(client.drop_items(drop)).count(), 1);
+  EXPECT_EQ(item(first).state(), v1::ITEM_STATE_FAILED);
+  EXPECT_TRUE(store_.deliveries().empty());
+  drop.clear_item_ids();
+  drop.add_item_ids(second);
+  drop.set_bounce(true);
+  EXPECT_EQ(call(client.drop_items(drop)).count(), 1);
+  EXPECT_TRUE(eventually([&] { return !store_.deliveries().empty(); }));
+}
+
+TEST_F(QueueTest, AHostThatBreaksOffIsTriedAgain) {
+  sink_.set([](auto& b) { b.drop_after_data = true; });
+  start();
+  const auto id = enqueue(request({"a@remote.test"})).item_ids(0);
+  ASSERT_TRUE(eventually([&] { return item(id).attempts() >= 1 && item(id).state() != v1::ITEM_STATE_SENDING; }));
+  EXPECT_EQ(item(id).last_error().substr(0, 23), "The connection was lost");
+  sink_.set([](auto& b) { b.drop_after_data = false; });
+  ASSERT_TRUE(eventually([&] { return item(id).state() == v1::ITEM_STATE_DONE; }));
+}
+
+TEST_F(QueueTest, BadRequestsAreRefused) {
+  start();
+  v1::QueueClient client(channel_);
+  auto r = request({"not an address"});
+  EXPECT_EQ(runtime::block_on(process_->loops().main(), client.enqueue(r)).error().code(), ErrorCode::kInvalidArgument);
+  r = request({"a@remote.test"});
+  r.set_delivery_id("x");
+  EXPECT_EQ(runtime::block_on(process_->loops().main(), client.enqueue(r)).error().code(), ErrorCode::kInvalidArgument);
+  r = request({"a@remote.test"});
+  r.mutable_body()->set_blob_id("unknown");
+  EXPECT_EQ(runtime::block_on(process_->loops().main(), client.enqueue(r)).error().code(), ErrorCode::kNotFound);
+}
+
+}  // namespace
+}  // namespace merpati::queue

@@ -1,0 +1,78 @@
+// Session tokens and grants: only what auth signed, for its purpose, in its time.
+#include <gtest/gtest.h>
+
+#include "merpati/auth/v1/token.pb.h"
+#include "merpati/base/encoding.hpp"
+#include "merpati/rpc/token.hpp"
+
+namespace merpati::rpc {
+namespace {
+
+using namespace std::chrono_literals;
+
+struct SetClock final : Clock {
+  SteadyTime steady() const override { return SteadyTime(now.time_since_epoch()); }
+  WallTime wall() const override { return now; }
+  WallTime now{std::chrono::seconds(1'000'000)};
+};
+
+struct Tokens : testing::Test {
+  Tokens() { ring.add("k1", key.pub); }
+  std::string session() const {
+    auth::v1::SessionClaims claims;
+    claims.set_account_id(7);
+    claims.set_issued_at(1'000'000);
+    claims.set_expires_at(1'000'900);
+    return sign(key, TokenKind::kSession, claims.SerializeAsString());
+  }
+  SetClock clock;
+  KeyRing ring{clock};
+  SigningKey key = SigningKey::generate("k1");
+};
+
+TEST_F(Tokens, AGenuineTokenIsAcceptedUntilItEnds) {
+  const auto token = session();
+  ASSERT_TRUE(ring.verify(token));
+  EXPECT_EQ(ring.verify(token).value()->account_id(), 7);
+  clock.now += 900s;
+  EXPECT_EQ(ring.verify(token).error().code(), ErrorCode::kUnauthenticated);
+}
+
+TEST_F(Tokens, EveryChangedBitIsNoticed) {
+  const auto raw = *from_base64url(session());
+  for (std::size_t at = 0; at < raw.size(); ++at) {
+    auto changed = raw;
+    changed[at] = static_cast<char>(changed[at] ^ 1);
+    EXPECT_FALSE(ring.verify(to_base64url(changed))) << at;
+  }
+}
+
+TEST_F(Tokens, AGrantIsNoSession) {
+  auth::v1::RecipientGrant grant;
+  grant.set_account_id(7);
+  grant.set_expires_at(2'000'000);
+  const auto token = sign(key, TokenKind::kRecipient, grant.SerializeAsString());
+  EXPECT_TRUE(ring.verify_grant(token));
+  EXPECT_FALSE(ring.verify(token));
+  EXPECT_FALSE(ring.verify_grant(session()));
+}
+
+TEST_F(Tokens, RevokedAndRemovedKeysEndRememberedTokensToo) {
+  const auto token = session();
+  ASSERT_TRUE(ring.verify(token));
+  ring.revoke(7, clock.now + 1s);
+  EXPECT_EQ(ring.verify(token).error().code(), ErrorCode::kUnauthenticated);
+  KeyRing second(clock);
+  second.add("k1", key.pub);
+  ASSERT_TRUE(second.verify(token));
+  second.remove("k1");
+  EXPECT_EQ(second.verify(token).error().code(), ErrorCode::kUnavailable);
+}
+
+TEST_F(Tokens, GarbageIsRefused) {
+  for (const std::string text : {"", "x", "not base64 !", "AAAA"}) EXPECT_FALSE(ring.verify(text)) << text;
+  EXPECT_FALSE(ring.verify(std::string(100'000, 'A')));
+}
+
+}  // namespace
+}  // namespace merpati::rpc
