@@ -1,10 +1,35 @@
 #include "merpati/rpc/dispatcher.hpp"
 
 #include <algorithm>
+#include <array>
+#include <mutex>
 
 #include "merpati/auth/v1/token.pb.h"
+#include "merpati/runtime/metrics.hpp"
 
 namespace merpati::rpc {
+
+// One method's calls by code; each counter is made when its code first occurs.
+class CallCounters {
+ public:
+  CallCounters(runtime::Metrics& metrics, std::string_view path) : metrics_(metrics), path_(path) {}
+  void count(const Result<void>& result) {
+    const auto code = result.has_error() ? static_cast<std::size_t>(result.error().code()) : 0;
+    const auto slot = std::min(code, counters_.size() - 1);
+    std::call_once(made_[slot], [&] {
+      const auto name = slot == 0 ? std::string("OK") : std::string(to_string(static_cast<ErrorCode>(slot)));
+      counters_[slot] = metrics_.counter("merpati_rpc_calls_total", "Calls that ended, by method and code",
+                                         {{"method", std::string(path_)}, {"code", name}});
+    });
+    counters_[slot].add();
+  }
+
+ private:
+  runtime::Metrics& metrics_;
+  const std::string_view path_;
+  std::array<runtime::Counter, 17> counters_;
+  std::array<std::once_flag, 17> made_;
+};
 
 namespace {
 
@@ -52,7 +77,13 @@ class AccountCheckedStream final : public Stream {
 void Dispatcher::register_service(Service& service) {
   const auto methods = service.methods();
   for (std::size_t i = 0; i < methods.size(); ++i)
-    entries_[methods[i].path] = Entry{&methods[i], &service, i, authorization_row(methods[i].path)};
+    entries_[methods[i].path] = Entry{&methods[i], &service, i, authorization_row(methods[i].path),
+                                      metrics_ == nullptr ? nullptr : std::make_shared<CallCounters>(*metrics_, methods[i].path)};
+}
+
+void Dispatcher::set_metrics(runtime::Metrics& metrics) {
+  metrics_ = &metrics;
+  for (auto& [path, entry] : entries_) entry.counters = std::make_shared<CallCounters>(metrics, path);
 }
 
 const Dispatcher::Entry* Dispatcher::find(std::string_view path) const {
@@ -86,6 +117,20 @@ Task<void> Dispatcher::authorize(const Entry& entry, Context& context) const {
 
 Task<void> Dispatcher::call(const Entry& entry, Context& context, const MessageLite& request, MessageLite& response,
                             Timer timer) const {
+  if (!entry.counters) co_return co_await checked_call(entry, context, request, response, timer);
+  auto result = co_await checked_call(entry, context, request, response, timer);
+  entry.counters->count(result);
+  co_return result;
+}
+
+Task<void> Dispatcher::call_stream(const Entry& entry, Context& context, Stream& stream) const {
+  auto result = co_await checked_stream(entry, context, stream);
+  if (entry.counters) entry.counters->count(result);
+  co_return result;
+}
+
+Task<void> Dispatcher::checked_call(const Entry& entry, Context& context, const MessageLite& request, MessageLite& response,
+                                    Timer timer) const {
   if (entry.method->kind != CallKind::kUnary) co_return Error(ErrorCode::kInternal, "not a unary method");
   MERPATI_CO_CHECK(co_await authorize(entry, context));
   if (context.claims() != nullptr && entry.method->account_of != nullptr &&
@@ -95,7 +140,7 @@ Task<void> Dispatcher::call(const Entry& entry, Context& context, const MessageL
   co_return co_await with_deadline(entry.service->call(entry.index, context, request, response), context.deadline());
 }
 
-Task<void> Dispatcher::call_stream(const Entry& entry, Context& context, Stream& stream) const {
+Task<void> Dispatcher::checked_stream(const Entry& entry, Context& context, Stream& stream) const {
   if (entry.method->kind == CallKind::kUnary) co_return Error(ErrorCode::kInternal, "not a streaming method");
   MERPATI_CO_CHECK(co_await authorize(entry, context));
   if (context.claims() == nullptr || entry.method->account_of == nullptr)

@@ -111,14 +111,24 @@ class MuxStreamClient final : public MuxClient,
 
   bool broken() const override { return broken_; }
   bool draining() const override { return draining_; }
-  void close() override { context_.TryCancel(); }
+  void close() override {
+    {
+      std::lock_guard lock(post_mutex_);
+      closed_ = true;
+    }
+    fail_all("the channel was closed");
+    release();
+  }
 
   // --- gRPC's threads
   void OnReadDone(bool ok) override {
     if (!ok) return release();
     auto batch = std::make_shared<v1::MuxResponse>();
     batch->Swap(&in_);
-    asio::post(loop_, [self = self_, batch] { self->deliver(*batch); });
+    {
+      std::lock_guard lock(post_mutex_);
+      if (!closed_) asio::post(loop_, [self = self_, batch] { self->deliver(*batch); });
+    }
     StartRead(&in_);
   }
   void OnWriteDone(bool ok) override {
@@ -132,7 +142,10 @@ class MuxStreamClient final : public MuxClient,
   }
   void OnDone(const grpc::Status& status) override {
     const std::string why = status.ok() ? "the stream has ended" : status.error_message();
-    asio::post(loop_, [self = self_, why] { self->fail_all(why.c_str()); });
+    {
+      std::lock_guard lock(post_mutex_);
+      if (!closed_) asio::post(loop_, [self = self_, why] { self->fail_all(why.c_str()); });
+    }
     self_.reset();
   }
 
@@ -299,6 +312,8 @@ class MuxStreamClient final : public MuxClient,
   const asio::any_io_executor loop_;
   std::atomic<bool> broken_{false};
   std::atomic<bool> draining_{false};
+  std::mutex post_mutex_;  // after close() nothing is posted: the loop may be gone
+  bool closed_ = false;
   std::mutex mutex_;
   std::unordered_map<std::uint64_t, std::unique_ptr<Pending>> table_;
   std::deque<v1::MuxCall> waiting_;

@@ -11,6 +11,8 @@
 #include <set>
 
 #include "grpc_credentials.hpp"
+#include "grpc_log.hpp"
+#include "merpati/runtime/log.hpp"
 
 #include <grpcpp/create_channel.h>
 #include <grpcpp/support/channel_arguments.h>
@@ -126,9 +128,12 @@ void Replica::failed(SteadyTime now) {
   if (failures < 3) return;
   const auto wait = std::min(std::chrono::seconds(30), std::chrono::seconds(1 << std::min(failures - 3, 5)));
   avoid_until_ = (now + wait).time_since_epoch().count();
+  log::info("rpc_replica_avoided", "a replica failed repeatedly and is avoided for a while",
+            {{"replica", address_}, {"failures", failures}, {"seconds", static_cast<std::int64_t>(wait.count())}});
 }
 
 Replicas::Replicas(NetworkChannelOptions options) : options_(std::move(options)), list_(std::make_shared<List>()) {
+  route_grpc_log();
   std::set<std::string> literal;
   const auto targets = parse_targets(options_.target);
   for (const auto& target : targets) {
@@ -166,7 +171,10 @@ void Replicas::resolve() {
     std::lock_guard lock(mutex_);
     old = list_;
   }
-  if (addresses.empty()) return;  // the name service is down: what we know is better than nothing
+  if (addresses.empty()) {  // the name service is down: what we know is better than nothing
+    log::info("rpc_target_unresolved", "no address found; those known before stay in use", {{"target", options_.target}});
+    return;
+  }
   auto fresh = std::make_shared<List>();
   for (const auto& address : addresses) {
     const auto same = std::find_if(old->begin(), old->end(), [&](const auto& r) { return r->address() == address; });

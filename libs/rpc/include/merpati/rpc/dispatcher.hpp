@@ -10,7 +10,13 @@
 #include "merpati/rpc/service.hpp"
 #include "merpati/rpc/token.hpp"
 
+namespace merpati::runtime {
+class Metrics;
+}
+
 namespace merpati::rpc {
+
+class CallCounters;
 
 class Dispatcher {
  public:
@@ -19,11 +25,15 @@ class Dispatcher {
     Service* service;
     std::size_t index;
     const AuthorizationRow* row;  ///< null: the table forgot it, so nobody may call
+    std::shared_ptr<CallCounters> counters;
   };
 
   /// Without a verifier every call that needs a session token is refused.
   explicit Dispatcher(std::shared_ptr<TokenVerifier> verifier = nullptr) : verifier_(std::move(verifier)) {}
   void set_token_verifier(std::shared_ptr<TokenVerifier> verifier) { verifier_ = std::move(verifier); }
+
+  /// Counts calls as merpati_rpc_calls_total{method,code} from now on, whatever the transport. Before the first call.
+  void set_metrics(runtime::Metrics& metrics);
 
   /// Before the first call; `service` outlives the dispatcher's last call.
   void register_service(Service& service);
@@ -39,9 +49,13 @@ class Dispatcher {
 
  private:
   Task<void> authorize(const Entry& entry, Context& context) const;
+  Task<void> checked_call(const Entry& entry, Context& context, const MessageLite& request, MessageLite& response,
+                          Timer timer) const;
+  Task<void> checked_stream(const Entry& entry, Context& context, Stream& stream) const;
 
   std::unordered_map<std::string_view, Entry> entries_;
   std::shared_ptr<TokenVerifier> verifier_;
+  runtime::Metrics* metrics_ = nullptr;
 };
 
 /// A channel whose calls await the handler on the caller's own executor, without serialization; `role` is the caller's.
