@@ -24,6 +24,10 @@ class Fetch {
     MERPATI_CO_TRY(auto uids, co_await session_.resolve_fresh(arguments_.set, uid_command_));
     if (uids.empty()) co_return ok();
     const auto wanted = count(session_.selected()->uids->select_uids(uids));
+    if (wanted == 1 && is_whole_body()) {
+      MERPATI_CO_TRY(const bool answered, co_await write_whole_body(session_.selected()->uids->select_uids(uids).front().first));
+      if (answered) co_return ok();
+    }
     RowReader rows(session_, std::move(uids), plan_.mask, arguments_.changed_since.value_or(0));
     for (;;) {
       MERPATI_CO_TRY(auto chunk, co_await rows.next());
@@ -37,6 +41,33 @@ class Fetch {
   }
 
  private:
+  // BODY.PEEK[] of one message, what clients ask for most: the reply with the octets also tells the size, so the row is not needed.
+  bool is_whole_body() const {
+    if (plan_.sets_seen || arguments_.changed_since) return false;
+    bool body = false;
+    for (const auto& item : arguments_.items) {
+      if (item.kind == FetchItem::Kind::kUid) continue;
+      const bool whole = item.kind == FetchItem::Kind::kBodySection && item.section.part.empty() && item.section.text == Section::Text::kAll && !item.partial;
+      if (!whole || body) return false;
+      body = true;
+    }
+    return body;
+  }
+
+  // False when the message does not fit one reply, or is gone: the long way then.
+  Task<bool> write_whole_body(std::uint32_t uid) {
+    pb::ReadContentRequest request;
+    request.set_account_id(session_.account());
+    request.set_mailbox_id(session_.selected()->id);
+    request.add_ranges()->set_uid(uid);
+    MERPATI_CO_TRY(auto response, co_await session_.store().read_content(request, session_.call_options()));
+    if (response.contents_size() != 1) co_return false;
+    const auto& content = response.contents(0);
+    if (content.gone() || content.octets().size() != content.message_size()) co_return false;
+    writer_.write_body(uid, session_.selected()->uids->sequence_of(uid), content.octets());
+    co_return true;
+  }
+
   Task<void> write_chunk(pb::FetchMessagesResponse& chunk) {
     if (plan_.sets_seen) MERPATI_CO_CHECK(co_await set_seen(chunk));
     if (plan_.contents) writer_.expect(chunk);

@@ -8,19 +8,18 @@
 namespace merpati::imap {
 namespace {
 
-// The reference and each pattern together, as the store's names are written.
-Result<std::vector<std::string>> full_patterns(const Session& session, const ListArguments& arguments) {
+// The reference and each pattern together (RFC 9051 6.3.9).
+std::vector<std::string> full_patterns(const ListArguments& arguments) {
   std::vector<std::string> out;
-  for (const auto& pattern : arguments.patterns) {
-    std::string full = arguments.reference + pattern;
-    if (!session.rev2 && is_ascii(full)) {
-      auto decoded = from_modified_utf7(full);
-      if (!decoded) return Error(ErrorCode::kInvalidArgument, "pattern").with_public("The pattern is not a valid name");
-      full = *std::move(decoded);
-    }
-    out.push_back(std::move(full));
-  }
+  for (const auto& pattern : arguments.patterns) out.push_back(arguments.reference + pattern);
   return out;
+}
+
+// Before IMAP4rev2 a pattern is in modified UTF-7, and a wildcard may stand within a shifted run: so names are encoded, not
+// patterns decoded.
+bool is_listed(const Session& session, const std::vector<std::string>& patterns, const std::string& name) {
+  if (matches_any(patterns, name)) return true;
+  return !session.rev2 && !is_ascii(name) && matches_any(patterns, to_modified_utf7(name));
 }
 
 bool selects(const ListArguments& options, const ListEntry& entry) {
@@ -43,7 +42,8 @@ void append_attributes(std::string& out, const Session& session, const ListArgum
   };
   const bool exists = entry.mailbox != nullptr && !entry.mailbox->no_select();
   if (!exists) add(options.extended || session.rev2 ? "\\NonExistent" : "\\Noselect");
-  add(entry.has_children ? "\\HasChildren" : "\\HasNoChildren");
+  // RFC 5258 4: the extended form tells of children when it is asked to.
+  if (!options.extended || options.return_children) add(entry.has_children ? "\\HasChildren" : "\\HasNoChildren");
   if (entry.subscribed && (options.return_subscribed || options.select_subscribed)) add("\\Subscribed");
   if (entry.mailbox != nullptr) {
     const auto use = special_use_name(entry.mailbox->special_use());
@@ -83,13 +83,13 @@ Task<Reply> cmd_list(Session& session, const Command& command) {
     session.out() += "* LIST (\\Noselect) \"/\" \"\"\r\n";
     co_return ok();
   }
-  MERPATI_CO_TRY(auto patterns, full_patterns(session, arguments));
+  const auto patterns = full_patterns(arguments);
   const bool with_status = !arguments.return_status.empty();
   MERPATI_CO_TRY(auto mailboxes, co_await list_mailboxes(session, with_status));
   for (const auto& entry : mailbox_tree(mailboxes)) {
     const bool selected = selects(arguments, entry);
     const bool child = selects_child(arguments, entry);
-    if ((!selected && !child) || !matches_any(patterns, entry.name)) continue;
+    if ((!selected && !child) || !is_listed(session, patterns, entry.name)) continue;
     append_list(session, arguments, entry, child);
     if (!with_status || entry.mailbox == nullptr || entry.mailbox->no_select()) continue;
     auto& out = session.out();
@@ -104,13 +104,13 @@ Task<Reply> cmd_list(Session& session, const Command& command) {
 
 Task<Reply> cmd_lsub(Session& session, const Command& command) {
   const auto& arguments = command.get<ListArguments>();
-  MERPATI_CO_TRY(auto patterns, full_patterns(session, arguments));
+  const auto patterns = full_patterns(arguments);
   MERPATI_CO_TRY(auto mailboxes, co_await list_mailboxes(session, false));
   const bool percent = patterns.front().ends_with('%');
   for (const auto& entry : mailbox_tree(mailboxes)) {
     // RFC 3501 6.3.9: with '%', a parent of a subscribed name shows with \Noselect although it is not subscribed.
     const bool parent_only = !entry.subscribed && percent && entry.subscribed_child;
-    if ((!entry.subscribed && !parent_only) || !matches_any(patterns, entry.name)) continue;
+    if ((!entry.subscribed && !parent_only) || !is_listed(session, patterns, entry.name)) continue;
     auto& out = session.out();
     out += parent_only ? "* LSUB (\\Noselect) \"/\" " : "* LSUB () \"/\" ";
     append_mailbox(out, entry.name, session.name_form());

@@ -25,7 +25,14 @@ struct Translation {
     return {};
   }
   Result<void> uids(const SearchKey& key, pb::SearchKey* out) const {
-    MERPATI_TRY(auto ranges, session.resolve(key.set, key.kind == Kind::kUid));
+    // A sequence number that no message has matches nothing: in SEARCH it is no error.
+    const auto& view = *session.selected()->uids;
+    Ranges ranges;
+    if (key.kind == Kind::kUid || key.set.is_saved_result()) {
+      MERPATI_TRY(ranges, session.resolve(key.set, true));
+    } else {
+      ranges = view.select_sequences(key.set.resolve(view.size()));
+    }
     to_proto(ranges, out->mutable_uids()->mutable_ranges());
     return {};
   }

@@ -189,6 +189,24 @@ void FetchWriter::write(const pb::MessageRow& row, std::uint32_t sequence, bool 
   end(row, flags_changed);
 }
 
+void FetchWriter::write_body(std::uint32_t uid, std::uint32_t sequence, std::string_view octets) {
+  pb::MessageRow row;
+  row.set_uid(uid);
+  begin(row, sequence);
+  auto& out = session_.out();
+  for (const auto& item : arguments_.items) {
+    separate();
+    if (item.kind == Kind::kUid) {
+      write_item(row, item);
+      continue;
+    }
+    out += item.label;
+    out += ' ';
+    append_literal(out, octets);
+  }
+  end(row, false);
+}
+
 Task<void> FetchWriter::write_with_contents(const pb::MessageRow& row, std::uint32_t sequence, bool flags_changed) {
   begin(row, sequence);
   for (const auto& item : arguments_.items) {
@@ -226,7 +244,7 @@ Task<std::string> FetchWriter::read_whole(std::uint32_t uid, OctetRange range) {
 Task<void> FetchWriter::write_section(const pb::MessageRow& row, const FetchItem& item) {
   const auto range = content_range(row, item);
   if (!range) {
-    session_.out() += item.label + " NIL";
+    session_.out() += item.label + " \"\"";  // no such part: an empty text, as other servers say
     co_return Result<void>();
   }
   const bool fields = item.section.text == Text::kHeaderFields || item.section.text == Text::kHeaderFieldsNot;

@@ -16,6 +16,8 @@ class FetchWriter {
   void expect(const pb::FetchMessagesResponse& rows);
   /// Without octets: never waits.
   void write(const pb::MessageRow& row, std::uint32_t sequence, bool flags_changed);
+  /// A message of which nothing but UID and its one BODY[] was asked for.
+  void write_body(std::uint32_t uid, std::uint32_t sequence, std::string_view octets);
   /// kNotFound when the message is gone: then nothing was written.
   Task<void> write_with_contents(const pb::MessageRow& row, std::uint32_t sequence, bool flags_changed);
 
