@@ -1,0 +1,146 @@
+// The IMAP edge against the real store on a private PostgreSQL: several sessions of one account, what each is told.
+#include <gmock/gmock.h>
+
+#include <filesystem>
+
+#include "merpati/config/v1/store.pb.h"
+#include "merpati/pg/migration.hpp"
+#include "store/migrations.hpp"
+#include "store/module.hpp"
+#include "support/postgres.hpp"
+#include "unit/service_imap/fixture.hpp"
+
+namespace merpati::imap::testing {
+namespace {
+
+using ::testing::HasSubstr;
+using ::testing::Not;
+using ::testing::StartsWith;
+
+class RealStoreTest : public ::testing::Test {
+ protected:
+  static void SetUpTestSuite() { database_ = new test::Postgres(); }
+  static void TearDownTestSuite() { delete database_; }
+
+  void SetUp() override {
+    ASSERT_TRUE(pg::migrate(database_->dsn(), "store", store::migrations()).has_value());
+    config::v1::Store store_config;
+    store_config.mutable_database()->set_dsn(database_->dsn());
+    store_config.mutable_objects()->set_directory(objects_);
+    keys_->add(key_.id, key_.pub);
+    auto store = std::make_unique<store::Module>(process_, store_config, nullptr);
+    store->set_token_verifier(keys_);
+    auth_dispatcher_.register_service(auth_);
+    config::v1::Imap imap_config;
+    auto* listener = imap_config.add_listeners();
+    listener->set_address("127.0.0.1");
+    listener->set_plaintext_login_from_loopback(true);
+    if (const char* port = std::getenv("MERPATI_TEST_IMAP_PORT")) listener->set_port(static_cast<unsigned>(std::atoi(port)));
+    auto edge = std::make_unique<Module>(process_, imap_config, rpc::in_process_channel(auth_dispatcher_, rpc::Role::kImap),
+                                         rpc::in_process_channel(store->dispatcher(), rpc::Role::kImap));
+    edge_ = edge.get();
+    process_.add(std::move(store));
+    process_.add(std::move(edge));
+    const auto started = process_.start();
+    ASSERT_TRUE(started.has_value()) << started.error().describe();
+  }
+  void TearDown() override {
+    process_.stop();
+    std::filesystem::remove_all(objects_);
+  }
+  std::unique_ptr<Client> log_in() {
+    auto client = std::make_unique<Client>(edge_->ports().front());
+    client->log_in();
+    return client;
+  }
+  std::unique_ptr<Client> open(const std::string& mailbox) {
+    auto client = log_in();
+    client->run("CREATE " + mailbox);
+    EXPECT_THAT(client->run("SELECT " + mailbox), HasSubstr("t OK [READ-WRITE]"));
+    return client;
+  }
+  static std::string append(Client& client, const std::string& mailbox, const std::string& mail) {
+    client.send("t APPEND " + mailbox + " {" + std::to_string(mail.size()) + "+}\r\n" + mail + "\r\n");
+    return client.until("t ");
+  }
+
+  static inline test::Postgres* database_ = nullptr;
+  static runtime::ProcessOptions options() {
+    runtime::ProcessOptions options;
+    options.loops = 2;
+    options.endpoint_delay = {};
+    options.grace_period = std::chrono::seconds(1);
+    return options;
+  }
+  std::string objects_ = std::filesystem::temp_directory_path() / ("merpati-imap-" + new_uuid());
+  runtime::Process process_{options()};
+  rpc::SigningKey key_ = rpc::SigningKey::generate("k1");
+  std::shared_ptr<rpc::KeyRing> keys_ = std::make_shared<rpc::KeyRing>();
+  FakeAuth auth_{key_};
+  rpc::Dispatcher auth_dispatcher_{keys_};
+  Module* edge_ = nullptr;
+};
+
+TEST_F(RealStoreTest, AnAccountHasItsMailboxesFromTheStart) {
+  auto client = log_in();
+  const auto list = client->run("LIST \"\" *");
+  for (const char* name : {"INBOX", "\\Drafts) \"/\" Drafts", "\\Sent) \"/\" Sent", "\\Junk) \"/\" Junk", "\\Trash) \"/\" Trash", "\\Archive) \"/\" Archive"}) {
+    EXPECT_THAT(list, HasSubstr(name));
+  }
+}
+
+TEST_F(RealStoreTest, WhatIsAppendedIsReadBackByteByByte) {
+  auto client = open("exact");
+  const std::string small = small_mail("one");
+  const std::string large = small_mail("large", std::string(1'000'000, 'x') + "\r\nend\r\n");
+  EXPECT_THAT(append(*client, "exact", small), HasSubstr("* 1 EXISTS"));
+  EXPECT_THAT(append(*client, "exact", large), HasSubstr("t OK [APPENDUID"));
+  EXPECT_THAT(client->run("FETCH 1 BODY.PEEK[]"), StartsWith("* 1 FETCH (BODY[] {" + std::to_string(small.size()) + "}\r\n" + small + ")\r\n"));
+  EXPECT_TRUE(client->run("FETCH 2 BODY.PEEK[]").find("}\r\n" + large + ")\r\n") != std::string::npos);
+  EXPECT_THAT(client->run("FETCH 2 BODY.PEEK[TEXT]<999999.100>"), HasSubstr("{8}\r\nx\r\nend\r\n)"));
+  EXPECT_THAT(client->run("FETCH 1 (ENVELOPE RFC822.SIZE)"), HasSubstr("\"one\""));
+  EXPECT_THAT(client->run("FETCH 1:2 BODY.PEEK[HEADER.FIELDS (SUBJECT)]"), HasSubstr("Subject: large\r\n\r\n)"));
+}
+
+TEST_F(RealStoreTest, SessionsHearOfEachOther) {
+  auto first = open("shared");
+  auto second = open("shared");
+  second->send("t IDLE\r\n");
+  second->until("+ idling");
+  EXPECT_THAT(append(*first, "shared", small_mail("one")), HasSubstr("* 1 EXISTS"));
+  EXPECT_THAT(second->until("* 1 RECENT"), HasSubstr("* 1 EXISTS"));
+  first->run("STORE 1 +FLAGS (\\Deleted $Work)");
+  EXPECT_THAT(second->until("* 1 FETCH"), HasSubstr("\\Deleted"));
+  EXPECT_THAT(first->run("EXPUNGE"), StartsWith("* 1 EXPUNGE\r\n"));
+  EXPECT_THAT(second->until("* 1 EXPUNGE"), HasSubstr("* 1 EXPUNGE"));
+  second->send("DONE\r\n");
+  second->until("t ");
+  EXPECT_THAT(first->run("NOOP"), StartsWith("t OK"));
+}
+
+TEST_F(RealStoreTest, PipelinedAppendsArriveInOrder) {
+  auto client = open("pipeline");
+  std::string pipeline;
+  for (int i = 0; i < 100; ++i) {
+    const auto mail = small_mail("m" + std::to_string(i));
+    pipeline += "p" + std::to_string(i) + " APPEND pipeline {" + std::to_string(mail.size()) + "+}\r\n" + mail + "\r\n";
+  }
+  client->send(pipeline + "x STATUS pipeline (MESSAGES UIDNEXT)\r\n");
+  const auto answer = client->until("x ");
+  EXPECT_THAT(answer, HasSubstr("* STATUS pipeline (MESSAGES 100 UIDNEXT 101)"));
+  for (int i = 0; i < 100; ++i) EXPECT_THAT(answer, HasSubstr("p" + std::to_string(i) + " OK [APPENDUID")) << i;
+  const auto subjects = client->run("FETCH 1:* (UID ENVELOPE)");
+  std::size_t at = 0;
+  for (int i = 0; i < 100; ++i) {
+    at = subjects.find("\"m" + std::to_string(i) + "\"", at);
+    ASSERT_NE(at, std::string::npos) << i;
+  }
+}
+
+// For hand-run clients: MERPATI_TEST_IMAP_PORT=24200 integration_imap --gtest_also_run_disabled_tests --gtest_filter=*Serve
+TEST_F(RealStoreTest, DISABLED_Serve) {
+  while (std::getchar() != EOF) continue;
+}
+
+}  // namespace
+}  // namespace merpati::imap::testing
