@@ -119,11 +119,12 @@ class ClientEnd final : public Stream {
 };
 
 asio::awaitable<void> serve(const Dispatcher& dispatcher, const Dispatcher::Entry& entry, std::shared_ptr<StreamCall> call) {
+  co_await asio::this_coro::throw_if_cancelled(false);  // cancelled handlers clean up by results
   ServerEnd end(*call);
   Result<void> result;
   try {
     result = co_await dispatcher.call_stream(entry, call->context, end);
-  } catch (const boost::system::system_error& error) {  // a cancelled coroutine that awaits once more
+  } catch (const boost::system::system_error& error) {  // a cancelled coroutine below that awaits once more
     result = Error(ErrorCode::kCancelled, error.what());
   }
   call->requests.close(Error(ErrorCode::kCancelled, "the call has ended"));

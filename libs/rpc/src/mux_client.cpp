@@ -194,7 +194,8 @@ class MuxStreamClient final : public MuxClient,
 
   // Under mutex_.
   void write_what_waits() {
-    if (writing_ || released_ || (waiting_.empty() && cancelled_.empty())) return;
+    // Before the server's first message nothing is sent, so that a failed connection has certainly not delivered a call.
+    if (!open_ || writing_ || released_ || (waiting_.empty() && cancelled_.empty())) return;
     out_.Clear();
     std::size_t taken = 0;
     while (!waiting_.empty()) {
@@ -243,6 +244,8 @@ class MuxStreamClient final : public MuxClient,
       std::lock_guard lock(mutex_);
       credit_calls_ = batch.credit().calls();
       credit_bytes_ = batch.credit().bytes();
+      open_ = true;
+      write_what_waits();
     }
     if (batch.draining()) draining_ = true;
     for (auto& reply : *batch.mutable_replies()) {
@@ -261,9 +264,9 @@ class MuxStreamClient final : public MuxClient,
         return;
       }
     }
-    if (!timer_) timer_ = std::make_unique<asio::steady_timer>(loop_);
-    timer_->expires_after(kSweep);
-    timer_->async_wait([self = shared_from_this()](boost::system::error_code) {
+    // The timer belongs to its handler: this object may outlive the loop.
+    auto timer = std::make_shared<asio::steady_timer>(loop_, kSweep);
+    timer->async_wait([self = shared_from_this(), timer](boost::system::error_code) {
       self->expire();
       self->arm_sweep();
     });
@@ -319,14 +322,14 @@ class MuxStreamClient final : public MuxClient,
   std::deque<v1::MuxCall> waiting_;
   std::vector<std::uint64_t> cancelled_;
   std::size_t bytes_ = 0;
-  std::size_t credit_calls_ = 256;  // until the server says what it allows
+  bool open_ = false;
+  std::size_t credit_calls_ = 4096;  // that may wait until the server says what it allows
   std::size_t credit_bytes_ = 4 << 20;
   std::uint64_t next_id_ = 1;
   bool writing_ = false;
   bool flush_posted_ = false;
   bool sweeping_ = false;
   bool released_ = false;
-  std::unique_ptr<asio::steady_timer> timer_;  // on loop_
   v1::MuxResponse in_;
   v1::MuxRequest out_;
   std::shared_ptr<MuxStreamClient> self_;

@@ -108,11 +108,12 @@ class MuxServerStream final : public grpc::ServerGenericBidiReactor,
 
   static asio::awaitable<void> serve(std::shared_ptr<MuxServerStream> self, const Dispatcher::Entry& entry,
                                      std::shared_ptr<Call> call, v1::MuxCall frame) {
+    co_await asio::this_coro::throw_if_cancelled(false);  // cancelled handlers clean up by results
     Result<void> result;
     auto response = entry.method->new_response();
     try {
       result = co_await self->handle(entry, *call, frame, *response);
-    } catch (const boost::system::system_error& error) {  // a cancelled coroutine that awaits once more
+    } catch (const boost::system::system_error& error) {  // a cancelled coroutine below that awaits once more
       result = Error(ErrorCode::kCancelled, error.what());
     }
     if (result.has_error() && call->expired) result = Error(ErrorCode::kDeadlineExceeded, "deadline passed");

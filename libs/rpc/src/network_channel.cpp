@@ -68,7 +68,7 @@ class NetworkChannel final : public Channel {
       }
       const auto code = outcome.result.error().code();
       if (code != ErrorCode::kUnavailable) co_return std::move(outcome.result).error().in(replica->address());
-      replica->failed(std::chrono::steady_clock::now());
+      replica->failed();
       const bool may_repeat = method.idempotent || !outcome.sent;
       if (!may_repeat || attempt >= options_.max_attempts || !budget_.take())
         co_return std::move(outcome.result).error().in(replica->address());
@@ -87,7 +87,7 @@ class NetworkChannel final : public Channel {
     ++replica->in_flight;
     auto on_end = [replica](const grpc::Status& status) {
       --replica->in_flight;
-      if (status.error_code() == grpc::StatusCode::UNAVAILABLE) replica->failed(std::chrono::steady_clock::now());
+      if (status.error_code() == grpc::StatusCode::UNAVAILABLE) replica->failed();
     };
     auto stream = plain_stream(replica->stub(), method, options, std::move(on_end));
     if (only_request != nullptr) {

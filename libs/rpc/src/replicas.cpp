@@ -109,25 +109,28 @@ std::shared_ptr<MuxClient> Replica::mux(const asio::any_io_executor& executor) {
     found = links_.end() - 1;
   }
   if (found->client && !found->client->broken()) {
-    draining_ = found->client->draining();
+    if (found->client->draining()) avoid_for(std::chrono::seconds(5));
     return found->client;
   }
-  draining_ = false;
   found->client = open_mux(found->channel, executor);
   return found->client;
 }
 
-bool Replica::avoided(SteadyTime now) const { return draining_ || now.time_since_epoch().count() < avoid_until_; }
+void Replica::avoid_for(std::chrono::seconds wait) {
+  avoid_until_ = (std::chrono::steady_clock::now() + wait).time_since_epoch().count();
+}
+
+bool Replica::avoided(SteadyTime now) const { return now.time_since_epoch().count() < avoid_until_; }
 
 void Replica::succeeded() {
   if (failures_.load(std::memory_order_relaxed) != 0) failures_ = 0;
 }
 
-void Replica::failed(SteadyTime now) {
+void Replica::failed() {
   const int failures = ++failures_;
   if (failures < 3) return;
   const auto wait = std::min(std::chrono::seconds(30), std::chrono::seconds(1 << std::min(failures - 3, 5)));
-  avoid_until_ = (now + wait).time_since_epoch().count();
+  avoid_for(wait);
   log::info("rpc_replica_avoided", "a replica failed repeatedly and is avoided for a while",
             {{"replica", address_}, {"failures", failures}, {"seconds", static_cast<std::int64_t>(wait.count())}});
 }

@@ -34,7 +34,7 @@ class Replica {
   bool avoided(SteadyTime now) const;
   void succeeded();
   /// After the third failure in a row the replica is avoided, for 1 s and then twice as long each time, up to 30 s.
-  void failed(SteadyTime now);
+  void failed();
 
  private:
   struct Link {
@@ -43,6 +43,7 @@ class Replica {
     std::shared_ptr<MuxClient> client;
   };
   std::shared_ptr<grpc::Channel> connect() const;
+  void avoid_for(std::chrono::seconds wait);
 
   const std::string address_;
   const std::uint64_t hash_;
@@ -51,7 +52,6 @@ class Replica {
   grpc::GenericStub stub_;
   std::atomic<int> failures_{0};
   std::atomic<std::int64_t> avoid_until_{0};
-  std::atomic<bool> draining_{false};
   std::mutex mutex_;
   std::vector<Link> links_;
 };

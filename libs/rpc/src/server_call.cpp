@@ -109,6 +109,7 @@ class ServerCall final : public grpc::ServerGenericBidiReactor,
 
  private:
   static asio::awaitable<void> run(std::shared_ptr<ServerCall> self) {
+    co_await asio::this_coro::throw_if_cancelled(false);  // cancelled handlers clean up by results
     Result<void> result;
     std::unique_ptr<MessageLite> response;
     try {
@@ -118,7 +119,7 @@ class ServerCall final : public grpc::ServerGenericBidiReactor,
       } else {
         result = co_await self->shared_->dispatcher.call_stream(self->entry_, self->context_, *self);
       }
-    } catch (const boost::system::system_error& error) {  // a cancelled coroutine that awaits once more
+    } catch (const boost::system::system_error& error) {  // a cancelled coroutine below that awaits once more
       result = Error(ErrorCode::kCancelled, error.what());
     }
     self->ended_ = true;

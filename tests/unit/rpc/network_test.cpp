@@ -24,7 +24,10 @@ class FakeStore final : public store::v1::StoreService {
     if (request.delivery_id() == "slow") {
       ++waiting;
       auto slept = co_await sleep_for(10s);
-      if (slept.has_error()) ++cancelled;
+      if (slept.has_error()) {
+        ++cancelled;
+        co_return std::move(slept).error();
+      }
     }
     if (request.delivery_id() == "full")
       co_return Error(ErrorCode::kResourceExhausted, "inner text").with_public("mailbox full").with_status("5.2.2");
@@ -172,6 +175,7 @@ TEST_P(Network, TheTableHolds) {
 }
 
 TEST_P(Network, DeadlineEndsBothSides) {
+  ASSERT_TRUE(caller.run(store.deliver({})));  // connected
   const auto request = request_named("slow");
   CallOptions options;
   options.deadline = Deadline::after(50ms);
@@ -265,6 +269,23 @@ TEST_P(Network, AFailingReplicaIsAvoided) {
   }
   EXPECT_EQ(failed, 0);
   EXPECT_EQ(backend.service.calls, 50);
+}
+
+TEST_P(Network, ADrainingReplicaGetsNoNewCallsByMux) {
+  if (!GetParam()) GTEST_SKIP() << "plain calls learn of it when the connection closes";
+  Backend other(Role::kSmtp);
+  store::v1::StoreClient both(connect(backend.address() + "," + other.address(), true));
+  CallOptions options;
+  for (options.account_id = 1; options.account_id <= 40; ++options.account_id)
+    ASSERT_TRUE(caller.run(both.deliver({}, options)));
+  ASSERT_TRUE(backend.drain(Deadline::after(5s)));
+  // The announcement travels beside the calls; the call that meets it is still answered.
+  ASSERT_TRUE(eventually([&] {
+    const int before = backend.service.calls;
+    for (options.account_id = 1; options.account_id <= 20; ++options.account_id)
+      if (!caller.run(both.deliver({}, options))) return false;
+    return backend.service.calls == before;
+  }));
 }
 
 TEST_P(Network, AnAccountPrefersOneReplica) {
