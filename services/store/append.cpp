@@ -26,7 +26,7 @@ Task<v1::AppendResponse> append(Core& core, const Caller& caller, const v1::Appe
     arrival.strict = true;
     arrival.flags = flags.bits;
     arrival.keywords = std::move(flags.keywords);
-    arrival.received = message.received_at_ms() == 0 ? Clock::system().wall() : WallTime(std::chrono::milliseconds(message.received_at_ms()));
+    arrival.received = received_time(message.received_at_ms());
     arrival.zone_minutes = message.received_zone_minutes();
     arrival.quota_bytes = caller.quota_bytes;
     arrival.quota_messages = caller.quota_messages;

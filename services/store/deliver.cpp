@@ -92,8 +92,7 @@ Task<bool> prepare(Core& core, const Caller& caller, const v1::DeliverRequest& r
   arrival.junk = recipient.into_junk();
   arrival.flags = flags.bits;
   arrival.keywords = std::move(flags.keywords);
-  arrival.received = WallTime(std::chrono::milliseconds(request.received_at_ms()));
-  if (request.received_at_ms() == 0) arrival.received = Clock::system().wall();
+  arrival.received = received_time(request.received_at_ms());
   arrival.header_prefix = recipient.header_prefix();
   arrival.quota_bytes = claims.quota_bytes();
   arrival.quota_messages = claims.quota_messages();

@@ -1,5 +1,7 @@
 #include <strings.h>
 
+#include <algorithm>
+
 #include "store/operations.hpp"
 
 namespace merpati::store {
@@ -31,6 +33,12 @@ bool is_clean_utf8(std::string_view text) {
 }
 
 }  // namespace
+
+WallTime received_time(std::int64_t milliseconds) {
+  constexpr std::int64_t kEarliest = -8'520'336'000'000, kLatest = 7'258'118'400'000;
+  if (milliseconds == 0) return Clock::system().wall();
+  return WallTime(std::chrono::milliseconds(std::clamp(milliseconds, kEarliest, kLatest)));
+}
 
 bool is_uuid(std::string_view text) {
   if (text.size() != 36) return false;

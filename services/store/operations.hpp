@@ -58,4 +58,7 @@ bool is_uuid(std::string_view text);
 /// level and 1,000 in all; "INBOX" in any case becomes "INBOX".
 Result<std::string> normal_name(std::string_view name);
 
+/// Unix milliseconds as INTERNALDATE; 0 is now, and what lies outside of the years 1700 to 2200 is brought inside.
+WallTime received_time(std::int64_t milliseconds);
+
 }  // namespace merpati::store
