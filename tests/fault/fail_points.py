@@ -17,8 +17,9 @@ HERE = pathlib.Path(__file__).resolve().parent
 sys.path[:0] = [str(HERE.parent / "support"), str(HERE)]
 
 from instance import ROOT, Instance  # noqa: E402
-from ledger import Work  # noqa: E402
+from ledger import Work, environment_for  # noqa: E402
 from processes import Processes  # noqa: E402
+from smtp_sink import Sink  # noqa: E402
 
 MAILBOXES = 10
 
@@ -32,12 +33,12 @@ def names_in_sources():
     return sorted(names)
 
 
-def one_round(instance, processes, entries, name, action, seed):
+def one_round(instance, processes, entries, name, action, seed, sink):
     """Delivers while `name` acts; True when the process stopped there (kills only)."""
     processes.kill("merpati")
     processes.restart("merpati", {"MERPATI_FAIL_POINTS_ACTIVE": f"{name}={action}"})
     processes.wait_ready("merpati")
-    work = Work(instance.target, 40, MAILBOXES, 4, seed)
+    work = Work(instance.target, 60, MAILBOXES, 4, seed, sink)
     work.entries = entries
     work.start()
     stopped = False
@@ -62,15 +63,16 @@ def main():
     names = options.names or names_in_sources()
     problems = []
     entries = []
-    with Instance(accounts=MAILBOXES, arguments=["--preset", options.preset]) as instance:
+    sink = Sink()
+    with Instance(accounts=MAILBOXES, arguments=["--preset", options.preset], environment=environment_for(sink)) as instance:
         processes = Processes(instance.state)
         for name in names:
-            reached = [one_round(instance, processes, entries, name, f"kill@{times}", f"{name}-{times}") for times in (1, 3)]
-            one_round(instance, processes, entries, name, "error@2", f"{name}-error")
+            reached = [one_round(instance, processes, entries, name, f"kill@{times}", f"{name}-{times}", sink) for times in (1, 3)]
+            one_round(instance, processes, entries, name, "error@2", f"{name}-error", sink)
             print(f"{name}: {'stopped there' if any(reached) else 'NOT REACHED'}", flush=True)
             if not any(reached):
                 problems.append(f"{name} was never reached: a message's way does not lead there, or the build has no fail points")
-        work = Work(instance.target, 0, MAILBOXES, 0, 0)
+        work = Work(instance.target, 0, MAILBOXES, 0, 0, sink)
         work.entries = entries
         problems += work.check()
     for problem in problems[:50]:

@@ -16,8 +16,9 @@ HERE = pathlib.Path(__file__).resolve().parent
 sys.path[:0] = [str(HERE.parent / "support"), str(HERE)]
 
 from instance import Instance  # noqa: E402
-from ledger import Work  # noqa: E402
+from ledger import Work, environment_for  # noqa: E402
 from processes import Processes  # noqa: E402
+from smtp_sink import Sink  # noqa: E402
 
 EDGES_AND_BACKENDS = ["smtp", "store", "auth", "filter", "queue", "imap"]
 
@@ -33,8 +34,10 @@ def main():
     options = parser.parse_args()
     rng = random.Random(options.seed)
     print(f"seed {options.seed}", flush=True)
-    with Instance(services=options.services, accounts=options.mailboxes) as instance:
-        work = Work(instance.target, options.deliveries, options.mailboxes, options.connections, options.seed)
+    sink = Sink()
+    with Instance(services=options.services, accounts=options.mailboxes, environment=environment_for(sink)) as instance:
+        work = Work(instance.target, options.deliveries, options.mailboxes, options.connections, options.seed,
+                    None if instance.adopted else sink)
         began = time.monotonic()
         work.start()
         kills = 0

@@ -5,6 +5,8 @@ Every message has an id of its own in X-Ledger and is sent once, whatever happen
   refused       a reply said no: counted apart when the message is there all the same
   in_doubt      the connection was lost after the last octet was on its way: there once or not at all (RFC 1047)
   not_sent      lost or refused before the last octet: must not be there
+A recipient elsewhere is an SMTP sink. What was acknowledged must reach it; a sender that dies between the sink's 250 and
+its own commit sends again (RFC 5321 6.1 prefers that to a loss), so copies beyond the first are only counted there.
 """
 import base64
 import collections
@@ -18,6 +20,13 @@ import threading
 import time
 
 imaplib._MAXLINE = 10_000_000
+SINK_DOMAIN = "sink.test"
+# Short times, so that what a killed sender left behind is taken up while the test still looks.
+QUEUE_ENVIRONMENT = {"MERPATI_QUEUE__RETRY_FIRST": "1s", "MERPATI_QUEUE__LEASE": "5s", "MERPATI_QUEUE__HELD_CHECK": "5s"}
+
+
+def environment_for(sink):
+    return dict(QUEUE_ENVIRONMENT, MERPATI_QUEUE__ROUTES__0=f"{SINK_DOMAIN}=127.0.0.1:{sink.port}")
 
 
 @dataclasses.dataclass
@@ -80,14 +89,17 @@ class Client(threading.Thread):
 
     def one(self, number):
         target = self.work.target
-        way = self.rng.choices(["mx", "submission", "append"], [0.75, 0.1, 0.15])[0]
+        weights = [0.7, 0.1, 0.15, 0.05 if self.work.sink else 0]
+        way = self.rng.choices(["mx", "submission", "append", "mixed"], weights)[0]
         people = self.rng.sample(range(1, self.work.mailboxes + 1), self.rng.choice([1, 1, 1, 2, 3]) if way == "mx" else 1)
         recipients = [target.template % person for person in people]
         user = target.template % self.rng.randrange(1, self.work.mailboxes + 1)
-        identity, message = make_message(self.rng, number, user if way == "submission" else "anna@sender.test")
+        if way == "mixed":
+            recipients.append(f"r{number}@{SINK_DOMAIN}")
+        identity, message = make_message(self.rng, number, user if way in ("submission", "mixed") else "anna@sender.test")
         entry = Entry(identity, recipients, hashlib.sha256(message).digest(), way)
         self.work.entries.append(entry)
-        send = {"mx": self.by_mx, "submission": self.by_submission, "append": self.by_append}[way]
+        send = {"mx": self.by_mx, "submission": self.by_submission, "append": self.by_append, "mixed": self.by_submission}[way]
         for _ in range(600):  # until a connection stands; nothing of the message has been sent before
             try:
                 send(entry, message, user)
@@ -212,8 +224,8 @@ class NotConnected(Exception):
 
 
 class Work:
-    def __init__(self, target, total, mailboxes, connections, seed):
-        self.target, self.total, self.mailboxes = target, total, mailboxes
+    def __init__(self, target, total, mailboxes, connections, seed, sink=None):
+        self.target, self.total, self.mailboxes, self.sink = target, total, mailboxes, sink
         self.entries = []  # append is atomic
         self.lock = threading.Lock()
         self.given = 0
@@ -266,7 +278,7 @@ class Work:
             for person in range(1, self.mailboxes + 1):
                 account = self.target.template % person
                 mailboxes[account] = self.read_mailbox(account)
-            problems, sums = self.compare(mailboxes)
+            problems, sums = self.compare(mailboxes, self.read_sink())
             # A submission may still be on its way through the queue.
             if not any(": lost" in problem for problem in problems) or time.monotonic() > give_up:
                 break
@@ -274,18 +286,29 @@ class Work:
         print("ledger: " + ", ".join(f"{count} {name}" for name, count in sorted(sums.items())), flush=True)
         return problems
 
-    def compare(self, mailboxes):
+    def read_sink(self):
+        """recipient -> digests, as of now."""
+        if not self.sink:
+            return {}
+        with self.sink.lock:
+            return {recipient: [hashlib.sha256(from_ledger_on(message)).digest() for message in messages]
+                    for recipient, messages in self.sink.messages.items()}
+
+    def compare(self, mailboxes, elsewhere=None):
         problems, sums = [], collections.Counter()
         known = set()
         for entry in self.entries:
             sums[entry.outcome] += 1
             known.add(entry.id)
             for recipient in entry.recipients:
-                copies = mailboxes[recipient].get(entry.id, [])
+                remote = recipient.endswith("@" + SINK_DOMAIN)
+                copies = (elsewhere or {}).get(recipient, []) if remote else mailboxes[recipient].get(entry.id, [])
                 what = f"{entry.way} {entry.id} for {recipient} ({entry.outcome}, {entry.reply})"
                 if any(copy != entry.digest for copy in copies):
                     problems.append(f"{what}: changed")
-                if len(copies) > 1:
+                if len(copies) > 1 and remote:
+                    sums["copies sent again to the remote host"] += len(copies) - 1
+                elif len(copies) > 1:
                     problems.append(f"{what}: {len(copies)} copies")
                 if entry.outcome == "acknowledged" and not copies:
                     problems.append(f"{what}: lost")

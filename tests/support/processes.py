@@ -21,6 +21,7 @@ class Processes:
     def __init__(self, state):
         self.state = pathlib.Path(state)
         self.commands = {}
+        self.environments = {}
         for name in self.names():
             self.remember(name)
 
@@ -46,7 +47,9 @@ class Processes:
         if pid:
             command = pathlib.Path(f"/proc/{pid}/cmdline").read_bytes().decode().split("\0")[:-1]
             owner = os.stat(f"/proc/{pid}").st_uid
+            environ = pathlib.Path(f"/proc/{pid}/environ").read_bytes().decode(errors="surrogateescape").split("\0")
             self.commands[name] = (command, owner)
+            self.environments[name] = dict(item.split("=", 1) for item in environ if "=" in item)
 
     def kill(self, name, number=signal.SIGKILL):
         """kill -9 by default; of PostgreSQL the server and all its children at once, as a power cut of its machine."""
@@ -86,7 +89,7 @@ class Processes:
             (self.state / "postgres" / "data" / "postmaster.pid").unlink(missing_ok=True)
         process = subprocess.Popen(command, stdin=subprocess.DEVNULL, stdout=log, stderr=log, start_new_session=True,
                                    cwd="/", user=owner if os.geteuid() == 0 else None, group=None if os.geteuid() else
-                                   gid_of(owner), env=dict(os.environ, **(environment or {})))
+                                   gid_of(owner), env=dict(self.environments[name], **(environment or {})))
         log.close()
         if name != "postgres":
             started = pathlib.Path(f"/proc/{process.pid}/stat").read_text().rsplit(")", 1)[1].split()[19]

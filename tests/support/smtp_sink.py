@@ -1,0 +1,71 @@
+"""An SMTP server that takes everything and remembers it: the remote host of tests."""
+import collections
+import socket
+import socketserver
+import threading
+
+
+class Sink:
+    """`messages` maps a recipient's address to the messages that were acknowledged for it."""
+
+    def __init__(self):
+        self.messages = collections.defaultdict(list)
+        self.lock = threading.Lock()
+        sink = self
+
+        class Handler(socketserver.StreamRequestHandler):
+            def handle(self):
+                sink.serve(self.rfile, self.wfile)
+
+        class Server(socketserver.ThreadingTCPServer):
+            allow_reuse_address = True
+            daemon_threads = True
+            address_family = socket.AF_INET
+
+        self.server = Server(("127.0.0.1", 0), Handler)
+        self.port = self.server.server_address[1]
+        threading.Thread(target=self.server.serve_forever, daemon=True).start()
+
+    def close(self):
+        self.server.shutdown()
+        self.server.server_close()
+
+    def serve(self, lines, out):
+        def say(text):
+            out.write(text.encode() + b"\r\n")
+            out.flush()
+
+        recipients = []
+        try:
+            say("220 sink.test ESMTP")
+            while True:
+                line = lines.readline(10_000)
+                if not line:
+                    return
+                verb = line[:4].upper()
+                if verb == b"EHLO":
+                    say("250-sink.test\r\n250-8BITMIME\r\n250-SMTPUTF8\r\n250-PIPELINING\r\n250 SIZE 100000000")
+                elif verb == b"MAIL" or verb == b"RSET":
+                    recipients = []
+                    say("250 2.0.0 ok")
+                elif verb == b"RCPT":
+                    recipients.append(line[line.index(b"<") + 1:line.index(b">")].decode())
+                    say("250 2.1.5 ok")
+                elif verb == b"DATA":
+                    say("354 go on")
+                    body = []
+                    while (line := lines.readline()) != b".\r\n":
+                        if not line:
+                            return
+                        body.append(line[1:] if line.startswith(b".") else line)
+                    with self.lock:
+                        for recipient in recipients:
+                            self.messages[recipient].append(b"".join(body))
+                    say("250 2.0.0 taken")
+                elif verb == b"QUIT":
+                    say("221 2.0.0 bye")
+                    return
+                else:
+                    say("250 2.0.0 ok" if verb in (b"HELO", b"NOOP") else "502 5.5.1 no")
+        except (OSError, ValueError):
+            return
