@@ -28,9 +28,9 @@ write_config() {
     echo "# Written by ./dev up at each start."
     echo "process: {endpoint_delay: 0s, grace_period: 20s}"
     echo "http: {address: \"127.0.0.1\", port: $(http_port "$name")}"
+    printf 'trust: {ca_file: "%s", certificate_file: "%s", key_file: "%s", trust_domain: merpati}\n' \
+      "$STATE/tls/services-ca.pem" "$STATE/tls/${name/#merpati/admin}.pem" "$STATE/tls/${name/#merpati/admin}.key"
     if [ "$mode" = services ]; then
-      printf 'trust: {ca_file: "%s", certificate_file: "%s", key_file: "%s", trust_domain: merpati}\n' \
-        "$STATE/tls/services-ca.pem" "$STATE/tls/$name.pem" "$STATE/tls/$name.key"
       echo "peers:"
       for service in auth store filter queue smtp pop3 imap; do echo "  $service: {target: \"127.0.0.1:$(grpc_port $service)\"}"; done
     fi
@@ -73,7 +73,6 @@ write_config() {
     echo "admin:"
     echo "  grpc: {address: \"127.0.0.1\", port: $(grpc_port admin)}"
     echo "  database: {dsn_file: \"$STATE/secrets/dsn-admin\"}"
-    printf '  tls: {certificate_file: "%s", key_file: "%s"}\n' "$STATE/tls/server.pem" "$STATE/tls/server.key"
     echo "  bootstrap_token_file: \"$STATE/secrets/admin-token\""
     # What a developer adds to every instance started from this state.
     [ ! -e "$STATE/extra.yaml" ] || cat "$STATE/extra.yaml"
@@ -81,7 +80,7 @@ write_config() {
 }
 
 write_ctl_context() {
-  printf 'server: "localhost:%s"\nca_file: "%s"\ntoken_file: "%s"\n' "$(grpc_port admin)" "$STATE/tls/ca.pem" \
+  printf 'server: "localhost:%s"\nca_file: "%s"\ntoken_file: "%s"\n' "$(grpc_port admin)" "$STATE/tls/services-ca.pem" \
     "$STATE/secrets/admin-token" >"$STATE/merpatictl.yaml"
 }
 

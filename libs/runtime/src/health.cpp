@@ -32,6 +32,10 @@ bool Health::ready() const {
   return state_.with([](const State& state) { return state.ready(); });
 }
 
+std::map<std::string, Health::Condition> Health::gates() const {
+  return state_.with([](const State& state) { return state.gates; });
+}
+
 std::map<std::string, Health::Condition> Health::dependencies() const {
   return state_.with([](const State& state) { return state.dependencies; });
 }

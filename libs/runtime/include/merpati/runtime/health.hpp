@@ -30,6 +30,7 @@ class Health {
   bool ready() const;
   /// {"ready":…,"draining":…,"gates":{…},"dependencies":{…}}
   std::string json() const;
+  std::map<std::string, Condition> gates() const;
   std::map<std::string, Condition> dependencies() const;
 
   /// `listener(ready)` is called after each change, by the thread that changed it. For gRPC's health service.

@@ -1,0 +1,52 @@
+#include "admin/module.hpp"
+
+#include "admin/migrations.hpp"
+
+namespace merpati::admin {
+namespace {
+
+std::unique_ptr<pg::Pool> make_pool(runtime::Process& process, const config::v1::Database& config) {
+  pg::PoolOptions options;
+  options.dsn = config.dsn();
+  options.schema = "admin";
+  options.application_name = "merpati-admin";
+  options.read_connections = 1;
+  options.write_connections = 1;
+  options.max_waiting = 100;
+  // Operators are few: one loop's connections serve all.
+  return std::make_unique<pg::Pool>(std::vector<asio::any_io_executor>{process.loops().main()}, std::move(options));
+}
+
+}  // namespace
+
+Module::Module(runtime::Process& process, config::v1::Admin config, Peers peers)
+    : process_(process),
+      config_(std::move(config)),
+      pool_(make_pool(process, config_.database())),
+      tokens_(*pool_),
+      audit_(*pool_),
+      service_(tokens_, audit_, std::move(peers), process.metrics()) {
+  dispatcher_.register_service(service_);
+}
+
+Module::~Module() = default;
+
+Task<void> Module::start() {
+  MERPATI_CO_CHECK(co_await pool_->start(Deadline::after(std::chrono::seconds(10))));
+  const auto& dsn = config_.database().session_dsn().empty() ? config_.database().dsn() : config_.database().session_dsn();
+  auto wait = [](std::string where) { return pg::wait_migrated(where, "admin", migrations(), std::chrono::seconds(60)); };
+  MERPATI_CO_CHECK(co_await run_blocking(process_.blocking(), [wait, dsn] { return wait(dsn); }));
+  if (!config_.bootstrap_token().empty()) {
+    MERPATI_CO_CHECK(co_await tokens_.ensure_bootstrap(config_.bootstrap_token(), Deadline::after(std::chrono::seconds(10))));
+  }
+  co_return Result<void>();
+}
+
+Task<void> Module::drain(Deadline) { co_return Result<void>(); }
+
+Task<void> Module::stop() {
+  pool_->close();
+  co_return Result<void>();
+}
+
+}  // namespace merpati::admin

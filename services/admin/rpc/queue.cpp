@@ -1,0 +1,43 @@
+// Outbound mail: owned by queue.
+#include "admin/rpc/admin_service.hpp"
+
+namespace merpati::admin {
+namespace {
+
+std::string items_text(const google::protobuf::RepeatedField<std::int64_t>& ids, const std::string& domain) {
+  if (ids.empty()) return domain.empty() ? "all" : domain;
+  std::string text;
+  for (const auto id : ids) {
+    if (text.size() > 200) return text + " ...";
+    text += (text.empty() ? "" : " ") + std::to_string(id);
+  }
+  return text;
+}
+
+}  // namespace
+
+Task<queue::v1::ListItemsResponse> AdminService::list_queue(rpc::Context& context, const queue::v1::ListItemsRequest& request) {
+  const auto options = forward(context);
+  Act act{"ListQueue", "", Act::Reach::kPlatform, false, {}};
+  co_return co_await run(context, std::move(act), queue_.list_items(request, options));
+}
+
+Task<queue::v1::Item> AdminService::get_queue_item(rpc::Context& context, const queue::v1::GetItemRequest& request) {
+  const auto options = forward(context);
+  Act act{"GetQueueItem", std::to_string(request.item_id()), Act::Reach::kPlatform, false, {}};
+  co_return co_await run(context, std::move(act), queue_.get_item(request, options));
+}
+
+Task<queue::v1::RetryItemsResponse> AdminService::retry_queue(rpc::Context& context, const queue::v1::RetryItemsRequest& request) {
+  const auto options = forward(context);
+  Act act{"RetryQueue", items_text(request.item_ids(), request.domain()), Act::Reach::kPlatform, true, {}};
+  co_return co_await run(context, std::move(act), queue_.retry_items(request, options));
+}
+
+Task<queue::v1::DropItemsResponse> AdminService::drop_queue(rpc::Context& context, const queue::v1::DropItemsRequest& request) {
+  const auto options = forward(context);
+  Act act{"DropQueue", items_text(request.item_ids(), "none"), Act::Reach::kPlatform, true, {}};
+  co_return co_await run(context, std::move(act), queue_.drop_items(request, options));
+}
+
+}  // namespace merpati::admin
