@@ -1,0 +1,107 @@
+// merpati: every service in one process, or one by name, or the migrations.
+#include <CLI/CLI.hpp>
+#include <cstdio>
+#include <iostream>
+
+#include "allinone/config_check.hpp"
+#include "allinone/migrate.hpp"
+#include "allinone/version.hpp"
+#include "allinone/wiring.hpp"
+#include "merpati/runtime/config_loader.hpp"
+#include "merpati/runtime/duration.hpp"
+#include "merpati/runtime/log.hpp"
+
+namespace merpati::allinone {
+namespace {
+
+struct Options {
+  std::string what;  ///< empty: all; a service; "migrate"
+  std::string config;
+  bool check = false;
+  bool print = false;
+  bool wait = false;
+};
+
+constexpr int kBadConfiguration = 2;
+
+int complain(const std::vector<std::string>& faults) {
+  for (const auto& fault : faults) std::cerr << "merpati: configuration: " << fault << "\n";
+  return kBadConfiguration;
+}
+
+runtime::ProcessOptions process_options(const config::v1::Config& config, const std::string& name) {
+  runtime::ProcessOptions options;
+  options.name = name;
+  options.loops = config.process().loops();
+  options.blocking_threads = std::max(1U, config.process().blocking_threads());
+  options.grace_period = runtime::to_chrono(config.process().grace_period());
+  options.endpoint_delay = runtime::to_chrono(config.process().endpoint_delay());
+  options.http_address = config.http().address();
+  options.http_port = static_cast<std::uint16_t>(config.http().port());
+  return options;
+}
+
+int migrate(const config::v1::Config& config, bool wait) {
+  auto done = wait ? wait_all(config, std::chrono::minutes(10)) : migrate_all(config);
+  if (done.has_value()) return 0;
+  log::error("migration_failed", done.error().message(), {{"error", done.error().describe()}});
+  log::flush();
+  return 1;
+}
+
+int serve(const config::v1::Config& config, const std::string& service) {
+  if (service.empty()) {
+    if (const int status = migrate(config, false); status != 0) return status;
+  }
+  Wiring wiring;
+  runtime::Process process(process_options(config, service.empty() ? "merpati" : service));
+  if (service.empty()) {
+    wiring.wire_all(process, config);
+  } else if (!wiring.wire_one(process, config, service)) {
+    return complain({"there is no service \"" + service + "\""});
+  }
+  return process.run();
+}
+
+int run(const Options& options) {
+  config::v1::Config config;
+  auto loaded = runtime::load_config(options.config, config);
+  if (loaded.has_error()) return complain({loaded.error().message()});
+  complete(config);
+  log::Level level = log::Level::kInfo;
+  if (!log::parse_level(config.log().level(), level)) return complain({"log.level is not debug, info, warning or error"});
+  log::configure(options.what.empty() ? "merpati" : options.what, level);
+  if (options.print) {
+    std::cout << runtime::print_config(config);
+    return 0;
+  }
+  if (options.what == "migrate") return migrate(config, options.wait);
+  std::vector<std::string_view> services = Wiring::services();
+  if (!options.what.empty()) services = {options.what};
+  const auto faults = find_faults(config, services, !options.what.empty());
+  if (!faults.empty()) return complain(faults);
+  if (options.check) {
+    std::cout << "the configuration can be used\n";
+    return 0;
+  }
+  return serve(config, options.what);
+}
+
+}  // namespace
+}  // namespace merpati::allinone
+
+int main(int argc, char** argv) {
+  using namespace merpati::allinone;
+  Options options;
+  CLI::App app{"Merpati: a mail platform. Without a service's name every service runs in this process."};
+  std::vector<std::string> names{"migrate"};
+  for (const auto service : Wiring::services()) names.emplace_back(service);
+  app.add_option("what", options.what, "one service, or migrate")->check(CLI::IsMember(names));
+  app.add_option("-c,--config", options.config, "YAML; MERPATI_SECTION__KEY=value in the environment overrides it")->envname("MERPATI_CONFIG");
+  app.add_flag("--check-config", options.check, "say whether the configuration can be used, and end");
+  app.add_flag("--print-config", options.print, "print the whole configuration, secrets redacted, and end");
+  app.add_flag("--wait", options.wait, "with migrate: wait until the schemas are up to date");
+  app.set_version_flag("--version", kVersion);
+  CLI11_PARSE(app, argc, argv);
+  return run(options);
+}

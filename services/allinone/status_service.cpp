@@ -1,0 +1,41 @@
+#include "allinone/status_service.hpp"
+
+#include <unistd.h>
+
+#include "allinone/version.hpp"
+
+namespace merpati::allinone {
+
+std::string machine_name() {
+  char name[256] = {};
+  if (gethostname(name, sizeof name - 1) != 0 || name[0] == '\0') return "localhost";
+  return name;
+}
+
+StatusService::StatusService(runtime::Process& process, std::string service)
+    : process_(process),
+      service_(std::move(service)),
+      started_at_(std::chrono::duration_cast<std::chrono::seconds>(std::chrono::system_clock::now().time_since_epoch()).count()) {}
+
+Task<runtime::v1::GetStatusResponse> StatusService::get_status(rpc::Context&, const runtime::v1::GetStatusRequest&) {
+  runtime::v1::GetStatusResponse response;
+  response.set_service(service_);
+  response.set_version(kVersion);
+  response.set_host(machine_name());
+  response.set_ready(process_.health().ready());
+  response.set_draining(process_.health().draining());
+  response.set_started_at(started_at_);
+  const auto add = [](auto* list, const auto& conditions) {
+    for (const auto& [name, condition] : conditions) {
+      auto* out = list->Add();
+      out->set_name(name);
+      out->set_ok(condition.ok);
+      out->set_reason(condition.reason);
+    }
+  };
+  add(response.mutable_gates(), process_.health().gates());
+  add(response.mutable_dependencies(), process_.health().dependencies());
+  co_return response;
+}
+
+}  // namespace merpati::allinone
