@@ -46,7 +46,9 @@ struct Load {
 
 asio::awaitable<void> caller(store::v1::StoreClient store, store::v1::DeliverRequest request, Load& load) {
   while (!load.stop) {
-    auto response = co_await store.deliver(request);
+    rpc::CallOptions options;
+    options.deadline = Deadline::after(std::chrono::seconds(30));  // as edges do
+    auto response = co_await store.deliver(request, options);
     ++(response.has_error() ? load.failed : load.done);
   }
   --load.live;
