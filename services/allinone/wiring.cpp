@@ -98,6 +98,7 @@ rpc::Dispatcher* add_service(Process& process, const Config& config, std::string
     auto* raw = module.get();
     process.add(std::move(module));
     if constexpr (requires { raw->dispatcher(); }) {
+      raw->dispatcher().set_metrics(process.metrics());
       return &raw->dispatcher();
     } else {
       return nullptr;
