@@ -14,12 +14,14 @@ constexpr std::size_t kMostUids = 64;               // bodies in memory at once
 
 const pg::Statement kSources{
     "store_sources",
-    "select m.uid, m.size, m.header_prefix, m.inline, b.codec, b.size, b.octets, o.codec, o.size, o.key, o.frames from ("
-    "select uid, size, header_prefix, inline, blob_id from messages where account_id = $1 and mailbox_id = $2 and uid = any ($3) "
+    "select m.uid, m.size, m.header_prefix, m.inline, b.codec, b.size, b.octets, o.codec, o.size, o.key, o.frames "
+    // lateral and offset 0 keep these as lookups by key: joined freely, the planner may read a whole mailbox.
+    "from unnest($3::bigint[]) u (uid), lateral ("
+    "select uid, size, header_prefix, inline, blob_id from messages where account_id = $1 and mailbox_id = $2 and uid = u.uid "
     "union all "
-    "select uid, size, header_prefix, inline, blob_id from graves where account_id = $1 and mailbox_id = $2 and uid = any ($3)) m "
-    "left join bodies b on m.inline and b.account_id = $1 and b.blob_id = m.blob_id "
-    "left join objects o on not m.inline and o.blob_id = m.blob_id"};
+    "select uid, size, header_prefix, inline, blob_id from graves where account_id = $1 and mailbox_id = $2 and uid = u.uid) m "
+    "left join lateral (select codec, size, octets from bodies where account_id = $1 and blob_id = m.blob_id offset 0) b on m.inline "
+    "left join lateral (select codec, size, key, frames from objects where blob_id = m.blob_id offset 0) o on not m.inline"};
 
 std::vector<std::uint32_t> frame_ends(std::string_view packed) {
   std::vector<std::uint32_t> ends;
@@ -77,6 +79,22 @@ Task<Sources> load_sources(Core& core, std::int64_t account, std::int64_t mailbo
     sources.by_uid.insert_or_assign(static_cast<std::uint32_t>(row.bigint(0)), std::move(source));
   }
   co_return sources;
+}
+
+Task<Source> load_object(Core& core, const std::string& blob_id, Deadline deadline) {
+  static const pg::Statement kObject{"store_object", "select codec, size, key, frames from objects where blob_id = $1"};
+  pg::Params params;
+  params.bytea(blob_id);
+  MERPATI_CO_TRY(auto rows, co_await core.pool.query(kObject, std::move(params), deadline));
+  if (rows.empty()) co_return Error(ErrorCode::kNotFound, "the blob is gone");
+  const auto row = rows.front();
+  Source source;
+  source.found = source.is_object = true;
+  source.codec = static_cast<Codec>(row.integer(0));
+  source.size = source.blob_size = static_cast<std::uint64_t>(row.bigint(1));
+  source.key = row.text(2);
+  source.frame_ends = frame_ends(row.bytea_or(3, ""));
+  co_return source;
 }
 
 Task<std::string> read_octets(Core& core, const Source& source, std::uint64_t offset, std::uint64_t length, Deadline deadline) {

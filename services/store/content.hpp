@@ -37,6 +37,8 @@ inline constexpr std::uint64_t kFrameOctets = 64 * 1024;
 
 /// Also of messages that were expunged a short while ago. Those not in the answer are gone.
 Task<Sources> load_sources(Core& core, std::int64_t account, std::int64_t mailbox, const std::vector<std::int64_t>& uids, Deadline deadline);
+/// An uploaded blob alone; kNotFound when there is none.
+Task<Source> load_object(Core& core, const std::string& blob_id, Deadline deadline);
 /// A range of the message; shorter at its end. kUnavailable when the object store does not answer, kDataLoss when octets are
 /// not what was stored.
 Task<std::string> read_octets(Core& core, const Source& source, std::uint64_t offset, std::uint64_t length, Deadline deadline);

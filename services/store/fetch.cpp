@@ -45,8 +45,9 @@ const pg::Statement& statement(unsigned groups, bool one_range) {
                    "select " + columns + " from messages m where m.account_id = $1 and m.mailbox_id = $2 and m.uid between $3 and $4 "
                                          "and m.modseq > $5 order by m.uid limit $6"};
       all[g][0] = {"store_fetch_ranges_" + std::to_string(g),
-                   "select " + columns + " from unnest($3::bigint[], $4::bigint[]) r (f, l) join messages m on m.account_id = $1 and "
-                                         "m.mailbox_id = $2 and m.uid between r.f and r.l where m.modseq > $5 order by m.uid limit $6"};
+                   "select " + columns + " from unnest($3::bigint[], $4::bigint[]) r (f, l), lateral (select * from messages x where "
+                                         "x.account_id = $1 and x.mailbox_id = $2 and x.uid between r.f and r.l and x.modseq > $5 "
+                                         "order by x.uid limit $6) m order by m.uid limit $6"};
     }
     return all;
   }();

@@ -40,6 +40,8 @@ pg::PoolOptions pool_options(const config::v1::Database& config, std::size_t loo
   options.dsn = config.dsn();
   options.schema = "store";
   options.application_name = "merpati store";
+  // Every table is reached by an index. A plan made while they were empty must not scan them when they have grown.
+  options.settings["enable_seqscan"] = "off";
   const int total = config.connections() > 0 ? static_cast<int>(config.connections()) : 8;
   const int each = std::max(2, total / static_cast<int>(loops));
   options.read_connections = std::max(1, each / 2);

@@ -19,6 +19,10 @@ Task<v1::ResolveDeliveryResponse> resolve_delivery(Core& core, const Caller& cal
 Task<v1::AppendResponse> append(Core& core, const Caller& caller, const v1::AppendRequest& request);
 Task<v1::PutBlobResponse> put_blob(Core& core, const Caller& caller, rpc::Reader<v1::PutBlobRequest>& in);
 
+// Blobs without a message: blob.cpp
+Task<void> read_blob(Core& core, const Caller& caller, const v1::ReadBlobRequest& request, rpc::Writer<v1::ReadBlobResponse>& out);
+Task<v1::KeepBlobResponse> keep_blob(Core& core, const Caller& caller, const v1::KeepBlobRequest& request);
+
 // The tree: tree.cpp
 Task<v1::ListMailboxesResponse> list_mailboxes(Core& core, const Caller& caller, const v1::ListMailboxesRequest& request);
 Task<v1::CreateMailboxResponse> create_mailbox(Core& core, const Caller& caller, const v1::CreateMailboxRequest& request);

@@ -13,9 +13,7 @@ constexpr int kMostNames = 10'000;
 
 const pg::Statement kStatus{
     "store_status",
-    "select t.i, m.messages, m.unseen, m.deleted, m.uid_next, m.uid_validity, m.highest_modseq, m.bytes, m.deleted_bytes, m.id, "
-    "case when m.first_recent_uid < m.uid_next then (select count(*) from messages x where x.account_id = m.account_id and "
-    "x.mailbox_id = m.id and x.uid >= m.first_recent_uid) else 0 end "
+    "select t.i, m.messages, m.unseen, m.deleted, m.uid_next, m.uid_validity, m.highest_modseq, m.bytes, m.deleted_bytes, m.id, m.recent "
     "from unnest($1::bigint[], $2::text[]) with ordinality t (account, name, i) "
     "join mailboxes m on m.account_id = t.account and m.name = t.name where not m.no_select"};
 

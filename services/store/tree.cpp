@@ -9,8 +9,7 @@ namespace {
 const pg::Statement kList{
     "store_list",
     "select m.id, m.name, m.uid_validity, m.special_use, m.no_select, s.name is not null, m.messages, m.unseen, m.deleted, m.uid_next, "
-    "m.highest_modseq, m.bytes, m.deleted_bytes, case when $2 and m.first_recent_uid < m.uid_next then (select count(*) from messages x "
-    "where x.account_id = $1 and x.mailbox_id = m.id and x.uid >= m.first_recent_uid) else 0 end "
+    "m.highest_modseq, m.bytes, m.deleted_bytes, m.recent "
     "from mailboxes m left join subscriptions s on s.account_id = m.account_id and s.name = m.name "
     "where m.account_id = $1 order by m.name <> 'INBOX', m.name"};
 
@@ -37,7 +36,7 @@ Task<v1::ListMailboxesResponse> list_mailboxes(Core& core, const Caller& caller,
   const auto account = request.account_id();
   MERPATI_CO_CHECK(co_await core.ensure_account(account, caller.deadline));
   pg::Params params;
-  params.bigint(account).boolean(request.with_counts());
+  params.bigint(account);
   MERPATI_CO_TRY(auto rows, co_await core.pool.query(kList, std::move(params), caller.deadline));
   v1::ListMailboxesResponse response;
   for (const auto row : rows) {

@@ -22,6 +22,7 @@ create table mailboxes (
   uid_next bigint not null default 1,
   highest_modseq bigint not null default 1,
   first_recent_uid bigint not null default 1,
+  recent bigint not null default 0,            -- messages from first_recent_uid on
   messages bigint not null default 0,
   unseen bigint not null default 0,
   deleted bigint not null default 0,

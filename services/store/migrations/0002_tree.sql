@@ -114,7 +114,7 @@ begin
   end if;
   perform empty_mailbox(p_account, v_id);
   if v_children then
-    update mailboxes set no_select = true, special_use = 0, messages = 0, unseen = 0, deleted = 0, bytes = 0, deleted_bytes = 0,
+    update mailboxes set no_select = true, special_use = 0, messages = 0, recent = 0, unseen = 0, deleted = 0, bytes = 0, deleted_bytes = 0,
       highest_modseq = highest_modseq + 1, expunged_floor = highest_modseq + 1 where account_id = p_account and id = v_id;
     return v_id;
   end if;

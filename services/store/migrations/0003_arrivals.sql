@@ -82,7 +82,7 @@ begin
   counted as (
     -- What another call claimed meanwhile leaves a gap in the uids; the counts count what was stored.
     update mailboxes m set uid_next = m.uid_next + g.n, highest_modseq = m.highest_modseq + g.n,
-      messages = m.messages + g.stored, unseen = m.unseen + g.unseen, deleted = m.deleted + g.deleted,
+      messages = m.messages + g.stored, recent = m.recent + g.stored, unseen = m.unseen + g.unseen, deleted = m.deleted + g.deleted,
       bytes = m.bytes + g.bytes, deleted_bytes = m.deleted_bytes + g.deleted_bytes,
       keywords = case when g.words is null then m.keywords else m.keywords || array(
         select distinct w from unnest(string_to_array(g.words, ' ')) w

@@ -12,7 +12,7 @@ begin
   if p_take_recent and v_recent < v_next then  -- \Recent goes to this session and to no other
     select m.first_recent_uid, m.uid_next into v_recent, v_next from mailboxes m
     where m.account_id = p_account and m.id = v_id for no key update;
-    update mailboxes m set first_recent_uid = v_next where m.account_id = p_account and m.id = v_id;
+    update mailboxes m set first_recent_uid = v_next, recent = 0 where m.account_id = p_account and m.id = v_id;
   end if;
   return query
   select m.id, m.uid_validity, m.uid_next, m.highest_modseq, v_recent, m.messages, m.unseen, m.deleted, m.bytes,

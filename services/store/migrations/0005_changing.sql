@@ -114,6 +114,7 @@ begin
   into v_uids, v_bytes, v_unseen, v_deleted, v_deleted_bytes from gone g;
   if v_uids is null then return; end if;
   update mailboxes m set highest_modseq = m.highest_modseq + 1, messages = m.messages - array_length(v_uids, 1),
+    recent = m.recent - (select count(*) from unnest(v_uids) u where u >= m.first_recent_uid),
     bytes = m.bytes - v_bytes, unseen = m.unseen - v_unseen, deleted = m.deleted - v_deleted,
     deleted_bytes = m.deleted_bytes - v_deleted_bytes
   where m.account_id = p_account and m.id = p_mailbox returning m.highest_modseq into v_modseq;
@@ -176,7 +177,7 @@ begin
     returning size, flags),
   counted as (
     update mailboxes m set uid_next = m.uid_next + s.n, highest_modseq = m.highest_modseq + s.n, messages = m.messages + s.n,
-      bytes = m.bytes + s.bytes, unseen = m.unseen + s.unseen, deleted = m.deleted + s.deleted,
+      recent = m.recent + s.n, bytes = m.bytes + s.bytes, unseen = m.unseen + s.unseen, deleted = m.deleted + s.deleted,
       deleted_bytes = m.deleted_bytes + s.deleted_bytes,
       keywords = m.keywords || array(select w from unnest(v_source_words) w
         where not exists (select 1 from unnest(m.keywords) k where lower(k) = lower(w)))

@@ -39,6 +39,7 @@ MERPATI_STORE_METHOD(open_mailbox, OpenMailboxRequest, OpenMailboxResponse, stor
 MERPATI_STORE_METHOD(get_changes, GetChangesRequest, GetChangesResponse, store::get_changes(core_, caller, request))
 MERPATI_STORE_METHOD(read_messages, FetchMessagesRequest, FetchMessagesResponse, store::read_messages(core_, caller, request))
 MERPATI_STORE_METHOD(read_content, ReadContentRequest, ReadContentResponse, store::read_content(core_, caller, request))
+MERPATI_STORE_METHOD(keep_blob, KeepBlobRequest, KeepBlobResponse, store::keep_blob(core_, caller, request))
 MERPATI_STORE_METHOD(get_quota, GetQuotaRequest, GetQuotaResponse, store::get_quota(core_, caller, request))
 MERPATI_STORE_METHOD(store_flags, StoreFlagsRequest, StoreFlagsResponse, core_.flag_changes->store(request, caller.deadline))
 MERPATI_STORE_METHOD(expunge, ExpungeRequest, ExpungeResponse, store::expunge(core_, caller, request))
@@ -60,6 +61,11 @@ Task<void> StoreService::fetch_messages(rpc::Context& context, const v1::FetchMe
                                         rpc::Writer<v1::FetchMessagesResponse>& out) {
   const auto caller = caller_of(context);
   co_return co_await store::fetch_messages(core_, caller, request, out);
+}
+
+Task<void> StoreService::read_blob(rpc::Context& context, const v1::ReadBlobRequest& request, rpc::Writer<v1::ReadBlobResponse>& out) {
+  const auto caller = caller_of(context);
+  co_return co_await store::read_blob(core_, caller, request, out);
 }
 
 Task<void> StoreService::stream_content(rpc::Context& context, const v1::StreamContentRequest& request,

@@ -312,6 +312,22 @@ TEST(Store, LargeBodiesLiveInTheObjectStore) {
         all += chunk->chunk();
       }
     };
+    v1::KeepBlobRequest keep;
+    keep.set_blob_id(blob.blob_id());
+    keep.set_seconds(3600);
+    EXPECT_EQ(s.get(s.queue().keep_blob(keep)).size(), octets.size());
+    auto read_blob = [](v1::StoreClient client, std::string id) -> Task<std::string> {
+      v1::ReadBlobRequest wanted;
+      wanted.set_blob_id(std::move(id));
+      MERPATI_CO_TRY(auto reader, co_await client.read_blob(wanted));
+      std::string all;
+      for (;;) {
+        MERPATI_CO_TRY(auto chunk, co_await reader->read());
+        if (!chunk) co_return all;
+        all += chunk->chunk();
+      }
+    };
+    EXPECT_EQ(s.get(read_blob(s.queue(), blob.blob_id())), octets);
     v1::StreamContentRequest range;
     range.set_account_id(account);
     range.set_mailbox_id(result.mailbox_id());
@@ -388,6 +404,22 @@ TEST(Store, StatusIsFreshAndRecentGoesToOneSession) {
   EXPECT_EQ(s.open(account, "INBOX", true).counts().recent(), 0u);
   status = s.get(s.imap().get_status(request, s.as(account)));
   EXPECT_EQ(status.statuses(0).counts().recent(), 0u);
+  // An expunge takes from the count only what was recent.
+  for (int i = 0; i < 2; ++i) s.deliver(account, mail("t" + std::to_string(i)));
+  v1::StoreFlagsRequest flags;
+  flags.set_account_id(account);
+  flags.set_mailbox_id(s.open(account).mailbox().id());
+  flags.set_mode(v1::StoreFlagsRequest::MODE_ADD);
+  flags.set_flags(v1::SYSTEM_FLAG_DELETED);
+  add_range(flags.mutable_uids(), 3, 4);
+  s.get(s.imap().store_flags(flags, s.as(account)));
+  v1::ExpungeRequest expunge;
+  expunge.set_account_id(account);
+  expunge.set_mailbox_id(flags.mailbox_id());
+  s.get(s.imap().expunge(expunge, s.as(account)));
+  status = s.get(s.imap().get_status(request, s.as(account)));
+  EXPECT_EQ(status.statuses(0).counts().recent(), 1u);
+  EXPECT_EQ(status.statuses(0).counts().messages(), 3u);
 }
 
 TEST(Store, TheMaildropIsExclusiveAndFenced) {
