@@ -42,6 +42,8 @@ Task<v1::ReadContentResponse> read_content(Core& core, const Caller& caller, con
 Task<void> stream_content(Core& core, const Caller& caller, const v1::StreamContentRequest& request,
                           rpc::Writer<v1::StreamContentResponse>& out);
 
+Task<v1::SearchResponse> search(Core& core, const Caller& caller, const v1::SearchRequest& request);
+
 // Changing: change.cpp (flags: flag_changes.hpp)
 Task<v1::ExpungeResponse> expunge(Core& core, const Caller& caller, const v1::ExpungeRequest& request);
 enum class Transfer { kCopy, kMove };

@@ -1,9 +1,7 @@
 #include "merpati/mime/search_text.hpp"
 
-#include "merpati/mime/charset.hpp"
 #include "merpati/mime/encoded_word.hpp"
 #include "merpati/mime/header.hpp"
-#include "merpati/mime/transfer.hpp"
 
 namespace merpati::mime {
 namespace {
@@ -36,30 +34,38 @@ bool Needle::in_header_block(std::string_view block) const {
   return false;
 }
 
-// Piece by piece: decoded, converted and folded; the end of each piece is kept for a needle across two.
 bool Needle::in_part(std::string_view message, const Part& part) const {
-  const auto encoding = encoding_from_name(part.encoding);
-  if (!encoding) return false;
-  TransferDecoder transfer(*encoding);
-  const auto named = find_parameter(part.parameters, "charset");
-  CharsetDecoder charset(named ? *named : std::string_view());
+  TextSearch search(*this, part);
   std::string_view rest = part.body.of(message);
-  std::string window;
-  for (bool last = false; !last;) {
+  for (;;) {
     const std::string_view piece = rest.substr(0, kPiece);
     rest.remove_prefix(piece.size());
-    last = rest.empty();
-    std::string bytes;
-    transfer.feed(piece, bytes);
-    if (last) transfer.finish(bytes);
-    std::string text;
-    charset.feed(bytes, text);
-    if (last) charset.finish(text);
-    window += casemap(text);
-    if (window.find(folded_) != std::string::npos) return true;
-    if (window.size() >= folded_.size()) window.erase(0, window.size() - folded_.size() + 1);
+    if (search.feed(piece, rest.empty())) return true;
+    if (rest.empty()) return false;
   }
-  return false;
+}
+
+TextSearch::TextSearch(const Needle& needle, const Part& part)
+    : needle_(needle),
+      readable_(encoding_from_name(part.encoding).has_value()),
+      transfer_(encoding_from_name(part.encoding).value_or(Encoding::kIdentity)),
+      charset_(find_parameter(part.parameters, "charset").value_or("")),
+      found_(needle.empty()) {}
+
+// Decoded, converted and folded; the end of each piece is kept for a needle that reaches into the next.
+bool TextSearch::feed(std::string_view piece, bool last) {
+  if (found_ || !readable_) return found_;
+  std::string bytes;
+  transfer_.feed(piece, bytes);
+  if (last) transfer_.finish(bytes);
+  std::string text;
+  charset_.feed(bytes, text);
+  if (last) charset_.finish(text);
+  window_ += casemap(text);
+  const std::string& folded = needle_.folded();
+  found_ = window_.find(folded) != std::string::npos;
+  if (window_.size() >= folded.size()) window_.erase(0, window_.size() - folded.size() + 1);
+  return found_;
 }
 
 bool Needle::in_body(std::string_view message, const Part& root) const {

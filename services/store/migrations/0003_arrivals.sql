@@ -70,7 +70,7 @@ begin
     order by g.account, b_blob[g.body]
     on conflict (account_id, blob_id) do update set refs = bodies.refs + excluded.refs, unused_since = null),
   used_objects as (
-    update objects o set refs = o.refs + g.n, unused_since = null, leased_until = null
+    update objects o set refs = o.refs + g.n, unused_since = null
     from (select b_blob[body] as blob, count(*) n from taken where b_octets[body] is null group by 1) g where o.blob_id = g.blob),
   rows as (
     insert into messages (account_id, mailbox_id, uid, modseq, size, email_id, thread_id, received_at, flags, zone, inline,

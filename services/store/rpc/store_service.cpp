@@ -40,6 +40,7 @@ MERPATI_STORE_METHOD(get_changes, GetChangesRequest, GetChangesResponse, store::
 MERPATI_STORE_METHOD(read_messages, FetchMessagesRequest, FetchMessagesResponse, store::read_messages(core_, caller, request))
 MERPATI_STORE_METHOD(read_content, ReadContentRequest, ReadContentResponse, store::read_content(core_, caller, request))
 MERPATI_STORE_METHOD(keep_blob, KeepBlobRequest, KeepBlobResponse, store::keep_blob(core_, caller, request))
+MERPATI_STORE_METHOD(search, SearchRequest, SearchResponse, store::search(core_, caller, request))
 MERPATI_STORE_METHOD(get_quota, GetQuotaRequest, GetQuotaResponse, store::get_quota(core_, caller, request))
 MERPATI_STORE_METHOD(store_flags, StoreFlagsRequest, StoreFlagsResponse, core_.flag_changes->store(request, caller.deadline))
 MERPATI_STORE_METHOD(expunge, ExpungeRequest, ExpungeResponse, store::expunge(core_, caller, request))

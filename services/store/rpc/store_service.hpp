@@ -31,6 +31,7 @@ class StoreService final : public v1::StoreService {
   Task<void> read_blob(rpc::Context& context, const v1::ReadBlobRequest& request,
                        rpc::Writer<v1::ReadBlobResponse>& out) override;
   Task<v1::KeepBlobResponse> keep_blob(rpc::Context& context, const v1::KeepBlobRequest& request) override;
+  Task<v1::SearchResponse> search(rpc::Context& context, const v1::SearchRequest& request) override;
   Task<v1::GetQuotaResponse> get_quota(rpc::Context& context, const v1::GetQuotaRequest& request) override;
   Task<v1::StoreFlagsResponse> store_flags(rpc::Context& context, const v1::StoreFlagsRequest& request) override;
   Task<v1::ExpungeResponse> expunge(rpc::Context& context, const v1::ExpungeRequest& request) override;
