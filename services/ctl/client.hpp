@@ -1,0 +1,55 @@
+// Client: the connection to admin, and calls that a command awaits by blocking.
+#pragma once
+
+#include <memory>
+#include <string>
+
+#include "merpati/admin/v1/admin.rpc.hpp"
+#include "merpati/rpc/channel.hpp"
+#include "merpati/runtime/loops.hpp"
+#include "merpati/runtime/process.hpp"
+
+namespace merpati::ctl {
+
+struct Target {
+  std::string config_file;
+  std::string server;
+  std::string ca_file;
+  std::string token_file;
+  std::string token;
+};
+
+/// A failure that ends the command; caught in main.
+struct Failure {
+  Error error;
+  std::string hint;
+};
+
+class Client {
+ public:
+  /// Reads the files that the target names; throws Failure.
+  explicit Client(Target target);
+
+  /// Any method of AdminClient: client.call(&v1::AdminClient::get_domain, request). Throws Failure.
+  template <class Method, class Request>
+  auto call(Method method, const Request& request) {
+    auto result = try_call(method, request);
+    if (result.has_error()) throw Failure{result.error(), {}};
+    return *std::move(result);
+  }
+  template <class Method, class Request>
+  auto try_call(Method method, const Request& request) {
+    const auto options = call_options();
+    return runtime::block_on(loops_.main(), ((*admin_).*method)(request, options));
+  }
+  const std::string& server() const { return target_.server; }
+
+ private:
+  rpc::CallOptions call_options() const;
+
+  Target target_;
+  runtime::Loops loops_{1};
+  std::unique_ptr<admin::v1::AdminClient> admin_;
+};
+
+}  // namespace merpati::ctl

@@ -1,0 +1,93 @@
+#include "ctl/commands.hpp"
+
+namespace merpati::ctl {
+namespace {
+
+struct DomainOptions {
+  std::string name;
+  std::string catch_all;
+  std::string separator;
+  bool if_missing = false;
+  bool enable = false;
+  bool disable = false;
+};
+
+void create(Client& client, const Session& session, const DomainOptions& options, bool catch_all, bool separator) {
+  auth::v1::CreateDomainRequest request;
+  request.set_name(options.name);
+  if (catch_all) request.set_catch_all(options.catch_all);
+  if (separator) request.set_subaddress_separator(options.separator);
+  auto made = client.try_call(&AdminClient::create_domain, request);
+  if (made.has_error() && made.error().code() == ErrorCode::kAlreadyExists && options.if_missing) {
+    session.done("domain " + options.name + " exists");
+    return;
+  }
+  if (made.has_error()) throw Failure{made.error(), {}};
+  print_one(session.format, to_json(*made));
+}
+
+void list(Client& client, const Session& session) {
+  Json rows = Json::array();
+  auth::v1::ListDomainsRequest request;
+  do {
+    const auto page = client.call(&AdminClient::list_domains, request);
+    for (const auto& domain : page.domains()) rows.push_back(to_json(domain));
+    request.set_page_token(page.next_page_token());
+  } while (!request.page_token().empty());
+  print_rows(session.format, rows,
+             {{"DOMAIN", "name"}, {"ENABLED", "enabled"}, {"ACCOUNTS", "account_count"}, {"CATCH-ALL", "catch_all"}, {"CREATED", "created_at", Column::Kind::kTime}});
+}
+
+void update(Client& client, const Session& session, const DomainOptions& options, bool catch_all, bool separator) {
+  auth::v1::UpdateDomainRequest request;
+  request.set_name(options.name);
+  if (options.enable || options.disable) request.set_enabled(options.enable);
+  if (catch_all) request.set_catch_all(options.catch_all);
+  if (separator) request.set_subaddress_separator(options.separator);
+  print_one(session.format, to_json(client.call(&AdminClient::update_domain, request)));
+}
+
+}  // namespace
+
+void add_domain_commands(CLI::App& app, Session& session) {
+  auto* group = add_group(app, "domain", "Domains that are served here");
+  auto options = std::make_shared<DomainOptions>();
+
+  auto* made = add_command(group, session, "create", "Add a domain", nullptr);
+  made->add_option("name", options->name, "such as example.org")->required();
+  auto* made_catch = made->add_option("--catch-all", options->catch_all, "address that takes what nobody else takes");
+  auto* made_separator = made->add_option("--separator", options->separator, "of subaddresses (user+detail); empty: none");
+  made->add_flag("--if-missing", options->if_missing, "an existing domain is no error");
+  made->callback([&session, options, made_catch, made_separator] {
+    session.run = [&session, options, c = !made_catch->empty(), s = !made_separator->empty()](Client& client) { create(client, session, *options, c, s); };
+  });
+
+  auto* get = add_command(group, session, "get", "Show a domain", [&session, options](Client& client) {
+    auth::v1::GetDomainRequest request;
+    request.set_name(options->name);
+    print_one(session.format, to_json(client.call(&AdminClient::get_domain, request)));
+  });
+  get->add_option("name", options->name)->required();
+
+  add_command(group, session, "list", "All domains", [&session](Client& client) { list(client, session); });
+
+  auto* changed = add_command(group, session, "update", "Change a domain", nullptr);
+  changed->add_option("name", options->name)->required();
+  auto* on = changed->add_flag("--enable", options->enable, "take mail and logins again");
+  changed->add_flag("--disable", options->disable, "refuse mail and logins")->excludes(on);
+  auto* new_catch = changed->add_option("--catch-all", options->catch_all, "empty: none");
+  auto* new_separator = changed->add_option("--separator", options->separator);
+  changed->callback([&session, options, new_catch, new_separator] {
+    session.run = [&session, options, c = !new_catch->empty(), s = !new_separator->empty()](Client& client) { update(client, session, *options, c, s); };
+  });
+
+  auto* removed = add_command(group, session, "delete", "Remove a domain without accounts", [&session, options](Client& client) {
+    auth::v1::DeleteDomainRequest request;
+    request.set_name(options->name);
+    client.call(&AdminClient::delete_domain, request);
+    session.done("domain " + options->name + " deleted");
+  });
+  removed->add_option("name", options->name)->required();
+}
+
+}  // namespace merpati::ctl
