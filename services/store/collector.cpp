@@ -10,6 +10,8 @@ constexpr auto kEvery = 60s;
 constexpr int kBatch = 500;
 // Longer than any transaction or upload lasts.
 constexpr auto kSafe = 15min;
+// Clients that were away for longer read the whole mailbox again.
+constexpr auto kTombstones = std::chrono::hours(60 * 24);
 
 Task<std::int64_t> repeat(Core& core, const pg::Statement& statement, WallTime before) {
   std::int64_t total = 0;
@@ -60,7 +62,9 @@ Task<std::int64_t> collect_once(Core& core, WallTime now) {
   MERPATI_CO_TRY(const auto marked, co_await repeat(core, kMark, now - kSafe));
   MERPATI_CO_TRY(const auto objects, co_await remove_objects(core, now - kSafe));
   MERPATI_CO_TRY(const auto deliveries, co_await repeat(core, kDeliveries, now - core.settings.delivery_memory));
-  total += bodies + marked + objects + deliveries;
+  static const pg::Statement kExpunged{"store_forget_expunged", "select forget_expunged($1, $2)"};
+  MERPATI_CO_TRY(const auto tombstones, co_await repeat(core, kExpunged, now - kTombstones));
+  total += tombstones + bodies + marked + objects + deliveries;
   co_return total;
 }
 

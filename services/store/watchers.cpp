@@ -6,6 +6,7 @@
 #include <charconv>
 #include <mutex>
 #include <unordered_map>
+#include <unordered_set>
 
 #include "merpati/base/encoding.hpp"
 #include "merpati/base/wakeup.hpp"
@@ -19,6 +20,7 @@ using namespace std::chrono_literals;
 constexpr const char* kChannel = "merpati_store";
 constexpr std::size_t kPayloadOctets = 7000;  // NOTIFY takes less than 8,000
 constexpr std::size_t kMostPending = 100'000;
+constexpr std::size_t kRecheckAccounts = 500;  // of one statement
 constexpr auto kCoalesce = 10ms;
 
 using Changes = std::map<std::pair<std::int64_t, std::int64_t>, std::uint64_t>;
@@ -91,6 +93,7 @@ struct Watchers::Impl : std::enable_shared_from_this<Watchers::Impl> {
   void tell(const ChangeEvent& event) {
     const auto found = by_account.find(event.account);
     if (found == by_account.end()) return;
+    told.insert(event.account);
     for (auto* stream : found->second) stream->tell(event);
   }
 
@@ -148,12 +151,69 @@ struct Watchers::Impl : std::enable_shared_from_this<Watchers::Impl> {
     }
   }
 
+  /// The slow timer: what changed although nobody told of it.
+  asio::awaitable<void> recheck_for_ever() {
+    auto self = shared_from_this();
+    for (;;) {
+      auto slept = co_await sleep_for(core.settings.watch_recheck);
+      if (slept.has_error()) co_return;
+      auto done = co_await recheck();
+      if (done.has_error() && done.error().code() == ErrorCode::kCancelled) co_return;
+    }
+  }
+
+  Task<void> recheck() {
+    static const pg::Statement kDigest{
+        "store_watch_digest", "select account_id, (sum(highest_modseq) + sum(uid_validity))::bigint from mailboxes "
+                              "where account_id = any ($1) group by account_id"};
+    std::vector<std::int64_t> accounts;
+    std::unordered_map<std::int64_t, std::int64_t> before, now;
+    {
+      std::lock_guard lock(mutex);
+      for (const auto& [account, listeners] : by_account) accounts.push_back(account);
+      before.swap(digests);
+    }
+    for (std::size_t at = 0; at < accounts.size(); at += kRecheckAccounts) {
+      const auto end = std::min(accounts.size(), at + kRecheckAccounts);
+      pg::Params params;
+      params.bigints(std::vector(accounts.begin() + static_cast<std::ptrdiff_t>(at), accounts.begin() + static_cast<std::ptrdiff_t>(end)));
+      MERPATI_CO_TRY(auto rows, co_await core.pool.query(kDigest, std::move(params), Deadline::after(20s)));
+      for (const auto row : rows) now[row.bigint(0)] = row.bigint(1);
+    }
+    std::vector<std::int64_t> missed;
+    {
+      std::lock_guard lock(mutex);
+      for (const auto& [account, digest] : now) {
+        const auto old = before.find(account);
+        if (old != before.end() && old->second != digest && !told.contains(account)) missed.push_back(account);
+      }
+      told.clear();
+      digests = std::move(now);
+    }
+    co_return co_await tell_missed(std::move(missed));
+  }
+
+  Task<void> tell_missed(std::vector<std::int64_t> accounts) {
+    static const pg::Statement kModseqs{"store_watch_modseqs",
+                                        "select account_id, id, highest_modseq from mailboxes where account_id = any ($1)"};
+    if (accounts.empty()) co_return Result<void>();
+    pg::Params params;
+    params.bigints(accounts);
+    MERPATI_CO_TRY(auto rows, co_await core.pool.query(kModseqs, std::move(params), Deadline::after(20s)));
+    std::lock_guard lock(mutex);
+    for (const auto account : accounts) tell({account, 0, 0});
+    for (const auto row : rows) tell({row.bigint(0), row.bigint(1), static_cast<std::uint64_t>(row.bigint(2))});
+    co_return Result<void>();
+  }
+
   Core& core;
   const std::string replica;
   mutable std::mutex mutex;
   std::unordered_map<std::int64_t, std::vector<Stream*>> by_account;
   std::vector<Stream*> streams;
   Changes outgoing;
+  std::unordered_set<std::int64_t> told;                        // since the last recheck
+  std::unordered_map<std::int64_t, std::int64_t> digests;      // of watched accounts, at the last recheck
   bool listening = false;
   Wakeup outgoing_wakeup;
   std::unique_ptr<pg::Listener> listener;
@@ -176,6 +236,7 @@ void Watchers::start(asio::any_io_executor loop, std::string session_dsn) {
   impl_->listener->start();
   impl_->listening = true;
   impl_->core.group.spawn(loop, impl_->tell_replicas());
+  impl_->core.group.spawn(loop, impl_->recheck_for_ever());
 }
 
 void Watchers::stop() {

@@ -99,6 +99,7 @@ create table expunged (
   at timestamptz not null default now(),
   primary key (account_id, mailbox_id, modseq, first_uid)
 );
+create index expunged_at on expunged using brin (at);
 
 -- Exactly once: one row for each delivery and account, or for each part of an append.
 create table deliveries (

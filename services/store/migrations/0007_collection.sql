@@ -41,3 +41,25 @@ $$;
 create function collectable_objects(p_before timestamptz, p_limit int) returns table (blob_id bytea, key text) language sql as $$
   select blob_id, key from objects where unused_since is not null and collecting_since < p_before and refs <= 0 limit p_limit
 $$;
+
+-- Tombstones of expunged messages that no session or client can still ask for. Clients whose MODSEQ is older open the
+-- mailbox anew.
+create function forget_expunged(p_before timestamptz, p_limit int) returns bigint language plpgsql as $$
+declare v_count bigint;
+begin
+  with old as (
+    select account_id, mailbox_id, modseq, first_uid from expunged where at < p_before limit p_limit for update skip locked),
+  gone as (
+    delete from expunged e using old o where e.account_id = o.account_id and e.mailbox_id = o.mailbox_id and e.modseq = o.modseq
+      and e.first_uid = o.first_uid returning e.account_id, e.mailbox_id, e.modseq),
+  floors as (
+    select account_id, mailbox_id, max(modseq) as modseq from gone group by 1, 2),
+  locked as (
+    select m.account_id, m.id from mailboxes m join floors f on f.account_id = m.account_id and f.mailbox_id = m.id
+    order by m.account_id, m.id for no key update of m),
+  raised as (
+    update mailboxes m set expunged_floor = greatest(m.expunged_floor, f.modseq) from floors f, locked l
+    where m.account_id = f.account_id and m.id = f.mailbox_id and l.account_id = m.account_id and l.id = m.id)
+  select count(*) into v_count from gone;
+  return v_count;
+end $$;

@@ -146,6 +146,11 @@ class StoreFixture {
       if (all.size() >= response.contents(0).message_size()) return all;
     }
   }
+  /// Uses the keys of another fixture, as replicas do.
+  void trust(StoreFixture& other) {
+    ring_->add(other.key_.id, other.key_.pub);
+    key_ = other.key_;
+  }
   std::filesystem::path objects() const { return objects_; }
   test::Postgres& postgres() { return postgres_; }
 
