@@ -88,6 +88,8 @@ class MuxServerStream final : public grpc::ServerGenericBidiReactor,
   void begin(v1::MuxCall& frame) {
     if (calls_.size() >= shared_->options.mux_calls || bytes_ > shared_->options.mux_bytes + (4u << 20))
       return reply_error(frame.id(), Error(ErrorCode::kResourceExhausted, "more calls in flight than the credit allows"));
+    if (shared_->calls >= shared_->options.max_calls)
+      return reply_error(frame.id(), Error(ErrorCode::kUnavailable, "too many calls in flight"));
     if (too_many_replies_wait()) return reply_error(frame.id(), Error(ErrorCode::kUnavailable, "too many answers wait"));
     const auto* entry = shared_->dispatcher.find(frame.method());
     if (entry == nullptr || entry->method->kind != CallKind::kUnary)

@@ -58,6 +58,7 @@ class Door final : public grpc::CallbackGenericService {
     }
     const auto* entry = shared_->dispatcher.find(method);
     if (entry == nullptr) return refuse(grpc::StatusCode::UNIMPLEMENTED, "no such method");
+    if (shared_->calls >= shared_->options.max_calls) return refuse(grpc::StatusCode::UNAVAILABLE, "too many calls in flight");
     return start_call(shared_, *entry, context, *role);
   }
 

@@ -66,10 +66,27 @@ struct KeyRing::State {
     std::string pub;
     std::int64_t not_after;
   };
+  template <class Claims>
   struct Remembered {
-    std::shared_ptr<const auth::v1::SessionClaims> claims;
+    std::shared_ptr<const Claims> claims;
     std::string key_id;
   };
+  template <class Claims>
+  using Memory = std::unordered_map<std::string, Remembered<Claims>>;
+
+  template <class Claims>
+  std::shared_ptr<const Claims> recall(const Memory<Claims>& memory, std::string_view token) const {
+    std::shared_lock lock(mutex);
+    const auto found = memory.find(std::string(token));
+    return found == memory.end() ? nullptr : found->second.claims;
+  }
+  // An Ed25519 verification costs some 50 us: each token is verified once; all are forgotten when too many came.
+  template <class Claims>
+  void remember(Memory<Claims>& memory, std::string_view token, std::shared_ptr<const Claims> claims, std::string key_id) {
+    std::unique_lock lock(mutex);
+    if (memory.size() >= kMaxRemembered) memory.clear();
+    memory[std::string(token)] = {std::move(claims), std::move(key_id)};
+  }
   explicit State(const Clock& c) : clock(c) {}
 
   std::int64_t now() const { return unix_seconds(clock.wall()); }
@@ -107,7 +124,8 @@ struct KeyRing::State {
   const Clock& clock;
   mutable std::shared_mutex mutex;
   std::unordered_map<std::string, Key> keys;
-  std::unordered_map<std::string, Remembered> remembered;
+  Memory<auth::v1::SessionClaims> sessions;
+  Memory<auth::v1::RecipientGrant> grants;
   std::unordered_map<std::int64_t, std::int64_t> revoked;
 };
 
@@ -127,7 +145,8 @@ void KeyRing::add(std::string key_id, std::string public_key, std::int64_t not_a
 void KeyRing::remove(std::string_view key_id) {
   std::unique_lock lock(state_->mutex);
   state_->keys.erase(std::string(key_id));
-  std::erase_if(state_->remembered, [&](const auto& item) { return item.second.key_id == key_id; });
+  std::erase_if(state_->sessions, [&](const auto& item) { return item.second.key_id == key_id; });
+  std::erase_if(state_->grants, [&](const auto& item) { return item.second.key_id == key_id; });
 }
 
 bool KeyRing::knows(std::string_view key_id) const {
@@ -141,34 +160,30 @@ void KeyRing::revoke(std::int64_t account_id, WallTime issued_before) {
 }
 
 Result<std::shared_ptr<const auth::v1::SessionClaims>> KeyRing::verify(std::string_view token) {
-  std::shared_ptr<const auth::v1::SessionClaims> known;
-  {
-    std::shared_lock lock(state_->mutex);
-    const auto found = state_->remembered.find(std::string(token));
-    if (found != state_->remembered.end()) known = found->second.claims;
-  }
-  if (known) {
+  if (auto known = state_->recall(state_->sessions, token)) {
     MERPATI_CHECK(state_->check(*known));
     return known;
   }
   MERPATI_TRY(auto opened, state_->open(TokenKind::kSession, token));
-  auto claims = std::make_shared<auth::v1::SessionClaims>();
-  if (!claims->ParseFromString(opened.claims())) return bad_token("malformed claims");
-  MERPATI_CHECK(state_->check(*claims));
-  known = std::move(claims);
-  std::unique_lock lock(state_->mutex);
-  // An Ed25519 verification costs some 50 us: each token is verified once; all are forgotten when too many came.
-  if (state_->remembered.size() >= kMaxRemembered) state_->remembered.clear();
-  state_->remembered[std::string(token)] = {known, opened.key_id()};
-  return known;
+  auto parsed = std::make_shared<auth::v1::SessionClaims>();
+  if (!parsed->ParseFromString(opened.claims())) return bad_token("malformed claims");
+  MERPATI_CHECK(state_->check(*parsed));
+  std::shared_ptr<const auth::v1::SessionClaims> claims = std::move(parsed);
+  state_->remember(state_->sessions, token, claims, opened.key_id());
+  return claims;
 }
 
 Result<std::shared_ptr<const auth::v1::RecipientGrant>> KeyRing::verify_grant(std::string_view token) {
-  MERPATI_TRY(auto opened, state_->open(TokenKind::kRecipient, token));
-  auto grant = std::make_shared<auth::v1::RecipientGrant>();
-  if (!grant->ParseFromString(opened.claims())) return bad_token("malformed grant");
+  auto grant = state_->recall(state_->grants, token);
+  if (!grant) {
+    MERPATI_TRY(auto opened, state_->open(TokenKind::kRecipient, token));
+    auto parsed = std::make_shared<auth::v1::RecipientGrant>();
+    if (!parsed->ParseFromString(opened.claims())) return bad_token("malformed grant");
+    grant = std::move(parsed);
+    if (grant->expires_at() > state_->now()) state_->remember(state_->grants, token, grant, opened.key_id());
+  }
   if (grant->expires_at() <= state_->now()) return bad_token("expired grant");
-  return std::shared_ptr<const auth::v1::RecipientGrant>(std::move(grant));
+  return grant;
 }
 
 Task<void> KeyRing::refresh() { co_return Result<void>(); }

@@ -7,6 +7,7 @@
 #include <atomic>
 #include <thread>
 
+#include "merpati/auth/v1/auth.rpc.hpp"
 #include "merpati/rpc/network_channel.hpp"
 #include "merpati/rpc/server.hpp"
 #include "merpati/store/v1/store.rpc.hpp"
@@ -68,12 +69,25 @@ class FakeStore final : public store::v1::StoreService {
   std::string last_trace;
 };
 
+// Not idempotent: must never be handled twice.
+class FakeAuth final : public auth::v1::AuthService {
+ public:
+  Task<auth::v1::LoginResponse> login(Context&, const auth::v1::LoginRequest&) override {
+    ++calls;
+    co_return auth::v1::LoginResponse();
+  }
+  std::atomic<int> calls{0};
+};
+
 // A server of its own with a thread for its loop.
 class Backend {
  public:
-  explicit Backend(Role caller, std::string address = "127.0.0.1:0") : guard_(loop_.get_executor()) {
+  explicit Backend(Role caller, std::string address = "127.0.0.1:0", std::size_t max_calls = 20'000)
+      : guard_(loop_.get_executor()) {
     dispatcher_.register_service(service);
+    dispatcher_.register_service(auth);
     ServerOptions options;
+    options.max_calls = max_calls;
     options.address = std::move(address);
     options.role_without_tls = caller;
     options.loops = {loop_.get_executor()};
@@ -92,6 +106,7 @@ class Backend {
   std::string address() const { return "127.0.0.1:" + std::to_string(server->port()); }
 
   FakeStore service;
+  FakeAuth auth;
   std::unique_ptr<Server> server;
   bool started = false;
 
@@ -313,6 +328,55 @@ TEST_P(Network, DrainWaitsForCallsInFlight) {
   EXPECT_EQ(backend.drain(Deadline::after(20ms)).error().code(), ErrorCode::kDeadlineExceeded);
   EXPECT_TRUE(backend.drain(Deadline::after(5s)));
   done.get_future().get();
+}
+
+TEST_P(Network, ACallThatCannotHaveArrivedIsRepeatedWhateverItsMethod) {
+  if (!GetParam()) GTEST_SKIP() << "a plain call does not tell whether it was sent";
+  Backend other(Role::kSmtp);
+  auth::v1::AuthClient both(connect(backend.address() + "," + other.address(), true));
+  other.stop();
+  for (int i = 1; i <= 20; ++i) {
+    CallOptions options;
+    options.account_id = i;
+    ASSERT_TRUE(caller.run(both.login({}, options)));
+  }
+  EXPECT_EQ(backend.auth.calls, 20);
+}
+
+TEST_P(Network, CallsInFlightAreBounded) {
+  Backend small(Role::kSmtp, "127.0.0.1:0", 2);
+  store::v1::StoreClient client(connect(small.address(), GetParam()));
+  const auto request = request_named("slow");
+  CallOptions options;
+  options.deadline = Deadline::after(500ms);
+  std::promise<void> done[2];
+  for (auto& each : done)
+    asio::co_spawn(caller.loop(), client.deliver(request, options), [&](std::exception_ptr, auto) { each.set_value(); });
+  ASSERT_TRUE(eventually([&] { return small.service.waiting == 2; }));
+  auth::v1::AuthClient login(connect(small.address(), GetParam()));
+  EXPECT_EQ(caller.run(login.login({})).error().code(), ErrorCode::kUnavailable);
+  for (auto& each : done) each.get_future().get();
+}
+
+TEST_P(Network, UnknownMethodsReachNothing) {
+  const Method nothing{"/merpati.store.v1.Store/Nothing", CallKind::kUnary, false, nullptr, nullptr, nullptr};
+  auth::v1::LoginRequest request;
+  auth::v1::LoginResponse response;
+  EXPECT_EQ(caller.run(channel->unary(nothing, request, response, {})).error().code(), ErrorCode::kUnimplemented);
+}
+
+TEST(Health, SaysServingUntilTheServerDrains) {
+  Caller caller;
+  Backend backend(Role::kAnonymous);
+  const auto channel = connect(backend.address(), false);
+  const Method check{"/grpc.health.v1.Health/Check", CallKind::kUnary, true, nullptr, nullptr, nullptr};
+  const auth::v1::ListPublicKeysRequest empty;
+  auth::v1::SignedClaims answer;  // field 1 is an enum, as in HealthCheckResponse
+  ASSERT_TRUE(caller.run(channel->unary(check, empty, answer, {})));
+  EXPECT_EQ(static_cast<int>(answer.kind()), 1);
+  ASSERT_TRUE(backend.drain(Deadline::after(1s)));
+  ASSERT_TRUE(caller.run(channel->unary(check, empty, answer, {})));
+  EXPECT_EQ(static_cast<int>(answer.kind()), 2);
 }
 
 INSTANTIATE_TEST_SUITE_P(Transport, Network, testing::Bool(),

@@ -53,8 +53,11 @@ TEST_F(Tokens, AGrantIsNoSession) {
   grant.set_expires_at(2'000'000);
   const auto token = sign(key, TokenKind::kRecipient, grant.SerializeAsString());
   EXPECT_TRUE(ring.verify_grant(token));
+  EXPECT_TRUE(ring.verify_grant(token));  // remembered
   EXPECT_FALSE(ring.verify(token));
   EXPECT_FALSE(ring.verify_grant(session()));
+  clock.now += 1'000'000s;
+  EXPECT_FALSE(ring.verify_grant(token));
 }
 
 TEST_F(Tokens, RevokedAndRemovedKeysEndRememberedTokensToo) {
