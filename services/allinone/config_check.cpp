@@ -25,6 +25,10 @@ void check_database(Faults& faults, const std::string& service, const config::v1
   if (database.connections() == 0) faults.push_back(service + ".database.connections is 0");
 }
 
+void check_port(Faults& faults, const std::string& key, std::uint32_t port) {
+  if (port == 0 || port > 65535) faults.push_back(key + " is not from 1 to 65535");
+}
+
 template <class Edge>
 void check_edge(Faults& faults, const std::string& service, const Edge& edge) {
   if (edge.listeners().empty()) faults.push_back(service + ".listeners is empty: the service would accept nobody");
@@ -36,7 +40,7 @@ void check_edge(Faults& faults, const std::string& service, const Edge& edge) {
   for (int i = 0; i < edge.listeners_size(); ++i) {
     const auto& listener = edge.listeners(i);
     const std::string key = fmt::format("{}.listeners[{}]", service, i);
-    if (listener.port() == 0 || listener.port() > 65535) faults.push_back(key + ".port is not from 1 to 65535");
+    check_port(faults, key + ".port", listener.port());
     if (listener.tls() == config::v1::TLS_MODE_IMPLICIT && !has_tls) {
       faults.push_back(fmt::format("{}.tls is IMPLICIT, but {}.tls has no certificate_file", key, service));
     }
@@ -64,11 +68,25 @@ void check_peers(Faults& faults, const config::v1::Peers& peers, std::string_vie
   if (is({"smtp", "admin"})) check_peer(faults, "queue", peers.queue());
 }
 
+
 }  // namespace
+
+const config::v1::GrpcServer& grpc_of(const config::v1::Config& config, std::string_view service) {
+  if (service == "auth") return config.auth().grpc();
+  if (service == "store") return config.store().grpc();
+  if (service == "filter") return config.filter().grpc();
+  if (service == "queue") return config.queue().grpc();
+  if (service == "smtp") return config.smtp().grpc();
+  if (service == "pop3") return config.pop3().grpc();
+  if (service == "imap") return config.imap().grpc();
+  return config.admin().grpc();
+}
 
 std::vector<std::string> find_faults(const config::v1::Config& config, std::span<const std::string_view> services, bool network) {
   Faults faults;
+  check_port(faults, "http.port", config.http().port());
   for (const auto service : services) {
+    if (network || service == "admin") check_port(faults, std::string(service) + ".grpc.port", grpc_of(config, service).port());
     if (service == "smtp") check_edge(faults, "smtp", config.smtp());
     if (service == "pop3") check_edge(faults, "pop3", config.pop3());
     if (service == "imap") check_edge(faults, "imap", config.imap());

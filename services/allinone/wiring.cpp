@@ -5,6 +5,7 @@
 #include <algorithm>
 
 #include "admin/module.hpp"
+#include "allinone/config_check.hpp"
 #include "allinone/late_channel.hpp"
 #include "allinone/server_module.hpp"
 #include "allinone/status_service.hpp"
@@ -134,19 +135,8 @@ rpc::Dispatcher* add_service(Process& process, const Config& config, std::string
   return nullptr;
 }
 
-const config::v1::GrpcServer& grpc_config(const Config& config, std::string_view service) {
-  if (service == "auth") return config.auth().grpc();
-  if (service == "store") return config.store().grpc();
-  if (service == "filter") return config.filter().grpc();
-  if (service == "queue") return config.queue().grpc();
-  if (service == "smtp") return config.smtp().grpc();
-  if (service == "pop3") return config.pop3().grpc();
-  if (service == "imap") return config.imap().grpc();
-  return config.admin().grpc();
-}
-
 void add_server(Process& process, const Config& config, std::string_view service, rpc::Dispatcher& dispatcher) {
-  const auto& listen = grpc_config(config, service);
+  const auto& listen = grpc_of(config, service);
   rpc::ServerOptions options;
   const bool v6 = listen.address().find(':') != std::string::npos;
   options.address = fmt::format(fmt::runtime(v6 ? "[{}]:{}" : "{}:{}"), listen.address(), listen.port());

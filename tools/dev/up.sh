@@ -88,6 +88,7 @@ cmd_up() {
     esac
   done
   case $OFFSET$accounts in *[!0-9]*) die "--port-offset and --accounts need numbers" ;; esac
+  [ "$OFFSET" -le 15000 ] || die "--port-offset is at most 15000: gRPC begins at 50051, and ports end at 65535"
   install_packages build run
   [ $build = no ] || build_targets "$PRESET" merpati merpatictl
   settle_state
