@@ -95,7 +95,7 @@ cmd_up() {
   make_state
   make_certificates "${SERVICES[@]}"
   if [ $detach = no ]; then
-    trap 'say "draining (again Ctrl-C to cut)"; trap "cut_instance; exit 130" INT TERM; stop_instance; say "stopped"; exit 0' INT TERM
+    trap 'say "draining (again Ctrl-C to cut)"; trap - EXIT; trap "cut_instance; exit 130" INT TERM; stop_instance; say "stopped"; exit 0' INT TERM
   fi
   trap 'stop_instance' EXIT
   start_postgres
