@@ -17,7 +17,7 @@ namespace merpati::auth {
 
 struct LoginOptions {
   std::chrono::seconds token_life{900};
-  int scram_iterations = 100'000;  ///< 0: SCRAM is not offered
+  int scram_iterations = 65'536;  ///< 0: SCRAM is not offered
 };
 
 class Logins {

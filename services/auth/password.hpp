@@ -15,7 +15,7 @@ struct PasswordOptions {
   std::size_t memory = 64ULL * 1024 * 1024;  ///< octets of one computation
   unsigned passes = 2;
   std::size_t max_waiting = 1000;
-  int scram_iterations = 100'000;  ///< 0: no verifiers
+  int scram_iterations = 65'536;  ///< 0: no verifiers
 };
 
 /// Thread safe. Passwords are prepared (address.hpp, prepare_password).

@@ -20,6 +20,8 @@ set from="{self.user}"
 set realname="Mutt User"
 set smtp_url="smtps://{user}@{self.target.host}:{self.target.port("SUBMISSIONS")}/"
 set smtp_pass="{self.target.password}"
+# GNU SASL as Debian 12 has it chooses SCRAM-SHA-256-PLUS and then finds that mutt gives it no tls-exporter.
+set smtp_authenticators="scram-sha-256:plain"
 set header_cache=""
 set wait_key=no
 set confirmappend=no
