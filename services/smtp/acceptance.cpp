@@ -313,18 +313,24 @@ Task<Reply> Acceptance::deliver_cells() {
       }
       results.emplace_back(delivery.targets[k], std::move(result));
     }
-    if (response.has_error() && deliveries_.size() == 1) {
-      if (!is_ambiguous(response.error())) co_return std::move(response).error();
-      auto committed = co_await was_committed(delivery.targets.front()->local->claims().account_id());
-      if (committed.has_value() && *committed) co_return Reply{250, "2.0.0", "Ok: " + transaction_.id};
-      if (committed.has_error()) {
-        site_.probe.in_doubt();
-        log::warning("smtp_delivery_in_doubt", committed.error().describe(), {{"delivery_id", transaction_.id}});
-      }
-      co_return std::move(response).error();
-    }
+    if (response.has_error() && deliveries_.size() == 1) co_return co_await explain(response.error());
   }
   co_return co_await settle(std::move(results));
+}
+
+/// What to answer when the only delivery failed. An error, and not a reply, when its outcome cannot be learnt: what is
+/// held is then left to the queue, which asks the store later.
+Task<Reply> Acceptance::explain(const Error& error) {
+  log::warning("smtp_delivery_failed", error.describe(), {{"delivery_id", transaction_.id}});
+  if (!is_ambiguous(error)) co_return reply_for(error);
+  auto committed = co_await was_committed(deliveries_.front().targets.front()->local->claims().account_id());
+  if (committed.has_error()) {
+    site_.probe.in_doubt();
+    log::warning("smtp_delivery_in_doubt", committed.error().describe(), {{"delivery_id", transaction_.id}});
+    co_return error;
+  }
+  if (*committed) co_return Reply{250, "2.0.0", "Ok: " + transaction_.id};
+  co_return reply_for(error);
 }
 
 /// Repeats an ambiguous call once with the same delivery id, which the store knows again.

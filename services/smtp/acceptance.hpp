@@ -48,6 +48,7 @@ class Acceptance {
   Task<Reply> commit();
   Task<Reply> deliver_cells();
   Task<store::v1::DeliverResponse> deliver(const store::v1::DeliverRequest& request);
+  Task<Reply> explain(const Error& error);
   Task<bool> was_committed(std::int64_t account_id);
   Task<Reply> settle(std::vector<std::pair<const Target*, store::v1::DeliverResult>> results);
   Task<void> queue_undelivered(const std::vector<const Target*>& targets);

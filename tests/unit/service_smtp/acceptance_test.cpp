@@ -1,0 +1,180 @@
+#include "unit/service_smtp/client.hpp"
+#include "unit/service_smtp/fakes.hpp"
+
+namespace merpati::smtp::testing {
+namespace {
+
+using ::testing::Test;
+
+const std::string kMessage = "From: x@elsewhere.test\r\nSubject: hi\r\n\r\nbody\r\n";
+
+Error down() { return {ErrorCode::kUnavailable, "down"}; }
+
+std::string login_line() { return "AUTH PLAIN " + to_base64(std::string("\0alice@example.test\0secret", 26)); }
+
+TEST(Acceptance, DeliversWithTheTraceHeadersInOrder) {
+  Edge edge;
+  Client client(edge.port(0));
+  EXPECT_TRUE(client.mail("sender@elsewhere.test", {"alice@example.test"}, kMessage).starts_with("250 2.0.0 Ok: "));
+  const auto mail = edge.store.only_mail();
+  EXPECT_EQ(mail.body, kMessage);
+  EXPECT_TRUE(mail.prefix.starts_with(
+      "Return-Path: <sender@elsewhere.test>\r\nDelivered-To: alice@example.test\r\n"
+      "Received: from client.test ([127.0.0.1])\r\n\tby mx.example.test (Merpati) with ESMTP\r\n\tid "))
+      << mail.prefix;
+  EXPECT_NE(mail.prefix.find("\r\n\tfor <alice@example.test>;\r\n\t"), std::string::npos) << mail.prefix;
+  EXPECT_TRUE(mail.prefix.ends_with(" +0000\r\n"));
+}
+
+TEST(Acceptance, OneCopyForAnAccountThatIsNamedTwiceAndForwardingOfAliases) {
+  Edge edge;
+  Client client(edge.port(0));
+  EXPECT_EQ(
+      client.mail("s@elsewhere.test", {"alice@example.test", "alice+x@example.test", "team@example.test"}, kMessage)
+          .substr(0, 3),
+      "250");
+  EXPECT_EQ(edge.store.mails.size(), 2U);
+  ASSERT_EQ(edge.queue.items.size(), 1U);
+  EXPECT_EQ(edge.queue.items[0].recipients(0).address(), "friend@elsewhere.test");
+  EXPECT_TRUE(edge.queue.items[0].held());
+  EXPECT_EQ(edge.queue.released, std::vector<std::string>{edge.queue.items[0].delivery_id()});
+}
+
+TEST(Acceptance, NothingIsDeliveredWhenWhatLeavesCannotBeHeld) {
+  Edge edge;
+  edge.queue.fail = down();
+  Client client(edge.port(0));
+  EXPECT_EQ(client.mail("s@elsewhere.test", {"team@example.test"}, kMessage).substr(0, 3), "451");
+  EXPECT_TRUE(edge.store.mails.empty());
+}
+
+TEST(Acceptance, ADeliveryOfUnknownOutcomeIsRepeatedWithItsIdAndThenAskedAfter) {
+  Edge edge;
+  Client client(edge.port(0));
+  edge.store.failures = {down()};
+  EXPECT_EQ(client.mail("s@elsewhere.test", {"alice@example.test"}, kMessage).substr(0, 3), "250");
+  EXPECT_EQ(edge.store.deliveries, 2);
+  EXPECT_EQ(edge.store.mails.size(), 1U);
+
+  edge.store.failures = {down(), down()};
+  edge.store.committed = true;
+  EXPECT_EQ(client.mail("s@elsewhere.test", {"alice@example.test"}, kMessage).substr(0, 3), "250")
+      << "it was committed";
+  edge.store.failures = {down(), down()};
+  edge.store.committed = false;
+  EXPECT_EQ(client.mail("s@elsewhere.test", {"team@example.test"}, kMessage).substr(0, 3), "451");
+  EXPECT_EQ(edge.queue.dropped.size(), 1U) << "what was held is taken back";
+  EXPECT_EQ(edge.store.resolutions, 2);
+}
+
+TEST(Acceptance, SomeRecipientsOverQuotaGoOnByTheQueueAllOverQuotaIsTemporary) {
+  Edge edge;
+  edge.store.over_quota = {8};
+  Client client(edge.port(0));
+  EXPECT_EQ(client.mail("s@elsewhere.test", {"alice@example.test", "bob@example.test"}, kMessage).substr(0, 3), "250");
+  ASSERT_EQ(edge.queue.items.size(), 1U);
+  EXPECT_EQ(edge.queue.items[0].recipients(0).address(), "bob@example.test");
+  EXPECT_EQ(edge.queue.items[0].body().inline_(), kMessage);
+  EXPECT_EQ(client.mail("s@elsewhere.test", {"bob@example.test"}, kMessage), "452 4.2.2 Mailbox full");
+}
+
+TEST(Acceptance, LargeMailIsUploadedAndComesBackByteForByte) {
+  config::v1::Smtp config;
+  config.set_spill_threshold(100'000);
+  Edge edge(config);
+  for (const std::size_t size : {70'000U, 3'000'000U}) {
+    std::string message = "Subject: large\r\n\r\n";
+    for (int i = 0; message.size() < size; ++i) message += "line " + std::to_string(i) + " of a large message\r\n";
+    Client client(edge.port(0));
+    EXPECT_EQ(client.mail("s@elsewhere.test", {"alice@example.test"}, message).substr(0, 3), "250");
+    EXPECT_TRUE(edge.store.mails.back().body == message) << size;
+    EXPECT_EQ(edge.filter.last.header(), "Subject: large\r\n\r\n");
+    EXPECT_EQ(edge.filter.last.size(), message.size());
+  }
+}
+
+TEST(Acceptance, FilterEditsJunkAndRefusals) {
+  Edge edge;
+  using filter::v1::HeaderEdit;
+  edge.filter.answer = [](const auto&, filter::v1::CheckMessageResponse& out) {
+    auto& added = *out.add_edits();
+    added.set_kind(HeaderEdit::KIND_PREPEND);
+    added.set_name("Authentication-Results");
+    added.set_value("mx.example.test; none");
+    auto& removed = *out.add_edits();
+    removed.set_kind(HeaderEdit::KIND_DELETE);
+    removed.set_name("authentication-results");
+    removed.set_index(2);
+    for (int i = 0; i < 2; ++i)
+      out.add_recipients()->set_decision(i == 0 ? filter::v1::DECISION_REFUSE : filter::v1::DECISION_ACCEPT);
+  };
+  Client client(edge.port(0));
+  const std::string message =
+      "Authentication-Results: kept;\r\n\tfolded\r\nAUTHENTICATION-RESULTS : gone;\r\n more\r\nSubject: "
+      "x\r\n\r\nAuthentication-Results: body\r\n";
+  EXPECT_EQ(client.mail("s@elsewhere.test", {"alice@example.test", "bob@example.test"}, message).substr(0, 3), "250");
+  ASSERT_EQ(edge.store.mails.size(), 2U);
+  EXPECT_EQ(edge.store.mails[0].body,
+            "Authentication-Results: kept;\r\n\tfolded\r\nSubject: x\r\n\r\nAuthentication-Results: body\r\n");
+  EXPECT_NE(edge.store.mails[0].prefix.find("\r\nAuthentication-Results: mx.example.test; none\r\nReceived: "),
+            std::string::npos);
+  EXPECT_TRUE(edge.store.mails[0].junk) << "a refusal that not all share files into Junk";
+  EXPECT_FALSE(edge.store.mails[1].junk);
+
+  edge.filter.answer = [](const auto&, filter::v1::CheckMessageResponse& out) {
+    out.set_decision(filter::v1::DECISION_REFUSE);
+    out.mutable_reply()->set_code(554);
+    out.mutable_reply()->set_enhanced("5.4.6");
+    out.mutable_reply()->set_text("Mail loop");
+  };
+  EXPECT_EQ(client.mail("s@elsewhere.test", {"alice@example.test"}, kMessage), "554 5.4.6 Mail loop");
+}
+
+TEST(Acceptance, FilterDownIsTemporaryOrMarked) {
+  {
+    Edge edge;
+    edge.filter.fail = down();
+    Client client(edge.port(0));
+    EXPECT_EQ(client.mail("s@elsewhere.test", {"alice@example.test"}, kMessage).substr(0, 3), "451");
+  }
+  config::v1::Smtp config;
+  config.set_filter_down(config::v1::FILTER_DOWN_ACCEPT);
+  Edge edge(config);
+  edge.filter.fail = down();
+  Client client(edge.port(0));
+  EXPECT_EQ(client.mail("s@elsewhere.test", {"alice@example.test"}, kMessage).substr(0, 3), "250");
+  EXPECT_NE(edge.store.only_mail().prefix.find("X-Merpati-Filter: unchecked\r\n"), std::string::npos);
+}
+
+TEST(Acceptance, SubmissionFillsInWhatIsMissingAndRelays) {
+  Edge edge;
+  Client client(edge.port(1));
+  client.say("EHLO client.test");
+  EXPECT_EQ(client.say(login_line()).substr(0, 3), "235");
+  EXPECT_EQ(client.say("MAIL FROM:<bob@example.test>"), "550 5.7.1 That sender address is not yours");
+  EXPECT_EQ(client.mail("alice@example.test", {"friend@elsewhere.test"}, "Subject: hi\r\n\r\nbody\r\n").substr(0, 3),
+            "250");
+  ASSERT_EQ(edge.queue.items.size(), 1U);
+  const auto& item = edge.queue.items[0];
+  EXPECT_FALSE(item.held()) << "without a local recipient the enqueue decides";
+  EXPECT_EQ(item.sender_account_id(), 7);
+  EXPECT_TRUE(item.body().inline_().starts_with("Date: ")) << item.body().inline_();
+  EXPECT_NE(item.body().inline_().find("Message-ID: <" + item.delivery_id() +
+                                       "@mx.example.test>\r\nSubject: hi\r\n\r\nbody\r\n"),
+            std::string::npos);
+  EXPECT_NE(item.header_prefix().find("with ESMTPA\r\n"), std::string::npos);
+  const std::string complete = "date: Mon, 1 Jan 2024 00:00:00 +0000\r\nMessage-Id : <a@b>\r\n\r\nx\r\n";
+  EXPECT_EQ(client.mail("alice@example.test", {"friend@elsewhere.test"}, complete).substr(0, 3), "250");
+  EXPECT_EQ(edge.queue.items[1].body().inline_(), complete);
+}
+
+TEST(Acceptance, RecipientsAreAskedForOnce) {
+  Edge edge;
+  Client client(edge.port(0));
+  for (int i = 0; i < 3; ++i)
+    EXPECT_EQ(client.mail("s@elsewhere.test", {"alice@example.test"}, kMessage).substr(0, 3), "250");
+  EXPECT_EQ(edge.auth.resolved, 1);
+}
+
+}  // namespace
+}  // namespace merpati::smtp::testing

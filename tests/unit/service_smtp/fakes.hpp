@@ -1,0 +1,273 @@
+// Fakes of auth, store, filter and queue in memory, and a whole SMTP edge on loopback ports in front of them.
+#pragma once
+
+#include <gtest/gtest.h>
+
+#include <functional>
+#include <map>
+#include <mutex>
+#include <set>
+
+#include "merpati/auth/v1/auth.rpc.hpp"
+#include "merpati/base/encoding.hpp"
+#include "merpati/config/v1/smtp.pb.h"
+#include "merpati/filter/v1/filter.rpc.hpp"
+#include "merpati/queue/v1/queue.rpc.hpp"
+#include "merpati/rpc/dispatcher.hpp"
+#include "merpati/runtime/config_loader.hpp"
+#include "merpati/runtime/process.hpp"
+#include "merpati/store/v1/store.rpc.hpp"
+#include "smtp/module.hpp"
+
+namespace merpati::smtp::testing {
+
+using namespace std::chrono_literals;
+
+/// alice (7) and bob (8) of example.test, everything "secret"; team@ is both and an address outside.
+class FakeAuth final : public auth::v1::AuthService {
+ public:
+  Task<auth::v1::ResolveRecipientResponse> resolve_recipient(
+      rpc::Context&, const auth::v1::ResolveRecipientRequest& request) override {
+    ++resolved;
+    if (fail) co_return *fail;
+    auth::v1::ResolveRecipientResponse out;
+    const auto& address = request.address();
+    const auto add = [&](std::int64_t id, const std::string& main) {
+      auto& recipient = *out.add_recipients();
+      recipient.set_grant("grant-" + std::to_string(id));
+      recipient.mutable_claims()->set_account_id(id);
+      recipient.mutable_claims()->set_recipient(address);
+      recipient.mutable_claims()->set_address(main);
+      recipient.mutable_claims()->set_expires_at(std::time(nullptr) + 600);
+      out.set_status(auth::v1::ResolveRecipientResponse::STATUS_LOCAL);
+    };
+    const auto at = address.rfind('@');
+    if (address.substr(at + 1) != "example.test") {
+      out.set_status(auth::v1::ResolveRecipientResponse::STATUS_REMOTE);
+    } else if (address == "alice@example.test" || address.starts_with("alice+")) {
+      add(7, "alice@example.test");
+    } else if (address == "bob@example.test") {
+      add(8, "bob@example.test");
+    } else if (address == "p\xc3\xa4ul@example.test") {
+      add(9, address);
+    } else if (address == "team@example.test") {
+      add(7, "alice@example.test");
+      add(8, "bob@example.test");
+      out.add_remote_addresses("friend@elsewhere.test");
+    } else if (address == "gone@example.test") {
+      out.set_status(auth::v1::ResolveRecipientResponse::STATUS_DISABLED);
+    } else {
+      out.set_status(auth::v1::ResolveRecipientResponse::STATUS_UNKNOWN);
+    }
+    co_return out;
+  }
+  Task<auth::v1::CheckSenderResponse> check_sender(rpc::Context&,
+                                                   const auth::v1::CheckSenderRequest& request) override {
+    auth::v1::CheckSenderResponse out;
+    out.set_allowed(request.account_id() == 7 && request.address() == "alice@example.test");
+    co_return out;
+  }
+  /// PLAIN, and a made-up SCRAM-SHA-256 of one challenge with data at its end.
+  Task<void> sasl(rpc::Context&, rpc::Reader<auth::v1::SaslRequest>& in,
+                  rpc::Writer<auth::v1::SaslResponse>& out) override {
+    MERPATI_CO_TRY(auto first, co_await in.read());
+    if (!first) co_return Result<void>();
+    std::string given = first->start().initial_response();
+    if (!first->start().has_initial_response()) {
+      auth::v1::SaslResponse challenge;
+      challenge.set_challenge(first->start().mechanism() == "PLAIN" ? "" : "challenge");
+      MERPATI_CO_CHECK(co_await out.write(std::move(challenge)));
+      MERPATI_CO_TRY(auto second, co_await in.read());
+      if (!second) co_return Result<void>();
+      given = second->response();
+    }
+    auth::v1::SaslResponse last;
+    if (given == std::string("\0alice@example.test\0secret", 26) || given == "scram") {
+      auto& success = *last.mutable_success();
+      success.set_token("token");
+      success.mutable_claims()->set_account_id(7);
+      success.mutable_claims()->set_address("alice@example.test");
+      success.mutable_claims()->set_expires_at(std::time(nullptr) + 900);
+      success.mutable_claims()->add_scopes(auth::v1::SCOPE_SUBMIT);
+      if (given == "scram") success.set_server_final("v=proof");
+    } else {
+      last.mutable_failure()->set_reason(auth::v1::LoginFailure::REASON_CREDENTIALS);
+    }
+    co_return co_await out.write(std::move(last));
+  }
+
+  std::optional<Error> fail;
+  std::atomic<int> resolved = 0;
+};
+
+/// Remembers what was delivered; what it answers can be set.
+class FakeStore final : public store::v1::StoreService {
+ public:
+  struct Mail {
+    std::int64_t account = 0;
+    std::string prefix, body, mailbox;
+    bool junk = false;
+  };
+  Task<store::v1::DeliverResponse> deliver(rpc::Context&, const store::v1::DeliverRequest& request) override {
+    std::lock_guard lock(mutex);
+    ++deliveries;
+    if (!failures.empty()) {
+      const auto failure = failures.front();
+      failures.erase(failures.begin());
+      co_return failure;
+    }
+    store::v1::DeliverResponse out;
+    for (const auto& recipient : request.recipients()) {
+      const auto account = std::stoll(recipient.grant().substr(6));
+      auto& result = *out.add_results();
+      result.set_status(store::v1::DeliverResult::STATUS_DELIVERED);
+      if (over_quota.contains(account)) {
+        result.set_status(store::v1::DeliverResult::STATUS_OVER_QUOTA);
+        continue;
+      }
+      const auto& body = recipient.has_body() ? recipient.body() : request.body();
+      const auto octets = body.has_inline_() ? body.inline_() : blobs[body.blob_id()];
+      if (seen.emplace(request.delivery_id(), account).second)
+        mails.push_back({account, recipient.header_prefix(), octets, recipient.mailbox(), recipient.into_junk()});
+    }
+    co_return out;
+  }
+  Task<store::v1::PutBlobResponse> put_blob(rpc::Context&, rpc::Reader<store::v1::PutBlobRequest>& in) override {
+    std::string all;
+    for (;;) {
+      MERPATI_CO_TRY(auto piece, co_await in.read());
+      if (!piece) break;
+      all += piece->chunk();
+    }
+    std::lock_guard lock(mutex);
+    store::v1::PutBlobResponse out;
+    out.set_blob_id(sha256(all));
+    blobs[out.blob_id()] = std::move(all);
+    co_return out;
+  }
+  Task<store::v1::ResolveDeliveryResponse> resolve_delivery(rpc::Context&,
+                                                            const store::v1::ResolveDeliveryRequest& request) override {
+    std::lock_guard lock(mutex);
+    ++resolutions;
+    if (committed == std::nullopt) co_return Error(ErrorCode::kUnavailable, "down");
+    store::v1::ResolveDeliveryResponse out;
+    out.set_committed(*committed);
+    co_return out;
+  }
+  Mail only_mail() {
+    std::lock_guard lock(mutex);
+    EXPECT_EQ(mails.size(), 1U);
+    return mails.empty() ? Mail{} : mails.front();
+  }
+
+  std::mutex mutex;
+  std::vector<Mail> mails;
+  std::set<std::pair<std::string, std::int64_t>> seen;
+  std::map<std::string, std::string> blobs;
+  std::vector<Error> failures;  ///< for the next calls of Deliver
+  std::set<std::int64_t> over_quota;
+  std::optional<bool> committed = false;
+  int deliveries = 0, resolutions = 0;
+};
+
+class FakeFilter final : public filter::v1::FilterService {
+ public:
+  Task<filter::v1::CheckConnectionResponse> check_connection(rpc::Context&,
+                                                             const filter::v1::CheckConnectionRequest&) override {
+    if (fail) co_return *fail;
+    filter::v1::CheckConnectionResponse out;
+    out.set_decision(filter::v1::DECISION_ACCEPT);
+    co_return out;
+  }
+  Task<filter::v1::CheckRecipientResponse> check_recipient(rpc::Context&,
+                                                           const filter::v1::CheckRecipientRequest& request) override {
+    if (fail) co_return *fail;
+    filter::v1::CheckRecipientResponse out;
+    out.set_decision(request.recipient() == "alice+later@example.test" ? filter::v1::DECISION_TEMPORARY
+                                                                       : filter::v1::DECISION_ACCEPT);
+    co_return out;
+  }
+  Task<filter::v1::CheckMessageResponse> check_message(rpc::Context&,
+                                                       const filter::v1::CheckMessageRequest& request) override {
+    if (fail) co_return *fail;
+    {
+      std::lock_guard lock(mutex);
+      last = request;
+    }
+    filter::v1::CheckMessageResponse out;
+    out.set_decision(filter::v1::DECISION_ACCEPT);
+    if (answer) answer(request, out);
+    co_return out;
+  }
+  std::optional<Error> fail;
+  std::mutex mutex;
+  filter::v1::CheckMessageRequest last;
+  std::function<void(const filter::v1::CheckMessageRequest&, filter::v1::CheckMessageResponse&)> answer;
+};
+
+class FakeQueue final : public queue::v1::QueueService {
+ public:
+  Task<queue::v1::EnqueueResponse> enqueue(rpc::Context&, const queue::v1::EnqueueRequest& request) override {
+    if (fail) co_return *fail;
+    std::lock_guard lock(mutex);
+    items.push_back(request);
+    co_return queue::v1::EnqueueResponse();
+  }
+  Task<queue::v1::ReleaseResponse> release(rpc::Context&, const queue::v1::ReleaseRequest& request) override {
+    std::lock_guard lock(mutex);
+    released.push_back(request.delivery_id());
+    co_return queue::v1::ReleaseResponse();
+  }
+  Task<queue::v1::DropResponse> drop(rpc::Context&, const queue::v1::DropRequest& request) override {
+    std::lock_guard lock(mutex);
+    dropped.push_back(request.delivery_id());
+    co_return queue::v1::DropResponse();
+  }
+  std::optional<Error> fail;
+  std::mutex mutex;
+  std::vector<queue::v1::EnqueueRequest> items;
+  std::vector<std::string> released, dropped;
+};
+
+/// The edge: ports()[0] is MX, [1] submission, both in plain text with logins allowed from loopback; with a certificate
+/// they offer STARTTLS, and [2] is submission over TLS.
+class Edge {
+ public:
+  explicit Edge(config::v1::Smtp config = {}) : process_({.name = "test", .loops = 1}) {
+    for (auto* service : std::initializer_list<rpc::Service*>{&auth, &store, &filter, &queue})
+      dispatcher_.register_service(*service);
+    config.set_hostname("mx.example.test");
+    const auto listen = [&](config::v1::ListenerKind kind, config::v1::TlsMode tls) {
+      auto& listener = *config.add_listeners();
+      listener.set_address("127.0.0.1");
+      listener.set_kind(kind);
+      listener.set_tls(tls);
+      listener.set_plaintext_login_from_loopback(kind == config::v1::LISTENER_KIND_SUBMISSION);
+    };
+    listen(config::v1::LISTENER_KIND_MX, config::v1::TLS_MODE_STARTTLS);
+    listen(config::v1::LISTENER_KIND_SUBMISSION, config::v1::TLS_MODE_STARTTLS);
+    if (config.has_tls()) listen(config::v1::LISTENER_KIND_SUBMISSION, config::v1::TLS_MODE_IMPLICIT);
+    runtime::apply_defaults(config);
+    const auto channel = rpc::in_process_channel(dispatcher_, rpc::Role::kSmtp);
+    auto module = std::make_unique<Module>(process_, config, channel, channel, channel, channel);
+    module_ = module.get();
+    process_.add(std::move(module));
+    auto started = process_.start();
+    if (started.has_error()) std::fprintf(stderr, "%s\n", started.error().describe().c_str());
+    EXPECT_TRUE(started.has_value());
+  }
+  ~Edge() { process_.stop(); }
+  std::uint16_t port(std::size_t listener) const { return module_->ports().at(listener); }
+
+  FakeAuth auth;
+  FakeStore store;
+  FakeFilter filter;
+  FakeQueue queue;
+
+ private:
+  rpc::Dispatcher dispatcher_;
+  runtime::Process process_;
+  Module* module_ = nullptr;
+};
+
+}  // namespace merpati::smtp::testing
