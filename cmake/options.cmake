@@ -34,4 +34,7 @@ elseif(MERPATI_SANITIZE STREQUAL "thread")
   add_compile_options(-fsanitize=thread -fno-omit-frame-pointer)
   add_link_options(-fsanitize=thread)
 endif()
+if(MERPATI_FUZZ)
+  add_compile_options(-fsanitize=fuzzer-no-link)  # libraries too, or the fuzzer is blind
+endif()
 find_package(Threads REQUIRED)

@@ -110,8 +110,8 @@ BounceText compose_bounce(const Message& message, const std::vector<FailedRecipi
   if (!is_ascii(returned)) text += "Content-Transfer-Encoding: 8bit\r\n";
   text += "\r\n";
   text += returned;
-  if (!returned.ends_with("\r\n")) text += "\r\n";
-  text += "--" + boundary + "--\r\n";
+  // This line end belongs to the boundary: what is returned stays as it was.
+  text += "\r\n--" + boundary + "--\r\n";
   return out;
 }
 

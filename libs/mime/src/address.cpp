@@ -176,6 +176,13 @@ class Reader {
     }
     skip();
     address.name = comment_;
+    // Several words without an address are somebody's name.
+    if (address.host.empty() && c != '@' && phrase.find(' ') != std::string::npos) {
+      address.name = std::move(phrase);
+      address.mailbox.clear();
+      out_.push_back(std::move(address));
+      return;
+    }
     if (address.mailbox.empty() && address.host.empty()) return;
     out_.push_back(std::move(address));
     // A second "@" or other junk before the comma belongs to this address.

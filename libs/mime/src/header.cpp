@@ -78,8 +78,15 @@ std::string unfold(std::string_view value) {
   value = trim(value);
   std::string out;
   out.reserve(value.size());
+  bool folded = false;
   for (char c : value) {
-    if (c != '\r' && c != '\n' && c != '\0') out.push_back(c == '\t' ? ' ' : c);
+    if (c == '\r' || c == '\n') {
+      folded = true;
+    } else if (c != '\0') {
+      // A tab that folds a line stands for a space: that is how such lines were made.
+      out.push_back(folded && c == '\t' ? ' ' : c);
+      folded = false;
+    }
   }
   return out;
 }

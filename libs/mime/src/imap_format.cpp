@@ -109,8 +109,6 @@ void append_extension(const Part& part, std::string& out) {
   out.push_back(' ');
   if (part.language.empty()) {
     out += "NIL";
-  } else if (part.language.size() == 1) {
-    append_imap_string(part.language.front(), out);
   } else {
     for (std::size_t i = 0; i < part.language.size(); ++i) {
       out += i == 0 ? "(" : " ";
