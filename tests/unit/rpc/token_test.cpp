@@ -1,8 +1,12 @@
 // Session tokens and grants: only what auth signed, for its purpose, in its time.
 #include <gtest/gtest.h>
 
-#include "merpati/auth/v1/token.pb.h"
+#include <boost/asio/io_context.hpp>
+#include <map>
+
+#include "merpati/auth/v1/auth.rpc.hpp"
 #include "merpati/base/encoding.hpp"
+#include "merpati/rpc/dispatcher.hpp"
 #include "merpati/rpc/token.hpp"
 
 namespace merpati::rpc {
@@ -70,6 +74,72 @@ TEST_F(Tokens, RevokedAndRemovedKeysEndRememberedTokensToo) {
   ASSERT_TRUE(second.verify(token));
   second.remove("k1");
   EXPECT_EQ(second.verify(token).error().code(), ErrorCode::kUnavailable);
+}
+
+// auth, slow to answer.
+class FakeAuth final : public auth::v1::AuthService {
+ public:
+  Task<auth::v1::ListPublicKeysResponse> list_public_keys(Context&, const auth::v1::ListPublicKeysRequest&) override {
+    ++asked;
+    auth::v1::ListPublicKeysResponse response;  // what was there when it was asked
+    for (const auto& [id, pub] : keys) {
+      auto& key = *response.add_keys();
+      key.set_key_id(id);
+      key.set_ed25519_public(pub);
+    }
+    MERPATI_CO_CHECK(co_await sleep_for(5ms));
+    if (down) co_return Error(ErrorCode::kUnavailable, "down");
+    co_return response;
+  }
+  std::map<std::string, std::string> keys;
+  int asked = 0;
+  bool down = false;
+};
+
+asio::awaitable<void> refresh_and_count(KeyRing& ring, std::string key, int& known, int& failed) {
+  auto refreshed = co_await ring.refresh();
+  if (refreshed.has_error()) ++failed;
+  if (ring.knows(key)) ++known;
+}
+
+struct Remote : Tokens {
+  Remote() { dispatcher.register_service(auth); }
+  FakeAuth auth;
+  Dispatcher dispatcher;
+  std::shared_ptr<KeyRing> remote = remote_key_ring(in_process_channel(dispatcher, Role::kStore), clock);
+  asio::io_context loop;
+  int known = 0, failed = 0;
+  void ask(const std::string& key) {
+    asio::co_spawn(loop, refresh_and_count(*remote, key, known, failed), [](std::exception_ptr e) { ASSERT_FALSE(e); });
+  }
+};
+
+TEST_F(Remote, ManyWhoNeedKeysAtOnceShareFewCallsAndAllGetThem) {
+  auth.keys["k1"] = key.pub;
+  for (int i = 0; i < 100; ++i) ask("k1");
+  loop.run();
+  EXPECT_EQ(known, 100);
+  EXPECT_EQ(failed, 0);
+  EXPECT_LE(auth.asked, 2);
+}
+
+TEST_F(Remote, AKeyMadeWhileACallIsUnderWayIsFoundByWhoAskedAfterwards) {
+  ask("k1");
+  loop.run_one_for(1ms);
+  while (auth.asked == 0) loop.run_one_for(1ms);
+  auth.keys["k1"] = key.pub;
+  ask("k1");
+  loop.run();
+  EXPECT_EQ(known, 1);
+  EXPECT_EQ(auth.asked, 2);
+}
+
+TEST_F(Remote, AuthDownIsUnavailableForAllAndAskedFewTimes) {
+  auth.down = true;
+  for (int i = 0; i < 100; ++i) ask("k1");
+  loop.run();
+  EXPECT_EQ(failed, 100);
+  EXPECT_LE(auth.asked, 2);
 }
 
 TEST_F(Tokens, GarbageIsRefused) {
