@@ -57,7 +57,10 @@ ErrorCode code_of(std::string_view sqlstate) {
 Error error_from_sqlstate(std::string_view sqlstate, std::string_view message) {
   while (!message.empty() && (message.back() == '\n' || message.back() == ' ')) message.remove_suffix(1);
   if (sqlstate.empty()) return Error(code_of(sqlstate), fmt::format("PostgreSQL: {}", message));
-  return Error(code_of(sqlstate), fmt::format("PostgreSQL {}: {}", sqlstate, message));
+  Error error(code_of(sqlstate), fmt::format("PostgreSQL {}: {}", sqlstate, message));
+  // MP is raised by our own functions only, with texts that are written for people.
+  if (sqlstate.starts_with("MP")) return std::move(error).with_public(std::string(message));
+  return error;
 }
 
 bool is_conflict(std::string_view sqlstate) { return sqlstate == "40001" || sqlstate == "40P01"; }
