@@ -3,6 +3,7 @@
 #include <algorithm>
 
 #include "store/operations.hpp"
+#include "store/source_cache.hpp"
 
 namespace merpati::store {
 namespace {
@@ -10,6 +11,7 @@ namespace {
 constexpr std::size_t kReplyOctets = 60 * 1024;
 constexpr std::uint64_t kChunkOctets = 256 * 1024;
 constexpr std::uint64_t kReadAhead = 1024 * 1024;  // of an object, in one request
+constexpr std::int64_t kReadAheadUids = 16;
 constexpr std::size_t kMostUids = 64;               // bodies in memory at once
 
 const pg::Statement kSources{
@@ -56,10 +58,20 @@ Task<std::string> read_object(Core& core, const Source& source, std::uint64_t of
 }  // namespace
 
 Task<Sources> load_sources(Core& core, std::int64_t account, std::int64_t mailbox, const std::vector<std::int64_t>& uids, Deadline deadline) {
-  pg::Params params;
-  params.bigint(account).bigint(mailbox).bigints(uids);
-  MERPATI_CO_TRY(auto rows, co_await core.pool.query(kSources, std::move(params), deadline));
   Sources sources;
+  std::vector<std::int64_t> missing;
+  for (const auto uid : uids) {
+    auto cached = core.sources->find({account, mailbox, static_cast<std::uint32_t>(uid)});
+    if (cached) sources.by_uid.emplace(static_cast<std::uint32_t>(uid), std::move(cached));
+    else missing.push_back(uid);
+  }
+  if (missing.empty()) co_return sources;
+  // One after the other is how clients read: what comes next is fetched with it.
+  if (uids.size() == 1 && core.sources->is_sequential({account, mailbox, static_cast<std::uint32_t>(uids[0])}))
+    for (std::int64_t ahead = 1; ahead < kReadAheadUids; ++ahead) missing.push_back(uids[0] + ahead);
+  pg::Params params;
+  params.bigint(account).bigint(mailbox).bigints(missing);
+  MERPATI_CO_TRY(auto rows, co_await core.pool.query(kSources, std::move(params), deadline));
   for (const auto row : rows) {
     Source source;
     source.size = static_cast<std::uint64_t>(row.bigint(1));
@@ -76,7 +88,11 @@ Task<Sources> load_sources(Core& core, std::int64_t account, std::int64_t mailbo
       source.frame_ends = frame_ends(row.bytea_or(10, ""));
       source.found = true;
     }
-    sources.by_uid.insert_or_assign(static_cast<std::uint32_t>(row.bigint(0)), std::move(source));
+    const auto uid = static_cast<std::uint32_t>(row.bigint(0));
+    auto shared = std::make_shared<const Source>(std::move(source));
+    // An object may be replaced by another upload of the same octets, so its place is asked for each time.
+    if (shared->found && !shared->is_object) core.sources->add({account, mailbox, uid}, shared);
+    sources.by_uid.insert_or_assign(uid, std::move(shared));
   }
   co_return sources;
 }

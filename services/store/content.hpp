@@ -2,6 +2,7 @@
 #pragma once
 
 #include <cstdint>
+#include <memory>
 #include <string>
 #include <unordered_map>
 #include <vector>
@@ -25,10 +26,10 @@ struct Source {
 };
 
 struct Sources {
-  std::unordered_map<std::uint32_t, Source> by_uid;
+  std::unordered_map<std::uint32_t, std::shared_ptr<const Source>> by_uid;
   const Source* find(std::uint32_t uid) const {
     const auto found = by_uid.find(uid);
-    return found == by_uid.end() ? nullptr : &found->second;
+    return found == by_uid.end() ? nullptr : found->second.get();
   }
 };
 

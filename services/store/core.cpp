@@ -2,6 +2,7 @@
 
 #include "store/arrivals.hpp"
 #include "store/flag_changes.hpp"
+#include "store/source_cache.hpp"
 #include "store/status_reader.hpp"
 #include "store/watchers.hpp"
 
@@ -18,6 +19,7 @@ Core::Core(pg::Pool& p, asio::thread_pool& b, TaskGroup& g, Settings s)
       arrivals(std::make_unique<Arrivals>(*this)),
       flag_changes(std::make_unique<FlagChanges>(*this)),
       status_reader(std::make_unique<StatusReader>(*this)),
+      sources(std::make_unique<SourceCache>(settings.cache_size)),
       watchers(std::make_unique<Watchers>(*this)) {}
 
 Core::~Core() = default;

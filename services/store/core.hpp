@@ -20,6 +20,7 @@ namespace merpati::store {
 
 class Arrivals;
 class FlagChanges;
+class SourceCache;
 class StatusReader;
 class Watchers;
 
@@ -58,6 +59,7 @@ class Core {
   std::unique_ptr<Arrivals> arrivals;
   std::unique_ptr<FlagChanges> flag_changes;
   std::unique_ptr<StatusReader> status_reader;
+  std::unique_ptr<SourceCache> sources;
   std::unique_ptr<Watchers> watchers;
 
   /// Makes the account and its first mailboxes when this process sees it for the first time.

@@ -1,0 +1,61 @@
+// SourceCache: octets of messages that were read lately. A uid's octets never change and a uid is never used again, so an entry
+// is true as long as it is kept; who may ask is decided before.
+#pragma once
+
+#include <array>
+#include <cstdint>
+#include <list>
+#include <memory>
+#include <mutex>
+#include <unordered_map>
+
+namespace merpati::store {
+
+struct Source;
+
+/// Thread safe.
+class SourceCache {
+ public:
+  struct Key {
+    std::int64_t account = 0;
+    std::int64_t mailbox = 0;
+    std::uint32_t uid = 0;
+    bool operator==(const Key&) const = default;
+  };
+
+  explicit SourceCache(std::size_t octets) : shard_octets_(octets / kShards) {}
+
+  std::shared_ptr<const Source> find(const Key& key);
+  void add(const Key& key, std::shared_ptr<const Source> source);
+  /// Whether somebody reads this mailbox from uid to uid, so that the next ones may be read in advance.
+  bool is_sequential(const Key& key);
+
+ private:
+  static constexpr std::size_t kShards = 16;
+  struct Hash {
+    std::size_t operator()(const Key& key) const {
+      auto hash = static_cast<std::uint64_t>(key.account) * 0x9e3779b97f4a7c15ULL;
+      hash ^= (static_cast<std::uint64_t>(key.mailbox) << 32 | key.uid) + (hash >> 29);
+      return static_cast<std::size_t>(hash * 0xbf58476d1ce4e5b9ULL >> 8);
+    }
+  };
+  struct Entry {
+    Key key;
+    std::shared_ptr<const Source> source;
+    std::size_t octets = 0;
+  };
+  struct Shard {
+    std::mutex mutex;
+    std::list<Entry> entries;  // the latest first
+    std::unordered_map<Key, std::list<Entry>::iterator, Hash> index;
+    std::size_t octets = 0;
+  };
+  Shard& shard(const Key& key) { return shards_[Hash()(key) % kShards]; }
+
+  std::size_t shard_octets_;
+  std::array<Shard, kShards> shards_;
+  std::mutex readers_mutex_;
+  std::array<Key, 256> readers_;  // the last uid read of a mailbox
+};
+
+}  // namespace merpati::store
