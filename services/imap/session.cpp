@@ -17,6 +17,7 @@ namespace {
 
 constexpr unsigned kMostCommandsBeforeLogin = 50;
 constexpr std::size_t kMostPending = 32;
+constexpr auto kHousekeeping = std::chrono::minutes(4);
 constexpr std::size_t kSmallLine = 8 * 1024;  // before the login
 
 // From the first octet of a command to its end, for each wait.
@@ -72,6 +73,8 @@ asio::awaitable<void> Session::serve() {
     if (done.has_value()) continue;
     if (done.error().code() == ErrorCode::kDeadlineExceeded) {
       bye(state_ == State::kNotAuthenticated ? "No login for too long" : "Idle for too long");
+    } else if (done.error().code() == ErrorCode::kUnauthenticated) {
+      bye("The login has ended, please log in again");
     } else if (done.error().code() == ErrorCode::kResourceExhausted) {
       bye("Too much input");
     }
@@ -89,13 +92,18 @@ Deadline Session::command_deadline() const {
 }
 
 Task<void> Session::wait_for_command(Deadline deadline) {
-  const auto ready = co_await connection_.wait_for_input(deadline);
-  // A wake-up that was meant for an IDLE, or a drain: the caller looks.
-  if (ready.has_error() && ready.error().code() == ErrorCode::kCancelled) {
+  for (;;) {
+    const auto ready = co_await connection_.wait_for_input(deadline.within(kHousekeeping));
+    if (ready.has_value()) co_return ready;
     const auto state = co_await asio::this_coro::cancellation_state;
-    if (state.cancelled() == asio::cancellation_type::none) co_return Result<void>();
+    if (state.cancelled() != asio::cancellation_type::none) co_return ready;
+    // A wake-up that was meant for an IDLE, or a drain: the caller looks.
+    if (ready.error().code() == ErrorCode::kCancelled) co_return Result<void>();
+    if (ready.error().code() != ErrorCode::kDeadlineExceeded || deadline.passed()) co_return ready;
+    // An expired token cannot be renewed, so a silent session keeps its own alive.
+    const auto fresh = co_await keep_token_fresh();
+    if (fresh.has_error() && fresh.error().code() == ErrorCode::kUnauthenticated) co_return fresh;
   }
-  co_return ready;
 }
 
 Task<void> Session::next_command() {
@@ -301,7 +309,7 @@ Reply Session::log_in(const auth::v1::LoginResult& result) {
 }
 
 Task<void> Session::keep_token_fresh() {
-  constexpr std::int64_t kMarginSeconds = 180;
+  constexpr std::int64_t kMarginSeconds = 330;  // more than the time between two looks
   const auto now = std::chrono::duration_cast<std::chrono::seconds>(std::chrono::system_clock::now().time_since_epoch()).count();
   if (claims_ == nullptr || claims_->expires_at() == 0 || claims_->expires_at() - now > kMarginSeconds) co_return Result<void>();
   auth::v1::RenewTokenRequest request;
