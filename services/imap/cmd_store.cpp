@@ -15,6 +15,22 @@ pb::StoreFlagsRequest::Mode mode_of(StoreArguments::Mode mode) {
   return pb::StoreFlagsRequest::MODE_REPLACE;
 }
 
+// Messages in one call: its answer names each of them, and a reply has a limit.
+constexpr std::uint64_t kAtOnce = 10'000;
+
+void write_changes(Session& session, const Command& command, const pb::StoreFlagsResponse& response) {
+  const bool silent = command.get<StoreArguments>().silent;
+  for (const auto* messages : {&response.changed(), &response.unchanged()}) {
+    for (const auto& message : *messages) {
+      const auto sequence = session.selected()->uids->sequence_of(message.uid());
+      if (sequence == 0) continue;
+      announce_keywords(session, message.keywords());
+      // RFC 7162 3.1.3: MODSEQ is told even when the client asked for silence.
+      if (!silent || session.condstore) append_flags_fetch(session, sequence, message, command.uid, !silent);
+    }
+  }
+}
+
 }  // namespace
 
 Task<Reply> cmd_store(Session& session, const Command& command) {
@@ -30,31 +46,33 @@ Task<Reply> cmd_store(Session& session, const Command& command) {
   pb::StoreFlagsRequest request;
   request.set_account_id(session.account());
   request.set_mailbox_id(box.id);
-  to_proto(box.uids->select_uids(uids), request.mutable_uids());
-  if (request.uids().empty()) co_return ok();
   request.set_mode(mode_of(arguments.mode));
   request.set_flags(flags->bits);
   for (const auto& keyword : flags->keywords) request.add_keywords(keyword);
   if (arguments.unchanged_since) request.set_unchanged_since(*arguments.unchanged_since);
-  MERPATI_CO_TRY(auto response, co_await session.store().store_flags(request, session.call_options()));
 
-  remember_own_changes(box, response);
-  for (const auto* messages : {&response.changed(), &response.unchanged()}) {
-    for (const auto& message : *messages) {
-      const auto sequence = box.uids->sequence_of(message.uid());
-      if (sequence == 0) continue;
-      announce_keywords(session, message.keywords());
-      // RFC 7162 3.1.3: MODSEQ is told even when the client asked for silence.
-      if (!arguments.silent || session.condstore) append_flags_fetch(session, sequence, message, command.uid, !arguments.silent);
-    }
+  Ranges rest = box.uids->select_uids(uids);
+  const auto asked = count(rest);
+  std::uint64_t answered = 0;
+  Ranges modified;
+  while (!rest.empty()) {
+    request.clear_uids();
+    to_proto(take_front(rest, kAtOnce), request.mutable_uids());
+    MERPATI_CO_TRY(auto response, co_await session.store().store_flags(request, session.call_options()));
+    remember_own_changes(box, response);
+    answered += static_cast<std::uint64_t>(response.changed_size()) + static_cast<std::uint64_t>(response.unchanged_size());
+    const auto more = from_proto(response.modified());
+    modified.insert(modified.end(), more.begin(), more.end());
+    write_changes(session, command, response);
+    MERPATI_CO_CHECK(co_await session.relieve());
   }
-  if (!response.modified().empty()) {
-    const auto modified = from_proto(response.modified());
+  answered += count(modified);
+  if (!modified.empty()) {
+    normalize(modified);
     co_return ok("MODIFIED " + format_ranges(command.uid ? modified : box.uids->to_sequences(modified)), "Conditional STORE failed for some");
   }
-  const auto answered = static_cast<std::uint64_t>(response.changed_size()) + static_cast<std::uint64_t>(response.unchanged_size());
   // RFC 2180 4.2.1: the client names messages by number, and some are gone.
-  if (!command.uid && answered < count(from_proto(request.uids()))) co_return no("EXPUNGEISSUED", "Some of the messages no longer exist");
+  if (!command.uid && answered < asked) co_return no("EXPUNGEISSUED", "Some of the messages no longer exist");
   co_return ok();
 }
 

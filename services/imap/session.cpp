@@ -136,7 +136,9 @@ Task<void> Session::execute(Result<Command> command, std::string tag) {
     co_return Result<void>();
   }
   if (accept_pipelined(*command)) {
-    MERPATI_CO_CHECK(co_await finish_pending(kMostPending - 1));
+    // RFC 9051 5.5: a STATUS has to see the APPEND before it, so only commands of one kind overlap.
+    const bool same_kind = pending_.empty() || pending_.back()->verb == command->verb;
+    MERPATI_CO_CHECK(co_await finish_pending(same_kind ? kMostPending - 1 : 0));
     std::unique_ptr<PendingReply> pending;
     if (command->verb == Verb::kAppend) {
       MERPATI_CO_TRY(pending, co_await start_append(*this, *command));

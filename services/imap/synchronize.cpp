@@ -156,7 +156,9 @@ Task<void> Session::synchronize(Announce what, bool force) {
     request.set_below_uid(box.uids->largest() + 1);
     box.subscription->compared();  // before the call: what comes meanwhile counts again
     auto changes = co_await store().get_changes(request, call_options());
-    if (changes.has_value() && changes->too_old()) changes = co_await compare_whole(*this);
+    // Also when there are more changes than one reply holds.
+    const bool too_many = changes.has_error() && changes.error().code() == ErrorCode::kResourceExhausted;
+    if (too_many || (changes.has_value() && changes->too_old())) changes = co_await compare_whole(*this);
     const bool gone = changes.has_error() ? changes.error().code() == ErrorCode::kNotFound : changes->deleted();
     if (gone) {
       out() += "* OK [CLOSED] The mailbox was deleted\r\n";

@@ -69,6 +69,23 @@ Ranges subtract(std::span<const NumberRange> a, std::span<const NumberRange> b) 
   return out;
 }
 
+Ranges take_front(Ranges& ranges, std::uint64_t most) {
+  Ranges out;
+  auto range = ranges.begin();
+  for (; range != ranges.end() && most > 0; ++range) {
+    const std::uint64_t size = std::uint64_t{range->last} - range->first + 1;
+    if (size > most) {
+      out.push_back({range->first, static_cast<std::uint32_t>(range->first + most - 1)});
+      range->first += static_cast<std::uint32_t>(most);
+      break;
+    }
+    out.push_back(*range);
+    most -= size;
+  }
+  ranges.erase(ranges.begin(), range);
+  return out;
+}
+
 void append_ranges(std::string& out, std::span<const NumberRange> ranges) {
   char digits[12];
   bool first = true;

@@ -23,6 +23,14 @@ TEST(NumberSet, ParseSortsAndMerges) {
   EXPECT_FALSE(parse_ranges("1,"));
 }
 
+TEST(NumberSet, TakesFromTheFront) {
+  Ranges ranges{{1, 5}, {8, 9}};
+  EXPECT_EQ(format_ranges(take_front(ranges, 3)), "1:3");
+  EXPECT_EQ(format_ranges(take_front(ranges, 3)), "4:5,8");
+  EXPECT_EQ(format_ranges(take_front(ranges, 3)), "9");
+  EXPECT_TRUE(ranges.empty());
+}
+
 // Against a plain std::set, so that every off-by-one of the range arithmetic shows.
 TEST(NumberSet, UidSetAgreesWithAPlainSet) {
   std::mt19937 random(7);

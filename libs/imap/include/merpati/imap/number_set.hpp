@@ -30,6 +30,8 @@ void push_back(Ranges& ranges, std::uint32_t number);
 Ranges intersect(std::span<const NumberRange> a, std::span<const NumberRange> b);
 /// What is in `a` and not in `b`.
 Ranges subtract(std::span<const NumberRange> a, std::span<const NumberRange> b);
+/// Removes the first `most` numbers and gives them.
+Ranges take_front(Ranges& ranges, std::uint64_t most);
 /// "1:3,7". Empty for an empty set (which IMAP cannot write).
 std::string format_ranges(std::span<const NumberRange> ranges);
 void append_ranges(std::string& out, std::span<const NumberRange> ranges);
