@@ -11,7 +11,11 @@ class Target {
   /// Reads NAME=value lines, quotes around values are dropped. Throws when the file cannot be read.
   explicit Target(const std::string& path);
 
-  std::string host() const { return get("HOST", "127.0.0.1"); }
+  /// An address: the load generator does not look names up. Certificates are not checked, so localhost may be written as one.
+  std::string host() const {
+    const auto name = get("HOST", "127.0.0.1");
+    return name == "localhost" ? "127.0.0.1" : name;
+  }
   int port(const std::string& name) const;
   std::string password() const { return get("PASS", ""); }
   /// The n-th account: USER_TEMPLATE with %d replaced.
