@@ -11,7 +11,7 @@
 #include <set>
 
 #include "grpc_credentials.hpp"
-#include "grpc_log.hpp"
+#include "grpc_process.hpp"
 #include "merpati/runtime/log.hpp"
 
 #include <grpcpp/create_channel.h>
@@ -136,7 +136,7 @@ void Replica::failed() {
 }
 
 Replicas::Replicas(NetworkChannelOptions options) : options_(std::move(options)), list_(std::make_shared<List>()) {
-  route_grpc_log();
+  prepare_grpc();
   std::set<std::string> literal;
   const auto targets = parse_targets(options_.target);
   for (const auto& target : targets) {

@@ -6,7 +6,7 @@
 #include <thread>
 
 #include "grpc_credentials.hpp"
-#include "grpc_log.hpp"
+#include "grpc_process.hpp"
 #include "merpati/base/wakeup.hpp"
 #include "server_shared.hpp"
 #include "wire.hpp"
@@ -88,7 +88,7 @@ Server::~Server() {
 }
 
 Result<void> Server::start() {
-  route_grpc_log();
+  prepare_grpc();
   const auto& options = state_->shared->options;
   MERPATI_TRY(auto credentials, server_credentials(options.credentials, options.allow_anonymous));
   grpc::ServerBuilder builder;
