@@ -102,6 +102,10 @@ int main(int argc, char** argv) {
   app.add_flag("--print-config", options.print, "print the whole configuration, secrets redacted, and end");
   app.add_flag("--wait", options.wait, "with migrate: wait until the schemas are up to date");
   app.set_version_flag("--version", kVersion);
-  CLI11_PARSE(app, argc, argv);
+  try {
+    app.parse(argc, argv);
+  } catch (const CLI::ParseError& error) {
+    return app.exit(error) == 0 ? 0 : kBadConfiguration;
+  }
   return run(options);
 }

@@ -108,6 +108,7 @@ USER_TEMPLATE=u%d@example.test
 USER_TEMPLATE_COUNT=$2
 CA_FILE='$STATE/tls/ca.pem'
 CTL_CONTEXT='$STATE/merpatictl.yaml'
+CTL_PROGRAM='$ROOT/build/$PRESET/bin/merpatictl'
 MODE=$1
 STATE_DIR='$STATE'
 ENV
