@@ -45,7 +45,7 @@ Acceptance::Acceptance(Parts parts)
       transaction_(parts_.transaction),
       deadline_(Deadline::after(kWholeTime)),
       received_at_ms_(milliseconds_now()),
-      source_(parts_.buffer, missing_fields()),
+      source_(parts_.buffer),
       received_(parts_.received) {}
 
 rpc::CallOptions Acceptance::options() const {
@@ -61,20 +61,18 @@ rpc::CallOptions Acceptance::options() const {
 }
 
 /// RFC 6409 8: what a submitted message lacks is filled in.
-std::string Acceptance::missing_fields() const {
+void Acceptance::fill_in_missing() {
   std::string added;
-  if (parts_.sender_account_id == 0 || parts_.buffer.size() == 0 || parts_.buffer.spilled()) return added;
-  const std::string_view message = parts_.buffer.memory();
-  if (!has_field(message, "date")) added.append("Date: ").append(parts_.received.date).append("\r\n");
-  if (!has_field(message, "message-id"))
+  if (!has_field(source_.header(), "date")) added.append("Date: ").append(parts_.received.date).append("\r\n");
+  if (!has_field(source_.header(), "message-id"))
     added.append("Message-ID: <").append(transaction_.id).append("@").append(site_.policy.hostname).append(">\r\n");
-  // A message that begins with its body has no header at all: the empty line stays between.
-  return added;
+  source_.prepend(added);
 }
 
 Task<Reply> Acceptance::run() {
   find_targets();
   MERPATI_CO_CHECK(co_await source_.load_header());
+  if (parts_.sender_account_id != 0) fill_in_missing();
   size_ = source_.size();
   if (source_.is_small()) {
     message_ = source_.take_whole();

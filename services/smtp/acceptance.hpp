@@ -38,7 +38,7 @@ class Acceptance {
   };
 
   void find_targets();
-  std::string missing_fields() const;
+  void fill_in_missing();
   Task<filter::v1::CheckMessageResponse> ask_filter();
   std::optional<Reply> apply_verdicts(filter::v1::CheckMessageResponse& verdict);
   Task<store::v1::Body> make_body(const HeaderEdits& edits);

@@ -38,7 +38,6 @@ Task<void> Session::cmd_rcpt(std::string_view argument) {
     }
     case ResolveRecipientResponse::STATUS_REMOTE: {
       if (!login_) {
-        ++transaction_->refused_recipients;
         reply(550, "5.7.1", "Relaying denied");
         co_return Result<void>();
       }
@@ -53,7 +52,6 @@ Task<void> Session::cmd_rcpt(std::string_view argument) {
       reply(452, "4.2.2", "Mailbox full");
       co_return Result<void>();
     default:
-      ++transaction_->refused_recipients;
       reply(550, "5.1.1", "No such address");
       co_return Result<void>();
   }

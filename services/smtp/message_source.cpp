@@ -12,15 +12,12 @@ constexpr std::size_t kChunk = 256 * 1024;
 
 Task<void> MessageSource::load_header() {
   if (buffer_->spilled()) {
-    MERPATI_CO_TRY(auto start, co_await buffer_->read(0, kLargestHeader));
-    start.resize(header_size(start));
-    skip_ = start.size();
-    header_ = added_ + start;
+    MERPATI_CO_TRY(header_, co_await buffer_->read(0, kLargestHeader));
+    header_.resize(header_size(header_));
   } else {
-    skip_ = header_size(std::string_view(buffer_->memory()).substr(0, kLargestHeader));
-    header_ = added_;
-    header_.append(buffer_->memory(), 0, skip_);
+    header_ = buffer_->memory().substr(0, header_size(std::string_view(buffer_->memory()).substr(0, kLargestHeader)));
   }
+  skip_ = header_.size();
   co_return Result<void>();
 }
 
@@ -32,7 +29,7 @@ std::string MessageSource::whole(std::string_view header) const {
 }
 
 std::string MessageSource::take_whole() {
-  if (added_.empty()) return std::move(buffer_->memory());
+  if (header_.size() == skip_) return std::move(buffer_->memory());
   return whole(header_);
 }
 

@@ -16,12 +16,13 @@ inline constexpr std::uint64_t kInlineLimit = 64 * 1024;
 
 class MessageSource {
  public:
-  /// `added` goes before the message (fields that a submitted message lacked).
-  MessageSource(MessageBuffer& buffer, std::string added) : buffer_(&buffer), added_(std::move(added)) {}
+  explicit MessageSource(MessageBuffer& buffer) : buffer_(&buffer) {}
 
   /// Reads the header block. Before anything else.
   Task<void> load_header();
   std::string_view header() const { return header_; }
+  /// Puts whole fields before the message (what a submitted message lacked).
+  void prepend(std::string_view fields) { header_.insert(0, fields); }
   std::uint64_t size() const { return header_.size() + (buffer_->size() - skip_); }
   bool is_small() const { return size() <= kInlineLimit; }
 
@@ -33,7 +34,6 @@ class MessageSource {
 
  private:
   MessageBuffer* buffer_;
-  std::string added_;
   std::string header_;
   std::uint64_t skip_ = 0;  ///< octets of the buffer that header_ has
 };

@@ -67,7 +67,9 @@ Module::Module(runtime::Process& process, const config::v1::Smtp& config, std::s
       site_(std::make_shared<Site>(policy_of(config), process.metrics(), process.blocking(), std::move(auth),
                                    std::move(filter), std::move(store), std::move(queue))),
       server_(contexts(process.loops()), hooks(site_)),
-      background_(process.loops().main()) {}
+      background_(process.loops().main()),
+      before_scrape_(process.metrics().before_scrape(
+          [site = site_] { site->probe.bytes_in_flight(static_cast<double>(site->bytes_in_flight.load())); })) {}
 
 Module::~Module() = default;
 
@@ -135,7 +137,6 @@ asio::awaitable<void> Module::watch_certificate() {
     } else if (*reloaded) {
       log::info("smtp_certificate_reloaded", "new sessions use the new certificate");
     }
-    site_->probe.bytes_in_flight(static_cast<double>(site_->bytes_in_flight.load()));
   }
 }
 

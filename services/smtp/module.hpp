@@ -39,6 +39,7 @@ class Module final : public runtime::Module {
   net::Server server_;
   TaskGroup background_;
   std::vector<std::uint16_t> ports_;
+  std::shared_ptr<void> before_scrape_;
 };
 
 }  // namespace merpati::smtp

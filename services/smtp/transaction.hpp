@@ -22,7 +22,6 @@ struct Transaction {
   MailCommand mail;
   std::string reverse_path;  ///< "" for <>
   std::vector<EnvelopeRecipient> recipients;
-  std::uint32_t refused_recipients = 0;
 };
 
 }  // namespace merpati::smtp

@@ -246,11 +246,11 @@ Parsed<std::string> parse_hello(std::string_view argument) {
   const auto name = argument.substr(0, argument.find(' '));
   if (name.empty() || name.size() > 255) return syntax("A name is required");
   for (const char c : name) {
-    if (static_cast<unsigned char>(c) <= 0x20 || c == 0x7F || c == '(' || c == ')' || c == '<' || c == '>' ||
-        c == ';' || c == '"' || c == '\\')
+    // RFC 6531 3.7.1: names are A-labels here. The others would end or forge what Received has them in.
+    if (static_cast<unsigned char>(c) <= 0x20 || static_cast<unsigned char>(c) >= 0x7F || c == '(' || c == ')' ||
+        c == '<' || c == '>' || c == ';' || c == '"' || c == '\\')
       return syntax("Malformed name");
   }
-  if (!is_valid_utf8(name)) return syntax("Malformed name");
   return std::string(name);
 }
 
