@@ -326,7 +326,7 @@ def main():
     parser.add_argument("--no-build", action="store_true")
     parser.add_argument("--format", default="sdbox", choices=["maildir", "sdbox", "mdbox"], help="Dovecot's mailbox format")
     parser.add_argument("--port-base", type=int, default=28100, help="of the pair")
-    parser.add_argument("--port-offset", type=int, default=25000, help="of ours")
+    parser.add_argument("--port-offset", type=int, default=13000, help="of ours")
     parser.add_argument("--quick", action="store_true", help="small counts, to see that it works")
     options = parser.parse_args()
     options.state = options.state.resolve()
