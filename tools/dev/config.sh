@@ -51,6 +51,7 @@ write_config() {
     echo "imap:"
     edge_tls
     [ "$mode" = allinone ] || echo "  grpc: {address: \"127.0.0.1\", port: $(grpc_port imap)}"
+    echo "  max_connections_per_account: 600"
     echo "  listeners:"
     listener 2143 STARTTLS
     listener 2993 IMPLICIT
