@@ -11,7 +11,6 @@ namespace {
 constexpr std::size_t kReplyOctets = 60 * 1024;
 constexpr std::uint64_t kChunkOctets = 256 * 1024;
 constexpr std::uint64_t kReadAhead = 1024 * 1024;  // of an object, in one request
-constexpr std::int64_t kReadAheadUids = 16;
 constexpr std::size_t kMostUids = 64;               // bodies in memory at once
 
 const pg::Statement kSources{
@@ -67,8 +66,8 @@ Task<Sources> load_sources(Core& core, std::int64_t account, std::int64_t mailbo
   }
   if (missing.empty()) co_return sources;
   // One after the other is how clients read: what comes next is fetched with it.
-  if (uids.size() == 1 && core.sources->is_sequential({account, mailbox, static_cast<std::uint32_t>(uids[0])}))
-    for (std::int64_t ahead = 1; ahead < kReadAheadUids; ++ahead) missing.push_back(uids[0] + ahead);
+  const auto ahead = uids.size() == 1 ? core.sources->read_ahead({account, mailbox, static_cast<std::uint32_t>(uids[0])}) : 0;
+  for (std::uint32_t i = 1; i <= ahead; ++i) missing.push_back(uids[0] + i);
   pg::Params params;
   params.bigint(account).bigint(mailbox).bigints(missing);
   MERPATI_CO_TRY(auto rows, co_await core.pool.query(kSources, std::move(params), deadline));

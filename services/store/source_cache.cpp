@@ -29,14 +29,17 @@ void SourceCache::add(const Key& key, std::shared_ptr<const Source> source) {
   }
 }
 
-bool SourceCache::is_sequential(const Key& key) {
-  constexpr std::uint32_t kNear = 32;
-  const auto slot = Hash()({key.account, key.mailbox, 0}) % readers_.size();
+std::uint32_t SourceCache::read_ahead(const Key& key) {
+  constexpr std::uint32_t kNear = 32, kAhead = 15;
+  auto& reader = readers_[Hash()({key.account, key.mailbox, 0}) % readers_.size()];
   std::lock_guard lock(readers_mutex_);
-  auto& last = readers_[slot];
-  const bool near = last.account == key.account && last.mailbox == key.mailbox && key.uid > last.uid && key.uid - last.uid <= kNear;
-  last = key;
-  return near;
+  const bool same = reader.last.account == key.account && reader.last.mailbox == key.mailbox;
+  const bool near = same && key.uid > reader.last.uid && key.uid - reader.last.uid <= kNear;
+  const bool under_way = same && key.uid <= reader.until && key.uid + kAhead >= reader.until;
+  reader.last = key;
+  if (under_way) return 0;
+  reader.until = near ? key.uid + kAhead : 0;
+  return near ? kAhead : 0;
 }
 
 }  // namespace merpati::store

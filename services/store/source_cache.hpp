@@ -27,8 +27,9 @@ class SourceCache {
 
   std::shared_ptr<const Source> find(const Key& key);
   void add(const Key& key, std::shared_ptr<const Source> source);
-  /// Whether somebody reads this mailbox from uid to uid, so that the next ones may be read in advance.
-  bool is_sequential(const Key& key);
+  /// How many uids after this one to read in advance: some when somebody reads the mailbox from uid to uid, none when another
+  /// call has the next ones under way already.
+  std::uint32_t read_ahead(const Key& key);
 
  private:
   static constexpr std::size_t kShards = 16;
@@ -55,7 +56,11 @@ class SourceCache {
   std::size_t shard_octets_;
   std::array<Shard, kShards> shards_;
   std::mutex readers_mutex_;
-  std::array<Key, 256> readers_;  // the last uid read of a mailbox
+  struct Reader {
+    Key last;
+    std::uint32_t until = 0;  // asked for in advance up to here
+  };
+  std::array<Reader, 256> readers_;
 };
 
 }  // namespace merpati::store
