@@ -120,6 +120,8 @@ struct Arrivals::Impl {
       doubt = doubt || pg::outcome_unknown(rows.error());
       if (!doubt || rows.error().code() != ErrorCode::kUnavailable || doubt_until.passed()) co_return rows.error();
       MERPATI_CO_CHECK(co_await sleep_for(pause));
+      const auto state = co_await asio::this_coro::cancellation_state;
+      if (state.cancelled() != asio::cancellation_type::none) co_return rows.error();  // the process ends
     }
     std::size_t at = 0;
     for (auto& item : batch) {

@@ -35,11 +35,10 @@ pg::Params params_of(const Group::Batch& batch) {
     flags.push_back(static_cast<int>(request.flags()) & kAllFlags);
     keywords.push_back(join_keywords(request.keywords()).value());  // checked before
     unchanged_since.push_back(request.has_unchanged_since() ? static_cast<std::int64_t>(request.unchanged_since()) : -1);
-    for (const auto& range : request.uids()) {
-      item.push_back(static_cast<std::int32_t>(account.size()));
-      first.push_back(range.first());
-      last.push_back(range.last());
-    }
+    const auto ranges = to_ranges(request.uids());
+    item.insert(item.end(), ranges.firsts.size(), static_cast<std::int32_t>(account.size()));
+    first.insert(first.end(), ranges.firsts.begin(), ranges.firsts.end());
+    last.insert(last.end(), ranges.lasts.begin(), ranges.lasts.end());
   }
   pg::Params params;
   params.bigints(account).bigints(mailbox).integers(mode).integers(flags).texts(keywords).bigints(unchanged_since);

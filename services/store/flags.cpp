@@ -3,6 +3,9 @@
 #include <fmt/format.h>
 #include <strings.h>
 
+#include <algorithm>
+#include <utility>
+
 #include "merpati/store/v1/store.pb.h"
 
 namespace merpati::store {
@@ -58,9 +61,18 @@ Ranges to_ranges(const google::protobuf::RepeatedPtrField<v1::UidRange>& ranges)
   Ranges out;
   out.firsts.reserve(static_cast<std::size_t>(ranges.size()));
   out.lasts.reserve(static_cast<std::size_t>(ranges.size()));
-  for (const auto& range : ranges) {
-    out.firsts.push_back(range.first());
-    out.lasts.push_back(range.last());
+  std::vector<std::pair<std::uint32_t, std::uint32_t>> sorted;
+  sorted.reserve(static_cast<std::size_t>(ranges.size()));
+  for (const auto& range : ranges)
+    if (range.first() <= range.last()) sorted.emplace_back(range.first(), range.last());
+  std::sort(sorted.begin(), sorted.end());
+  for (const auto& [first, last] : sorted) {  // a message named twice is one message
+    if (!out.lasts.empty() && first <= out.lasts.back() + 1) {
+      out.lasts.back() = std::max<std::int64_t>(out.lasts.back(), last);
+      continue;
+    }
+    out.firsts.push_back(first);
+    out.lasts.push_back(last);
   }
   return out;
 }

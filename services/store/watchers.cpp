@@ -145,8 +145,9 @@ struct Watchers::Impl : std::enable_shared_from_this<Watchers::Impl> {
           payload += fmt::format(";{}:{}:{}", at->first.first, at->first.second, at->second);
         pg::Params params;
         params.text(payload);
-        auto told = co_await core.pool.write(kNotify, std::move(params), Deadline::after(5s));
-        if (told.has_error()) break;
+        auto told_them = co_await core.pool.write(kNotify, std::move(params), Deadline::after(5s));
+        if (told_them.has_error() && told_them.error().code() == ErrorCode::kCancelled) co_return;
+        if (told_them.has_error()) break;
       }
     }
   }

@@ -78,17 +78,30 @@ end $$;
 
 -- One reference less for each element; what reaches 0 waits for the collector.
 create function release_blobs(p_account bigint, p_inline boolean[], p_blobs bytea[]) returns void language plpgsql as $$
+declare v record;
 begin
-  with gone as (select b, count(*) n from unnest(p_blobs, p_inline) t (b, i) where i group by b),
-  locked as (select x.blob_id from bodies x join gone on gone.b = x.blob_id where x.account_id = p_account order by x.blob_id for update of x)
-  update bodies x set refs = x.refs - gone.n, unused_since = case when x.refs - gone.n <= 0 then now() end
-  from gone, locked where x.account_id = p_account and x.blob_id = gone.b and locked.blob_id = gone.b;
-  if false = any (p_inline) then
-    with gone as (select b, count(*) n from unnest(p_blobs, p_inline) t (b, i) where not i group by b),
-    locked as (select x.blob_id from objects x join gone on gone.b = x.blob_id order by x.blob_id for update of x)
-    update objects x set refs = x.refs - gone.n, unused_since = case when x.refs - gone.n <= 0 then now() end
-    from gone, locked where x.blob_id = gone.b and locked.blob_id = gone.b;
-  end if;
+  -- Row by row, in the order of the key: a lookup each, whatever the planner believes of the tables' sizes.
+  for v in select b, i, count(*)::int n from unnest(p_blobs, p_inline) t (b, i) group by b, i order by i, b loop
+    if v.i then
+      update bodies set refs = refs - v.n, unused_since = case when refs - v.n <= 0 then now() end
+      where account_id = p_account and blob_id = v.b;
+    else
+      update objects set refs = refs - v.n, unused_since = case when refs - v.n <= 0 then now() end where blob_id = v.b;
+    end if;
+  end loop;
+end $$;
+
+-- One reference more for each element.
+create function hold_blobs(p_account bigint, p_inline boolean[], p_blobs bytea[]) returns void language plpgsql as $$
+declare v record;
+begin
+  for v in select b, i, count(*)::int n from unnest(p_blobs, p_inline) t (b, i) group by b, i order by i, b loop
+    if v.i then
+      update bodies set refs = refs + v.n, unused_since = null where account_id = p_account and blob_id = v.b;
+    else
+      update objects set refs = refs + v.n, unused_since = null where blob_id = v.b;
+    end if;
+  end loop;
 end $$;
 
 -- Removes every message of a mailbox whose row is locked.
