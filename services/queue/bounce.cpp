@@ -46,7 +46,8 @@ std::string status_part(const Message& message, const std::vector<FailedRecipien
       const auto semicolon = r.original_recipient.find(';');
       const auto text = smtp::decode_xtext(std::string_view(r.original_recipient).substr(semicolon + 1));
       if (semicolon != std::string::npos && text) {
-        out += "Original-Recipient: " + one_line(r.original_recipient.substr(0, semicolon)) + "; " + one_line(*text) + "\r\n";
+        out += "Original-Recipient: " + one_line(r.original_recipient.substr(0, semicolon)) + "; " + one_line(*text) +
+               "\r\n";
       }
     }
     out += "Final-Recipient: " + typed_address(r.address) + "\r\n";
@@ -92,19 +93,23 @@ BounceText compose_bounce(const Message& message, const std::vector<FailedRecipi
     if (!r.outcome.host.empty()) text += one_line(r.outcome.host) + " said: ";
     text += one_line(r.outcome.text) + "\r\n";
   }
-  text += "\r\n--" + boundary + "\r\nContent-Type: message/" + (utf8 ? "global-delivery-status" : "delivery-status") + "\r\n";
+  text += "\r\n--" + boundary + "\r\nContent-Type: message/" + (utf8 ? "global-delivery-status" : "delivery-status") +
+          "\r\n";
   if (utf8) text += "Content-Transfer-Encoding: 8bit\r\n";
   text += "\r\n" + status_part(message, failed, hostname);
 
-  // RFC 3462: the message, or its header alone when it is large, binary, or the sender asked for no more (RFC 3461 4.3).
+  // RFC 3462: the message, or its header alone when it is large, binary, or the sender asked for no more (RFC
+  // 3461 4.3).
   const std::size_t header_size = mime::header_block_size(original);
   const bool whole = !message.headers_only && message.size <= kMaxReturned && original.size() == message.size &&
                      message.body_type != BodyType::kBinaryMime;
   const std::string_view header = original.substr(0, std::min(header_size, kMaxReturnedHeader));
   const bool header_is_ascii = is_ascii(header);
   text += "\r\n--" + boundary + "\r\nContent-Type: ";
-  if (whole) text += header_is_ascii ? "message/rfc822" : "message/global";
-  else text += header_is_ascii ? "text/rfc822-headers" : "message/global-headers";
+  if (whole)
+    text += header_is_ascii ? "message/rfc822" : "message/global";
+  else
+    text += header_is_ascii ? "text/rfc822-headers" : "message/global-headers";
   text += "\r\n";
   const std::string_view returned = whole ? original : header;
   if (!is_ascii(returned)) text += "Content-Transfer-Encoding: 8bit\r\n";

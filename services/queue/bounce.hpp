@@ -23,7 +23,8 @@ struct BounceText {
 /// RFC 3461 5.2: whether this recipient's failure is told to the sender.
 bool wants_failure_notice(std::string_view notify);
 
-/// `original` is the message as it stood in the queue, whole or its beginning; up to 48 KiB are returned, else the header.
+/// `original` is the message as it stood in the queue, whole or its beginning; up to 48 KiB are returned, else the
+/// header.
 BounceText compose_bounce(const Message& message, const std::vector<FailedRecipient>& failed, std::string_view original,
                           std::string_view hostname, WallTime now);
 

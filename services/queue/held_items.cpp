@@ -5,7 +5,8 @@
 
 namespace merpati::queue {
 
-Task<std::size_t> resolve_held(Repository& repository, std::shared_ptr<rpc::Channel> store, std::chrono::nanoseconds age) {
+Task<std::size_t> resolve_held(Repository& repository, std::shared_ptr<rpc::Channel> store,
+                               std::chrono::nanoseconds age) {
   const auto deadline = [] { return Deadline::after(std::chrono::seconds(30)); };
   MERPATI_CO_TRY(const auto held, co_await repository.held_longer_than(age, deadline()));
   std::size_t released = 0;
@@ -17,7 +18,8 @@ Task<std::size_t> resolve_held(Repository& repository, std::shared_ptr<rpc::Chan
     rpc::CallOptions options;
     options.deadline = deadline();
     MERPATI_CO_TRY(const auto response, co_await client.resolve_delivery(request, options));
-    log::info("queue_held_resolved", response.committed() ? "The delivery was committed" : "The delivery was not committed",
+    log::info("queue_held_resolved",
+              response.committed() ? "The delivery was committed" : "The delivery was not committed",
               {{"delivery_id", delivery.delivery_id}});
     if (response.committed()) {
       MERPATI_CO_CHECK(co_await repository.release(delivery.delivery_id, deadline()));

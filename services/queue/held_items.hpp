@@ -8,8 +8,9 @@
 
 namespace merpati::queue {
 
-/// Looks once at what has been held longer than `age`. Committed means release; else the store has written a tombstone, and
-/// the items are dropped. Returns how many deliveries were released.
-Task<std::size_t> resolve_held(Repository& repository, std::shared_ptr<rpc::Channel> store, std::chrono::nanoseconds age);
+/// Looks once at what has been held longer than `age`. Committed means release; else the store has written a tombstone,
+/// and the items are dropped. Returns how many deliveries were released.
+Task<std::size_t> resolve_held(Repository& repository, std::shared_ptr<rpc::Channel> store,
+                               std::chrono::nanoseconds age);
 
 }  // namespace merpati::queue

@@ -18,23 +18,23 @@ struct Message {
   std::string delivery_id;
   std::string reverse_path;  ///< "" for <>
   std::string header_prefix;
-  bool has_octets = false;   ///< in the queue's own table; else in the store under blob_id
+  bool has_octets = false;  ///< in the queue's own table; else in the store under blob_id
   std::string blob_id;
-  std::uint64_t size = 0;    ///< with header_prefix
+  std::uint64_t size = 0;  ///< with header_prefix
   std::int64_t sender_account_id = 0;
   std::int64_t deciding_account_id = 0;
   std::string trace_id;
   BodyType body_type = BodyType::k7Bit;
   bool smtputf8 = false;
   WallTime received_at;
-  std::string envelope_id;   ///< DSN ENVID
-  bool headers_only = false; ///< DSN RET=HDRS
+  std::string envelope_id;    ///< DSN ENVID
+  bool headers_only = false;  ///< DSN RET=HDRS
   std::string cell;
 };
 
 struct NewRecipient {
   std::string address;
-  std::string domain;        ///< A-labels
+  std::string domain;  ///< A-labels
   std::string notify;
   std::string original_recipient;
 };
@@ -43,14 +43,14 @@ struct NewRecipient {
 struct LeasedItem {
   std::int64_t id = 0;
   std::int64_t lease_number = 0;
-  std::string uuid;          ///< the delivery id towards the store
+  std::string uuid;  ///< the delivery id towards the store
   std::string recipient;
   std::string domain;
   std::string notify;
   std::string original_recipient;
-  int attempts = 0;          ///< this one included
+  int attempts = 0;  ///< this one included
   WallTime expires_at;
-  bool returned = false;     ///< an operator wants it returned
+  bool returned = false;  ///< an operator wants it returned
   std::string last_error;
   std::shared_ptr<const Message> message;
 };

@@ -15,7 +15,8 @@ std::string derived_uuid(std::string_view uuid, std::string_view purpose) {
   hash[6] = static_cast<char>((hash[6] & 0x0F) | 0x80);
   hash[8] = static_cast<char>((hash[8] & 0x3F) | 0x80);
   const std::string hex = to_hex(hash);
-  return hex.substr(0, 8) + "-" + hex.substr(8, 4) + "-" + hex.substr(12, 4) + "-" + hex.substr(16, 4) + "-" + hex.substr(20);
+  return hex.substr(0, 8) + "-" + hex.substr(8, 4) + "-" + hex.substr(12, 4) + "-" + hex.substr(16, 4) + "-" +
+         hex.substr(20);
 }
 
 bool is_cancelled(const Error& error) { return error.code() == ErrorCode::kCancelled; }
@@ -24,10 +25,14 @@ Outcome outcome_of(const store::v1::DeliverResult& result) {
   using Result = store::v1::DeliverResult;
   switch (result.status()) {
     case Result::STATUS_DELIVERED:
-    case Result::STATUS_DUPLICATE: return Outcome::delivered("delivered to the mailbox");
-    case Result::STATUS_OVER_QUOTA: return Outcome::temporary("4.2.2", "The mailbox is full");
-    case Result::STATUS_REFUSED: return Outcome::failed("5.2.1", result.text().empty() ? "The mailbox takes no mail" : result.text());
-    default: return Outcome::temporary("4.3.0", result.text().empty() ? "The mailbox cannot take mail now" : result.text());
+    case Result::STATUS_DUPLICATE:
+      return Outcome::delivered("delivered to the mailbox");
+    case Result::STATUS_OVER_QUOTA:
+      return Outcome::temporary("4.2.2", "The mailbox is full");
+    case Result::STATUS_REFUSED:
+      return Outcome::failed("5.2.1", result.text().empty() ? "The mailbox takes no mail" : result.text());
+    default:
+      return Outcome::temporary("4.3.0", result.text().empty() ? "The mailbox cannot take mail now" : result.text());
   }
 }
 }  // namespace
@@ -50,12 +55,22 @@ Task<std::optional<Outcome>> LocalDelivery::deliver(const LeasedItem& item, Cont
   }
   using Response = auth::v1::ResolveRecipientResponse;
   switch (resolved->status()) {
-    case Response::STATUS_REMOTE: co_return out;
-    case Response::STATUS_UNKNOWN: out = Outcome::failed("5.1.1", "No such address here"); co_return out;
-    case Response::STATUS_DISABLED: out = Outcome::failed("5.2.1", "The mailbox takes no mail"); co_return out;
-    case Response::STATUS_OVER_QUOTA: out = Outcome::temporary("4.2.2", "The mailbox is full"); co_return out;
-    case Response::STATUS_LOCAL: break;
-    default: out = Outcome::temporary("4.3.0", "The directory gave no answer"); co_return out;
+    case Response::STATUS_REMOTE:
+      co_return out;
+    case Response::STATUS_UNKNOWN:
+      out = Outcome::failed("5.1.1", "No such address here");
+      co_return out;
+    case Response::STATUS_DISABLED:
+      out = Outcome::failed("5.2.1", "The mailbox takes no mail");
+      co_return out;
+    case Response::STATUS_OVER_QUOTA:
+      out = Outcome::temporary("4.2.2", "The mailbox is full");
+      co_return out;
+    case Response::STATUS_LOCAL:
+      break;
+    default:
+      out = Outcome::temporary("4.3.0", "The directory gave no answer");
+      co_return out;
   }
   if (resolved->remote_addresses_size() > 0) {
     std::vector<std::string> addresses(resolved->remote_addresses().begin(), resolved->remote_addresses().end());
@@ -65,7 +80,8 @@ Task<std::optional<Outcome>> LocalDelivery::deliver(const LeasedItem& item, Cont
   }
   std::vector<std::pair<std::string, std::string>> grants;
   for (const auto& recipient : resolved->recipients()) {
-    grants.emplace_back(recipient.grant(), recipient.claims().recipient().empty() ? item.recipient : recipient.claims().recipient());
+    grants.emplace_back(recipient.grant(),
+                        recipient.claims().recipient().empty() ? item.recipient : recipient.claims().recipient());
   }
   MERPATI_CO_TRY(Outcome stored, co_await store(item, content, std::move(grants)));
   out = std::move(stored);
@@ -77,8 +93,10 @@ Task<Outcome> LocalDelivery::store(const LeasedItem& item, Content& content,
   const Message& message = *item.message;
   store::v1::DeliverRequest request;
   request.set_delivery_id(item.uuid);
-  if (const std::string* body = content.inline_body()) request.mutable_body()->set_inline_(*body);
-  else request.mutable_body()->set_blob_id(message.blob_id);
+  if (const std::string* body = content.inline_body())
+    request.mutable_body()->set_inline_(*body);
+  else
+    request.mutable_body()->set_blob_id(message.blob_id);
   for (const auto& [grant, address] : grants) {
     auto& recipient = *request.add_recipients();
     recipient.set_grant(grant);
@@ -116,7 +134,8 @@ Task<Outcome> LocalDelivery::forward(const LeasedItem& item, Content& content, s
     std::string domain = recipient_domain(address);
     recipients.push_back({std::move(address), std::move(domain), item.notify, item.original_recipient});
   }
-  const auto done = co_await repository_.enqueue(copy, content.inline_body(), recipients, false, Deadline::after(kCallTimeout));
+  const auto done =
+      co_await repository_.enqueue(copy, content.inline_body(), recipients, false, Deadline::after(kCallTimeout));
   if (done.has_error()) {
     if (is_cancelled(done.error())) co_return done.error();
     co_return Outcome::temporary("4.3.0", "The message cannot be forwarded now");

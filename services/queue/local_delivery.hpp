@@ -21,7 +21,8 @@ class LocalDelivery {
   Task<std::optional<Outcome>> deliver(const LeasedItem& item, Content& content);
 
  private:
-  Task<Outcome> store(const LeasedItem& item, Content& content, std::vector<std::pair<std::string, std::string>> grants);
+  Task<Outcome> store(const LeasedItem& item, Content& content,
+                      std::vector<std::pair<std::string, std::string>> grants);
   /// An alias of ours points outside: the message goes on from here, once.
   Task<Outcome> forward(const LeasedItem& item, Content& content, std::vector<std::string> addresses);
 

@@ -5,6 +5,7 @@
 #include "merpati/config/v1/queue.pb.h"
 #include "merpati/dns/unbound_resolver.hpp"
 #include "merpati/mime/header.hpp"
+#include "merpati/pg/listener.hpp"
 #include "merpati/pg/pool.hpp"
 #include "merpati/runtime/duration.hpp"
 #include "merpati/runtime/log.hpp"
@@ -31,7 +32,8 @@ pg::PoolOptions pool_options(const config::v1::Database& database, std::size_t l
   out.write_connections = each - out.read_connections;
   out.max_waiting = database.max_waiting();
   out.connect_timeout = std::chrono::duration_cast<std::chrono::milliseconds>(to_chrono(database.connect_timeout()));
-  out.statement_timeout = std::chrono::duration_cast<std::chrono::milliseconds>(to_chrono(database.statement_timeout()));
+  out.statement_timeout =
+      std::chrono::duration_cast<std::chrono::milliseconds>(to_chrono(database.statement_timeout()));
   return out;
 }
 
@@ -72,7 +74,8 @@ struct Module::Parts {
         repository(pool, to_chrono(config.give_up()), to_chrono(config.lease())),
         tasks(process.loops().main()) {
     const auto items = [&](const char* state) {
-      return process.metrics().gauge("merpati_queue_items", "Items that wait or are being sent, by state", {{"state", state}});
+      return process.metrics().gauge("merpati_queue_items", "Items that wait or are being sent, by state",
+                                     {{"state", state}});
     };
     held = items("held");
     due = items("due");
@@ -89,6 +92,7 @@ struct Module::Parts {
   Repository repository;
   std::shared_ptr<dns::Resolver> resolver;
   std::unique_ptr<Sender> sender;
+  std::unique_ptr<pg::Listener> listener;
   std::unique_ptr<QueueService> service;
   TaskGroup tasks;
   runtime::Gauge held, due, sending, oldest;
@@ -117,12 +121,19 @@ Task<void> Module::start() {
   options.servers.assign(config_->dns_servers().begin(), config_->dns_servers().end());
   MERPATI_CO_TRY(parts.resolver, dns::make_unbound_resolver(process_.loops().main(), options));
   MERPATI_CO_CHECK(co_await parts.pool.start(Deadline::after(std::chrono::seconds(30))));
-  const std::string dsn = config_->database().session_dsn().empty() ? config_->database().dsn() : config_->database().session_dsn();
+  const std::string dsn =
+      config_->database().session_dsn().empty() ? config_->database().dsn() : config_->database().session_dsn();
   const auto wait = [dsn] { return pg::wait_migrated(dsn, "queue", migrations(), std::chrono::seconds(60)); };
   MERPATI_CO_CHECK(co_await run_blocking(process_.blocking(), wait));
   parts.sender = std::make_unique<Sender>(process_.loops().main(), parts.repository, *parts.resolver, auth_, store_,
                                           std::move(sender), process_.metrics());
   parts.sender->start();
+  Sender* const running = parts.sender.get();
+  parts.listener = std::make_unique<pg::Listener>(
+      process_.loops().main(), dsn, std::vector<std::string>{"queue_due"},
+      pg::Listener::Handlers{[running](std::string_view, std::string_view) { running->look(); },
+                             [running] { running->look(); }});
+  parts.listener->start();
   parts.tasks.spawn(care_loop());
   co_return Result<void>();
 }
@@ -134,10 +145,13 @@ asio::awaitable<void> Module::care_loop() {
     const auto interval = std::min<std::chrono::nanoseconds>(kCareInterval, to_chrono(config_->held_check()) / 2);
     if ((co_await sleep_for(interval)).has_error()) co_return;
     const auto released = co_await resolve_held(parts.repository, store_, to_chrono(config_->held_check()));
-    if (released.has_error()) log::warning("queue_held_check_failed", released.error().describe());
-    else if (*released > 0) parts.sender->wake();
+    if (released.has_error())
+      log::warning("queue_held_check_failed", released.error().describe());
+    else if (*released > 0)
+      parts.sender->wake();
     const auto counts = co_await parts.repository.counts(Deadline::after(std::chrono::seconds(10)));
-    process_.health().dependency("queue.postgresql", counts.has_value(), counts.has_value() ? "" : counts.error().message());
+    process_.health().dependency("queue.postgresql", counts.has_value(),
+                                 counts.has_value() ? "" : counts.error().message());
     if (counts.has_value()) {
       parts.held.set(static_cast<double>(counts->held));
       parts.due.set(static_cast<double>(counts->due));
@@ -145,7 +159,8 @@ asio::awaitable<void> Module::care_loop() {
       parts.oldest.set(counts->oldest_due_seconds);
     }
     if (turn % kForgetEvery == 0) {
-      static_cast<void>(co_await parts.repository.forget_finished(kRememberFinished, Deadline::after(std::chrono::seconds(30))));
+      static_cast<void>(
+          co_await parts.repository.forget_finished(kRememberFinished, Deadline::after(std::chrono::seconds(30))));
     }
   }
 }
@@ -156,6 +171,7 @@ Task<void> Module::drain(Deadline deadline) {
 }
 
 Task<void> Module::stop() {
+  if (parts_->listener) parts_->listener->close();
   parts_->tasks.cancel();
   static_cast<void>(co_await parts_->tasks.join(Deadline::after(std::chrono::seconds(2))));
   if (parts_->sender) static_cast<void>(co_await parts_->sender->stop());

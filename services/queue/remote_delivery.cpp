@@ -8,8 +8,8 @@
 namespace merpati::queue {
 namespace {
 constexpr auto kDnsTimeout = std::chrono::seconds(30);
-constexpr std::size_t kMaxHosts = 5;      // of a route
-constexpr std::size_t kMaxAddresses = 8;  // of all of them
+constexpr std::size_t kMaxHosts = 5;         // of a route
+constexpr std::size_t kMaxAddresses = 8;     // of all of them
 constexpr std::size_t kMaxRecipients = 100;  // RFC 5321 4.5.3.1.8: every host takes that many
 
 bool needs_utf8(std::string_view text) {
@@ -39,7 +39,8 @@ Task<void> RemoteDelivery::look_up() {
     MERPATI_CO_TRY(const auto answer, co_await resolver_.addresses(target.host, Deadline::after(kDnsTimeout)));
     every_name_missing &= answer.status == dns::Status::kNoName || answer.status == dns::Status::kNoData;
     for (const auto& address : answer.records) {
-      if (candidates_.size() < kMaxAddresses) candidates_.emplace_back(net::Endpoint(address, target.port), target.host);
+      if (candidates_.size() < kMaxAddresses)
+        candidates_.emplace_back(net::Endpoint(address, target.port), target.host);
     }
   }
   // RFC 5321 5.1: hosts without an address will not get one by waiting.
@@ -56,7 +57,8 @@ Task<std::vector<Outcome>> RemoteDelivery::deliver(const Message& message, const
   const std::size_t told = session_ ? session_->extensions().rcpt_max : 0;
   const std::size_t batch = told > 0 ? std::min<std::size_t>(told, kMaxRecipients) : kMaxRecipients;
   for (std::size_t first = 0; first < items.size(); first += batch) {
-    MERPATI_CO_CHECK(co_await send_batch(message, items, first, std::min(batch, items.size() - first), content, outcomes));
+    MERPATI_CO_CHECK(
+        co_await send_batch(message, items, first, std::min(batch, items.size() - first), content, outcomes));
   }
   co_return outcomes;
 }
@@ -77,13 +79,15 @@ Task<bool> RemoteDelivery::connect() {
     }
     if (session.error().code() == ErrorCode::kCancelled) co_return session.error();
     const std::string& shown = session.error().public_text();
-    failure_ = Outcome::temporary("4.4.1", shown.empty() ? "Cannot connect: " + session.error().message() : shown, host);
+    failure_ =
+        Outcome::temporary("4.4.1", shown.empty() ? "Cannot connect: " + session.error().message() : shown, host);
   }
   co_return false;
 }
 
-Task<void> RemoteDelivery::send_batch(const Message& message, const std::vector<const LeasedItem*>& items, std::size_t first,
-                                      std::size_t count, Content& content, std::vector<Outcome>& outcomes) {
+Task<void> RemoteDelivery::send_batch(const Message& message, const std::vector<const LeasedItem*>& items,
+                                      std::size_t first, std::size_t count, Content& content,
+                                      std::vector<Outcome>& outcomes) {
   // What is not decided yet. A host that breaks off leaves the rest to the next one.
   std::vector<std::size_t> open;
   for (std::size_t i = first; i < first + count; ++i) open.push_back(i);

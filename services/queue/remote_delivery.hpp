@@ -24,13 +24,14 @@ class RemoteDelivery {
       : resolver_(resolver), config_(config), domain_(std::move(domain)) {}
 
   /// As many outcomes as items. Error only when cancelled.
-  Task<std::vector<Outcome>> deliver(const Message& message, const std::vector<const LeasedItem*>& items, Content& content);
+  Task<std::vector<Outcome>> deliver(const Message& message, const std::vector<const LeasedItem*>& items,
+                                     Content& content);
   /// Says QUIT.
   Task<void> close();
 
  private:
-  Task<void> send_batch(const Message& message, const std::vector<const LeasedItem*>& items, std::size_t first, std::size_t count,
-                        Content& content, std::vector<Outcome>& outcomes);
+  Task<void> send_batch(const Message& message, const std::vector<const LeasedItem*>& items, std::size_t first,
+                        std::size_t count, Content& content, std::vector<Outcome>& outcomes);
   /// The next connection that greets us; false when there is none left, and `failure_` says why.
   Task<bool> connect();
   /// Looks up the route and fills candidates_, or failure_.
@@ -41,7 +42,7 @@ class RemoteDelivery {
   std::string domain_;
   std::unique_ptr<RemoteSession> session_;
   std::vector<std::pair<net::Endpoint, std::string>> candidates_;  ///< not tried yet in this delivery
-  bool looked_up_ = false;  ///< in this delivery
+  bool looked_up_ = false;                                         ///< in this delivery
   bool smart_host_ = false;
   Outcome failure_;
 };

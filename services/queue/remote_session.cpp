@@ -38,8 +38,10 @@ Outcome outcome_of(const smtp::ServerReply& reply, const std::string& host) {
 std::string mail_command(const Transaction& t, const smtp::ServerExtensions& e) {
   std::string line = "MAIL FROM:<" + t.reverse_path + ">";
   if (e.size) line += " SIZE=" + std::to_string(t.size);
-  if (t.body_type == BodyType::kBinaryMime) line += " BODY=BINARYMIME";
-  else if (t.eight_bit) line += " BODY=8BITMIME";
+  if (t.body_type == BodyType::kBinaryMime)
+    line += " BODY=BINARYMIME";
+  else if (t.eight_bit)
+    line += " BODY=8BITMIME";
   if (t.smtputf8) line += " SMTPUTF8";
   return line;
 }
@@ -71,8 +73,10 @@ Task<smtp::ServerReply> RemoteSession::read_reply(Deadline deadline) {
   for (;;) {
     MERPATI_CO_TRY(const net::Line line, co_await connection_.read_line(kMaxLine, deadline));
     switch (parser.feed(line.text)) {
-      case smtp::ReplyParser::State::kMore: break;
-      case smtp::ReplyParser::State::kDone: co_return parser.take();
+      case smtp::ReplyParser::State::kMore:
+        break;
+      case smtp::ReplyParser::State::kDone:
+        co_return parser.take();
       case smtp::ReplyParser::State::kMalformed:
         co_return Error(ErrorCode::kUnavailable, "malformed reply").with_public("The remote host does not speak SMTP");
     }
@@ -86,7 +90,8 @@ Task<smtp::ServerReply> RemoteSession::command(std::string line, Deadline deadli
 }
 
 Task<void> RemoteSession::hello(const RemoteOptions& options) {
-  MERPATI_CO_TRY(const smtp::ServerReply ehlo, co_await command("EHLO " + options.hostname, Deadline::after(kCommandTimeout)));
+  MERPATI_CO_TRY(const smtp::ServerReply ehlo,
+                 co_await command("EHLO " + options.hostname, Deadline::after(kCommandTimeout)));
   if (ehlo.positive()) {
     extensions_ = smtp::parse_extensions(ehlo);
     co_return Result<void>();
@@ -94,7 +99,8 @@ Task<void> RemoteSession::hello(const RemoteOptions& options) {
   if (ehlo.temporary()) co_return refused(ehlo, "EHLO");
   // RFC 5321 3.2: old servers know HELO only.
   extensions_ = {};
-  MERPATI_CO_TRY(const smtp::ServerReply helo, co_await command("HELO " + options.hostname, Deadline::after(kCommandTimeout)));
+  MERPATI_CO_TRY(const smtp::ServerReply helo,
+                 co_await command("HELO " + options.hostname, Deadline::after(kCommandTimeout)));
   if (!helo.positive()) co_return refused(helo, "HELO");
   co_return Result<void>();
 }
@@ -121,18 +127,21 @@ Task<void> RemoteSession::start_tls(const RemoteOptions& options) {
 Task<void> RemoteSession::authenticate(const RemoteOptions& options) {
   const auto& offered = extensions_.auth;
   if (std::find(offered.begin(), offered.end(), "PLAIN") == offered.end()) {
-    co_return Error(ErrorCode::kFailedPrecondition, "AUTH PLAIN is not offered").with_public("Cannot log in to the smart host");
+    co_return Error(ErrorCode::kFailedPrecondition, "AUTH PLAIN is not offered")
+        .with_public("Cannot log in to the smart host");
   }
   const std::string secret = std::string(1, '\0') + options.username + std::string(1, '\0') + options.password;
   MERPATI_CO_TRY(const smtp::ServerReply reply,
                  co_await command("AUTH PLAIN " + to_base64(secret), Deadline::after(kCommandTimeout)));
   if (!reply.positive()) {
-    co_return Error(ErrorCode::kFailedPrecondition, "AUTH: " + reply.str()).with_public("Cannot log in to the smart host");
+    co_return Error(ErrorCode::kFailedPrecondition, "AUTH: " + reply.str())
+        .with_public("Cannot log in to the smart host");
   }
   co_return Result<void>();
 }
 
-Task<std::unique_ptr<RemoteSession>> RemoteSession::open(net::Endpoint to, std::string host, const RemoteOptions& options) {
+Task<std::unique_ptr<RemoteSession>> RemoteSession::open(net::Endpoint to, std::string host,
+                                                         const RemoteOptions& options) {
   const RemoteOptions wanted = options;
   bool use_tls = wanted.tls != nullptr;
   for (;;) {
@@ -198,9 +207,11 @@ Task<TransactionResult> RemoteSession::send(Transaction t, ContentSource content
   }
   const auto lost = [&](const Error& error) {
     result.broken = true;
-    const std::string& text = error.public_text().empty() ? "The connection was lost: " + error.message() : error.public_text();
+    const std::string& text =
+        error.public_text().empty() ? "The connection was lost: " + error.message() : error.public_text();
     for (Outcome& o : result.outcomes) {
-      if (o.kind == Outcome::Kind::kTemporary || o.kind == Outcome::Kind::kDelivered) o = Outcome::temporary("4.4.2", text, host_);
+      if (o.kind == Outcome::Kind::kTemporary || o.kind == Outcome::Kind::kDelivered)
+        o = Outcome::temporary("4.4.2", text, host_);
     }
   };
   const bool pipelining = extensions_.pipelining;
@@ -276,8 +287,10 @@ Task<TransactionResult> RemoteSession::send(Transaction t, ContentSource content
     }
   }
   Result<smtp::ServerReply> final_reply = Error();
-  if (chunking) final_reply = co_await send_chunks(content, t.size);
-  else final_reply = co_await send_data(content);
+  if (chunking)
+    final_reply = co_await send_chunks(content, t.size);
+  else
+    final_reply = co_await send_data(content);
   if (final_reply.has_error()) {
     if (final_reply.error().code() == ErrorCode::kCancelled) co_return final_reply.error();
     lost(final_reply.error());

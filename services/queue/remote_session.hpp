@@ -34,8 +34,8 @@ struct Transaction {
 /// Gives the message piece by piece; an empty view ends it. A view lives until the next call.
 using ContentSource = std::function<Task<std::string_view>()>;
 
-/// What the host said. `outcomes` are as many as recipients. When `broken`, the session is of no more use; recipients whose
-/// outcome is kTemporary may then be tried at another host.
+/// What the host said. `outcomes` are as many as recipients. When `broken`, the session is of no more use; recipients
+/// whose outcome is kTemporary may then be tried at another host.
 struct TransactionResult {
   std::vector<Outcome> outcomes;
   bool broken = false;
@@ -43,8 +43,8 @@ struct TransactionResult {
 
 class RemoteSession {
  public:
-  /// Greets, STARTTLS where it is offered or needed, AUTH when there is a user name. The Error's public text is what goes
-  /// into a bounce. kFailedPrecondition: this host will not do (no TLS, no AUTH).
+  /// Greets, STARTTLS where it is offered or needed, AUTH when there is a user name. The Error's public text is what
+  /// goes into a bounce. kFailedPrecondition: this host will not do (no TLS, no AUTH).
   static Task<std::unique_ptr<RemoteSession>> open(net::Endpoint to, std::string host, const RemoteOptions& options);
 
   /// Never an error but kCancelled: everything the host says is in the outcomes.

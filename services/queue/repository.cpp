@@ -13,9 +13,10 @@ auto collect(std::span<const NewRecipient> recipients, Get get) {
   return out;
 }
 
-const pg::Statement kEnqueue{"queue_enqueue",
-                             "select item_id, duplicate from enqueue($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, "
-                             "$14, $15, $16, $17, $18, $19, $20, $21)"};
+const pg::Statement kEnqueue{
+    "queue_enqueue",
+    "select item_id, duplicate from enqueue($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, "
+    "$14, $15, $16, $17, $18, $19, $20, $21)"};
 const pg::Statement kRelease{"queue_release", "select release($1)"};
 const pg::Statement kDropHeld{"queue_drop_held", "select drop_held($1)"};
 const pg::Statement kHeld{"queue_held",
@@ -30,23 +31,25 @@ const pg::Statement kLease{
 const pg::Statement kNextDue{"queue_next_due",
                              "select extract(epoch from min(due_at) - now())::float8 from items "
                              "where state = 2 and domain <> all ($1)"};
-const pg::Statement kHeartbeat{
-    "queue_heartbeat",
-    "update items i set leased_until = now() + make_interval(secs => $3) from unnest($1::bigint[], $2::bigint[]) t (id, lease) "
-    "where i.id = t.id and i.state = 3 and i.lease_number = t.lease returning i.id"};
+const pg::Statement kHeartbeat{"queue_heartbeat",
+                               "update items i set leased_until = now() + make_interval(secs => $3) from "
+                               "unnest($1::bigint[], $2::bigint[]) t (id, lease) "
+                               "where i.id = t.id and i.state = 3 and i.lease_number = t.lease returning i.id"};
 const pg::Statement kFinish{"queue_finish",
                             "select finish_items($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13)"};
 const pg::Statement kOctets{"queue_octets", "select octets from messages where delivery_id = $1"};
 const std::string kItemColumns =
-    "select i.id, i.delivery_id, m.reverse_path, i.recipient, i.state, i.attempts, extract(epoch from i.due_at)::bigint, "
-    "extract(epoch from i.expires_at)::bigint, extract(epoch from m.enqueued_at)::bigint, i.last_error, i.last_host, m.size, "
+    "select i.id, i.delivery_id, m.reverse_path, i.recipient, i.state, i.attempts, extract(epoch from "
+    "i.due_at)::bigint, "
+    "extract(epoch from i.expires_at)::bigint, extract(epoch from m.enqueued_at)::bigint, i.last_error, i.last_host, "
+    "m.size, "
     "m.trace_id from items i join messages m on m.delivery_id = i.delivery_id ";
-const pg::Statement kList{"queue_list", kItemColumns +
-                                            "where i.id > $2 and ($3 = 0 and i.state in (1, 2, 3) or i.state = $3) "
-                                            "and ($4 = '' or i.domain = $4) and ($5 = '' or m.reverse_path = $5) order by i.id limit $1"};
+const pg::Statement kList{
+    "queue_list", kItemColumns +
+                      "where i.id > $2 and ($3 = 0 and i.state in (1, 2, 3) or i.state = $3) "
+                      "and ($4 = '' or i.domain = $4) and ($5 = '' or m.reverse_path = $5) order by i.id limit $1"};
 const pg::Statement kGet{"queue_get", kItemColumns + "where i.id = $1"};
-const pg::Statement kRetryIds{"queue_retry_ids",
-                              "update items set due_at = now() where state = 2 and id = any ($1)"};
+const pg::Statement kRetryIds{"queue_retry_ids", "update items set due_at = now() where state = 2 and id = any ($1)"};
 const pg::Statement kRetryDomain{"queue_retry_domain",
                                  "update items set due_at = now() where state = 2 and ($1 = '' or domain = $1)"};
 const pg::Statement kDrop{"queue_drop", "select drop_items($1)"};
@@ -107,8 +110,10 @@ Task<Enqueued> Repository::enqueue(const Message& message, const std::string* oc
                                    std::span<const NewRecipient> recipients, bool held, Deadline deadline) {
   pg::Params params;
   params.uuid(message.delivery_id).text(message.reverse_path).bytea(message.header_prefix);
-  if (octets) params.bytea(*octets).bytea(std::nullopt);
-  else params.bytea(std::nullopt).bytea(message.blob_id);
+  if (octets)
+    params.bytea(*octets).bytea(std::nullopt);
+  else
+    params.bytea(std::nullopt).bytea(message.blob_id);
   params.bigint(static_cast<std::int64_t>(message.size))
       .bigint(message.sender_account_id)
       .bigint(message.deciding_account_id)
@@ -177,7 +182,8 @@ Task<std::vector<Job>> Repository::lease(int limit, std::vector<std::string> bus
     item.last_error = row.text(10);
     const std::string delivery_id = row.uuid(11);
     // Rows come ordered by domain and message.
-    if (jobs.empty() || jobs.back().message->delivery_id != delivery_id || jobs.back().items.back().domain != item.domain) {
+    if (jobs.empty() || jobs.back().message->delivery_id != delivery_id ||
+        jobs.back().items.back().domain != item.domain) {
       const bool same = !jobs.empty() && jobs.back().message->delivery_id == delivery_id;
       auto message = same ? jobs.back().message : message_of(row);
       jobs.emplace_back().message = std::move(message);
@@ -193,12 +199,13 @@ Task<std::optional<std::chrono::milliseconds>> Repository::next_due(std::vector<
   params.texts(busy);
   MERPATI_CO_TRY(const pg::Rows rows, co_await pool_.query(kNextDue, std::move(params), deadline));
   std::optional<std::chrono::milliseconds> out;
-  if (!rows.front().is_null(0)) out = std::chrono::milliseconds(static_cast<std::int64_t>(rows.front().float8(0) * 1000) + 1);
+  if (!rows.front().is_null(0))
+    out = std::chrono::milliseconds(static_cast<std::int64_t>(rows.front().float8(0) * 1000) + 1);
   co_return out;
 }
 
-Task<std::vector<std::int64_t>> Repository::heartbeat(std::vector<std::int64_t> ids, std::vector<std::int64_t> lease_numbers,
-                                                      Deadline deadline) {
+Task<std::vector<std::int64_t>> Repository::heartbeat(std::vector<std::int64_t> ids,
+                                                      std::vector<std::int64_t> lease_numbers, Deadline deadline) {
   pg::Params params;
   params.bigints(ids).bigints(lease_numbers).float8(lease_seconds_);
   MERPATI_CO_TRY(const pg::Rows rows, co_await pool_.write(kHeartbeat, std::move(params), deadline));
@@ -222,10 +229,19 @@ Task<std::size_t> Repository::finish(std::vector<Finish> items, std::optional<Bo
   pg::Params params;
   params.bigints(ids).bigints(leases).integers(states).bigints(waits).texts(errors).texts(hosts);
   if (bounce) {
-    params.uuid(bounce->delivery_id).text(bounce->to).text(bounce->domain).bytea(bounce->octets).boolean(bounce->smtputf8);
+    params.uuid(bounce->delivery_id)
+        .text(bounce->to)
+        .text(bounce->domain)
+        .bytea(bounce->octets)
+        .boolean(bounce->smtputf8);
     params.text(bounce->trace_id);
   } else {
-    params.uuid(std::nullopt).text(std::nullopt).text(std::nullopt).bytea(std::nullopt).boolean(false).text(std::nullopt);
+    params.uuid(std::nullopt)
+        .text(std::nullopt)
+        .text(std::nullopt)
+        .bytea(std::nullopt)
+        .boolean(false)
+        .text(std::nullopt);
   }
   params.float8(give_up_seconds_);
   MERPATI_CO_TRY(const pg::Rows rows, co_await pool_.write(kFinish, std::move(params), deadline));
@@ -261,9 +277,12 @@ Task<std::optional<ItemView>> Repository::get(std::int64_t id, Deadline deadline
 Task<std::int64_t> Repository::retry(std::vector<std::int64_t> ids, std::string domain, Deadline deadline) {
   pg::Params params;
   const bool by_id = !ids.empty();
-  if (by_id) params.bigints(ids);
-  else params.text(domain);
-  MERPATI_CO_TRY(const pg::Rows rows, co_await pool_.write(by_id ? kRetryIds : kRetryDomain, std::move(params), deadline));
+  if (by_id)
+    params.bigints(ids);
+  else
+    params.text(domain);
+  MERPATI_CO_TRY(const pg::Rows rows,
+                 co_await pool_.write(by_id ? kRetryIds : kRetryDomain, std::move(params), deadline));
   co_return rows.affected();
 }
 
@@ -285,6 +304,12 @@ Task<Counts> Repository::counts(Deadline deadline) {
   MERPATI_CO_TRY(const pg::Rows rows, co_await pool_.query(kCounts, {}, deadline));
   const pg::Row row = rows.front();
   co_return Counts{row.bigint(0), row.bigint(1), row.bigint(2), row.float8(3)};
+}
+
+Task<void> Repository::notify_due(Deadline deadline) {
+  static const pg::Statement kNotify{"queue_notify", "select pg_notify('queue_due', '')::text"};
+  MERPATI_CO_CHECK(co_await pool_.write(kNotify, {}, deadline));
+  co_return Result<void>();
 }
 
 }  // namespace merpati::queue

@@ -95,6 +95,8 @@ class Repository {
   /// Forgets what ended longer ago than `age`.
   Task<std::int64_t> forget_finished(std::chrono::nanoseconds age, Deadline deadline);
   Task<Counts> counts(Deadline deadline);
+  /// Tells the other replicas (channel queue_due) that something is due.
+  Task<void> notify_due(Deadline deadline);
 
  private:
   pg::Pool& pool_;

@@ -21,14 +21,16 @@ std::string address_literal(std::string_view domain) {
 void shuffle_equals(std::vector<dns::Mx>& records) {
   static thread_local std::mt19937 random{std::random_device{}()};
   for (auto first = records.begin(); first != records.end();) {
-    const auto last = std::find_if(first, records.end(), [&](const dns::Mx& mx) { return mx.preference != first->preference; });
+    const auto last =
+        std::find_if(first, records.end(), [&](const dns::Mx& mx) { return mx.preference != first->preference; });
     std::shuffle(first, last, random);
     first = last;
   }
 }
 }  // namespace
 
-Result<std::map<std::string, std::pair<std::string, std::uint16_t>>> parse_routes(const std::vector<std::string>& routes) {
+Result<std::map<std::string, std::pair<std::string, std::uint16_t>>> parse_routes(
+    const std::vector<std::string>& routes) {
   std::map<std::string, std::pair<std::string, std::uint16_t>> out;
   for (const std::string& text : routes) {
     const auto equals = text.find('=');
@@ -67,7 +69,8 @@ Task<Route> find_route(dns::Resolver& resolver, const RouteConfig& config, std::
   }
   MERPATI_CO_TRY(auto answer, co_await resolver.mx(domain, deadline));
   switch (answer.status) {
-    case dns::Status::kFound: break;
+    case dns::Status::kFound:
+      break;
     case dns::Status::kNoData:
       // RFC 5321 5.1: the implicit MX is the domain itself.
       route.targets.push_back({domain, config.mx_port});

@@ -20,7 +20,8 @@ struct RouteConfig {
   std::map<std::string, std::pair<std::string, std::uint16_t>> fixed;  ///< domain to host and port
 };
 /// "domain=host:port"; IPv6 addresses in brackets.
-Result<std::map<std::string, std::pair<std::string, std::uint16_t>>> parse_routes(const std::vector<std::string>& routes);
+Result<std::map<std::string, std::pair<std::string, std::uint16_t>>> parse_routes(
+    const std::vector<std::string>& routes);
 
 struct Target {
   std::string host;  ///< name, or an address

@@ -12,6 +12,7 @@
 namespace merpati::queue {
 namespace {
 constexpr auto kStatementTimeout = std::chrono::seconds(30);
+constexpr auto kNoticeInterval = std::chrono::milliseconds(200);
 constexpr auto kLongestSleep = std::chrono::seconds(15);
 constexpr std::size_t kReturnedBytes = 64 * 1024;
 
@@ -24,9 +25,12 @@ double random_fraction() {
 
 std::string_view name_of(Outcome::Kind kind) {
   switch (kind) {
-    case Outcome::Kind::kDelivered: return "delivered";
-    case Outcome::Kind::kTemporary: return "deferred";
-    case Outcome::Kind::kFailed: return "failed";
+    case Outcome::Kind::kDelivered:
+      return "delivered";
+    case Outcome::Kind::kTemporary:
+      return "deferred";
+    case Outcome::Kind::kFailed:
+      return "failed";
   }
   return "";
 }
@@ -42,8 +46,9 @@ std::string storable(std::string_view text) {
 }
 }  // namespace
 
-Sender::Sender(asio::any_io_executor loop, Repository& repository, dns::Resolver& resolver, std::shared_ptr<rpc::Channel> auth,
-               std::shared_ptr<rpc::Channel> store, SenderConfig config, runtime::Metrics& metrics)
+Sender::Sender(asio::any_io_executor loop, Repository& repository, dns::Resolver& resolver,
+               std::shared_ptr<rpc::Channel> auth, std::shared_ptr<rpc::Channel> store, SenderConfig config,
+               runtime::Metrics& metrics)
     : loop_(loop),
       repository_(repository),
       resolver_(resolver),
@@ -52,7 +57,8 @@ Sender::Sender(asio::any_io_executor loop, Repository& repository, dns::Resolver
       config_(std::move(config)),
       tasks_(loop) {
   const auto counter = [&](const char* result) {
-    return metrics.counter("merpati_queue_attempts_total", "Attempts to deliver an item, by result", {{"result", result}});
+    return metrics.counter("merpati_queue_attempts_total", "Attempts to deliver an item, by result",
+                           {{"result", result}});
   };
   delivered_ = counter("delivered");
   deferred_ = counter("deferred");
@@ -68,7 +74,7 @@ void Sender::start() {
 
 Task<void> Sender::drain(Deadline deadline) {
   draining_ = true;
-  wake();
+  look();
   while (!in_hand_.empty() && !deadline.passed()) MERPATI_CO_CHECK(co_await sleep_for(std::chrono::milliseconds(20)));
   co_return Result<void>();
 }
@@ -80,12 +86,15 @@ Task<void> Sender::stop() {
   // What was cut is due again at once, elsewhere or here.
   std::vector<Finish> back;
   for (const auto& [id, lease] : in_hand_) {
-    back.push_back({id, lease, ItemState::kDue, std::chrono::milliseconds(0), "the process that was sending it stopped", ""});
+    back.push_back(
+        {id, lease, ItemState::kDue, std::chrono::milliseconds(0), "the process that was sending it stopped", ""});
   }
   in_hand_.clear();
   if (!back.empty()) {
     log::info("queue_leases_returned", "Deliveries were cut by the stop", {{"count", back.size()}});
-    static_cast<void>(co_await repository_.finish(std::move(back), std::nullopt, Deadline::after(std::chrono::seconds(2))));
+    static_cast<void>(
+        co_await repository_.finish(std::move(back), std::nullopt, Deadline::after(std::chrono::seconds(2))));
+    static_cast<void>(co_await repository_.notify_due(Deadline::after(std::chrono::seconds(1))));
   }
   co_return Result<void>();
 }
@@ -110,6 +119,8 @@ asio::awaitable<void> Sender::lease_loop() {
       continue;
     }
     pause = std::chrono::milliseconds(100);
+    const bool full = static_cast<int>(in_hand_.size()) >= config_.parallel;
+    if (news_.exchange(false) && full) co_await tell_others();
     if (*more) continue;
     std::chrono::milliseconds wait = kLongestSleep;
     if (static_cast<int>(in_hand_.size()) < config_.parallel) {
@@ -119,6 +130,15 @@ asio::awaitable<void> Sender::lease_loop() {
     const auto waited = co_await with_deadline(wakeup_.wait(), Deadline::after(wait));
     if (waited.has_error() && waited.error().code() == ErrorCode::kCancelled) co_return;
   }
+}
+
+// Seldom, because a notification takes a lock of the whole database; what is lost costs others a look at their own
+// time.
+asio::awaitable<void> Sender::tell_others() {
+  const SteadyTime now = std::chrono::steady_clock::now();
+  if (now - last_notice_ < kNoticeInterval) co_return;
+  last_notice_ = now;
+  static_cast<void>(co_await repository_.notify_due(soon()));
 }
 
 // True when there may be more to lease.
@@ -150,7 +170,7 @@ void Sender::take(std::vector<Job> jobs) {
 void Sender::forget(const Job& job) {
   for (const LeasedItem& item : job.items) in_hand_.erase(item.id);
   in_hand_gauge_.set(static_cast<double>(in_hand_.size()));
-  wake();
+  look();
 }
 
 asio::awaitable<void> Sender::worker(std::string domain) {
@@ -204,7 +224,8 @@ Task<void> Sender::run(Job& job, RemoteDelivery& remote) {
   for (std::size_t i = 0; i < job.items.size(); ++i) {
     const LeasedItem& item = job.items[i];
     if (item.returned) {
-      outcomes[i] = Outcome::failed("5.0.0", "Returned by the operator" + (item.last_error.empty() ? "" : ": " + item.last_error));
+      outcomes[i] = Outcome::failed(
+          "5.0.0", "Returned by the operator" + (item.last_error.empty() ? "" : ": " + item.last_error));
       continue;
     }
     MERPATI_CO_TRY(auto local, co_await local_.deliver(item, *content));
@@ -232,11 +253,22 @@ Finish Sender::finish_of(const LeasedItem& item, Outcome& outcome) {
     outcome.status = "4.4.7";  // RFC 3463: delivery time expired
     outcome.text = "Given up after " + std::to_string(item.attempts) + " attempts: " + outcome.text;
   }
-  Finish out{item.id, item.lease_number, ItemState::kDue, std::chrono::milliseconds(0), storable(outcome.text), storable(outcome.host)};
+  Finish out{item.id,
+             item.lease_number,
+             ItemState::kDue,
+             std::chrono::milliseconds(0),
+             storable(outcome.text),
+             storable(outcome.host)};
   switch (outcome.kind) {
-    case Outcome::Kind::kDelivered: out.state = ItemState::kDone; break;
-    case Outcome::Kind::kFailed: out.state = ItemState::kFailed; break;
-    case Outcome::Kind::kTemporary: out.wait = retry_wait(config_.retry, item.attempts, random_fraction()); break;
+    case Outcome::Kind::kDelivered:
+      out.state = ItemState::kDone;
+      break;
+    case Outcome::Kind::kFailed:
+      out.state = ItemState::kFailed;
+      break;
+    case Outcome::Kind::kTemporary:
+      out.wait = retry_wait(config_.retry, item.attempts, random_fraction());
+      break;
   }
   return out;
 }
@@ -251,9 +283,15 @@ Task<void> Sender::finish(Job& job, std::vector<Outcome> outcomes, Content* cont
     items.push_back(finish_of(item, outcomes[i]));
     const Outcome& outcome = outcomes[i];
     switch (outcome.kind) {
-      case Outcome::Kind::kDelivered: delivered_.add(); break;
-      case Outcome::Kind::kTemporary: deferred_.add(); break;
-      case Outcome::Kind::kFailed: failed_.add(); break;
+      case Outcome::Kind::kDelivered:
+        delivered_.add();
+        break;
+      case Outcome::Kind::kTemporary:
+        deferred_.add();
+        break;
+      case Outcome::Kind::kFailed:
+        failed_.add();
+        break;
     }
     log::info("queue_attempt_finished", outcome.text,
               {{"trace_id", message.trace_id},
@@ -272,11 +310,13 @@ Task<void> Sender::finish(Job& job, std::vector<Outcome> outcomes, Content* cont
     std::string original = message.header_prefix;
     if (content) {
       auto beginning = co_await content->beginning(kReturnedBytes);
-      if (beginning.has_value()) original = *std::move(beginning);
-      else if (beginning.error().code() == ErrorCode::kCancelled) co_return beginning.error();
+      if (beginning.has_value())
+        original = *std::move(beginning);
+      else if (beginning.error().code() == ErrorCode::kCancelled)
+        co_return beginning.error();
     }
     BounceText text = compose_bounce(message, failed, original, config_.hostname, std::chrono::system_clock::now());
-    bounce = Bounce{new_uuid(), message.reverse_path, recipient_domain(message.reverse_path), std::move(text.octets),
+    bounce = Bounce{new_uuid(),    message.reverse_path, recipient_domain(message.reverse_path), std::move(text.octets),
                     text.smtputf8, message.trace_id};
     bounces_.add();
   }
@@ -293,7 +333,8 @@ asio::awaitable<void> Sender::heartbeat_loop() {
       ids.push_back(id);
       leases.push_back(lease);
     }
-    const auto alive = co_await repository_.heartbeat(std::move(ids), std::move(leases), Deadline::after(config_.lease / 3));
+    const auto alive =
+        co_await repository_.heartbeat(std::move(ids), std::move(leases), Deadline::after(config_.lease / 3));
     if (alive.has_error()) {
       if (alive.error().code() == ErrorCode::kCancelled) co_return;
       log::warning("queue_heartbeat_failed", alive.error().describe());

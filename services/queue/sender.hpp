@@ -1,6 +1,7 @@
 // Sender: leases what is due, spreads it over workers by destination, and writes what became of it.
 #pragma once
 
+#include <atomic>
 #include <deque>
 #include <map>
 #include <memory>
@@ -18,7 +19,7 @@
 namespace merpati::queue {
 
 struct SenderConfig {
-  int parallel = 100;                ///< items in hand
+  int parallel = 100;  ///< items in hand
   int parallel_per_destination = 10;
   RetryPolicy retry;
   std::chrono::nanoseconds lease = std::chrono::seconds(60);
@@ -29,12 +30,19 @@ struct SenderConfig {
 /// Lives on one loop; every method but wake() is called there.
 class Sender {
  public:
-  Sender(asio::any_io_executor loop, Repository& repository, dns::Resolver& resolver, std::shared_ptr<rpc::Channel> auth,
-         std::shared_ptr<rpc::Channel> store, SenderConfig config, runtime::Metrics& metrics);
+  Sender(asio::any_io_executor loop, Repository& repository, dns::Resolver& resolver,
+         std::shared_ptr<rpc::Channel> auth, std::shared_ptr<rpc::Channel> store, SenderConfig config,
+         runtime::Metrics& metrics);
 
   void start();
+  /// This process made something due: it is sent here, or, while this replica has all hands full, by another. Any
+  /// thread.
+  void wake() {
+    news_ = true;
+    wakeup_.notify();
+  }
   /// Something may be due. Any thread.
-  void wake() { wakeup_.notify(); }
+  void look() { wakeup_.notify(); }
   /// Leases nothing more and waits for what is in hand.
   Task<void> drain(Deadline deadline);
   /// Cancels what is left, joins it, and gives its leases back.
@@ -50,6 +58,7 @@ class Sender {
   asio::awaitable<void> heartbeat_loop();
   asio::awaitable<void> worker(std::string domain);
   Task<bool> lease_some();
+  asio::awaitable<void> tell_others();
   void take(std::vector<Job> jobs);
   std::vector<std::string> busy() const;
   Task<void> run(Job& job, RemoteDelivery& remote);
@@ -68,6 +77,8 @@ class Sender {
   std::map<std::string, Destination> destinations_;
   std::unordered_map<std::int64_t, std::int64_t> in_hand_;  ///< item to lease number
   bool draining_ = false;
+  std::atomic<bool> news_ = false;
+  SteadyTime last_notice_;
   runtime::Counter delivered_, deferred_, failed_, bounces_;
   runtime::Gauge in_hand_gauge_;
 };

@@ -41,7 +41,8 @@ std::optional<BodyType> body_type_from(std::string_view name) {
 
 Result<void> check(const v1::EnqueueRequest& request) {
   if (!is_uuid(request.delivery_id())) return invalid("delivery_id is not a UUID");
-  if (request.recipients_size() == 0 || request.recipients_size() > kMaxRecipients) return invalid("1 to 1000 recipients");
+  if (request.recipients_size() == 0 || request.recipients_size() > kMaxRecipients)
+    return invalid("1 to 1000 recipients");
   if (request.header_prefix().size() > kMaxPrefix) return invalid("header_prefix is over 8 KiB");
   if (request.body().inline_().size() > kMaxInline) return invalid("an inline body is over 64 KiB");
   if (request.body().source_case() == store::v1::Body::SOURCE_NOT_SET) return invalid("no body");
@@ -51,7 +52,8 @@ Result<void> check(const v1::EnqueueRequest& request) {
   for (const auto& recipient : request.recipients()) {
     const auto address = smtp::parse_address(recipient.address(), smtp::Utf8::kYes);
     if (!address || address->domain.empty()) return invalid("a recipient is not an address");
-    if (!is_storable(recipient.notify()) || !is_storable(recipient.original_recipient())) return invalid("bad DSN parameters");
+    if (!is_storable(recipient.notify()) || !is_storable(recipient.original_recipient()))
+      return invalid("bad DSN parameters");
   }
   if (!is_storable(request.envelope_id()) || !is_storable(request.trace_id()) || !is_storable(request.cell())) {
     return invalid("a text is too long or not UTF-8");
@@ -76,8 +78,8 @@ void fill(const ItemView& view, v1::Item& out) {
 }
 }  // namespace
 
-QueueService::QueueService(Repository& repository, std::shared_ptr<rpc::Channel> store, std::chrono::nanoseconds keep_blobs,
-                           std::function<void()> wake)
+QueueService::QueueService(Repository& repository, std::shared_ptr<rpc::Channel> store,
+                           std::chrono::nanoseconds keep_blobs, std::function<void()> wake)
     : repository_(repository), store_(std::move(store)), keep_blobs_(keep_blobs), wake_(std::move(wake)) {}
 
 Task<std::uint64_t> QueueService::keep_blob(std::string blob_id, Deadline deadline) {
@@ -106,7 +108,8 @@ Task<v1::EnqueueResponse> QueueService::enqueue(rpc::Context& context, const v1:
   message.body_type = *body_type;
   message.smtputf8 = request.smtputf8();
   message.received_at = std::chrono::system_clock::now();
-  if (request.received_at_ms() != 0) message.received_at = WallTime(std::chrono::milliseconds(request.received_at_ms()));
+  if (request.received_at_ms() != 0)
+    message.received_at = WallTime(std::chrono::milliseconds(request.received_at_ms()));
   message.envelope_id = request.envelope_id();
   message.headers_only = request.return_headers_only();
   message.cell = request.cell();
@@ -182,7 +185,8 @@ Task<v1::RetryItemsResponse> QueueService::retry_items(rpc::Context& context, co
   std::vector<std::int64_t> ids(request.item_ids().begin(), request.item_ids().end());
   std::string domain;
   if (!request.domain().empty()) domain = recipient_domain("@" + request.domain());
-  MERPATI_CO_TRY(const std::int64_t count, co_await repository_.retry(std::move(ids), std::move(domain), context.deadline()));
+  MERPATI_CO_TRY(const std::int64_t count,
+                 co_await repository_.retry(std::move(ids), std::move(domain), context.deadline()));
   wake_();
   v1::RetryItemsResponse response;
   response.set_count(count);
@@ -191,7 +195,8 @@ Task<v1::RetryItemsResponse> QueueService::retry_items(rpc::Context& context, co
 
 Task<v1::DropItemsResponse> QueueService::drop_items(rpc::Context& context, const v1::DropItemsRequest& request) {
   std::vector<std::int64_t> ids(request.item_ids().begin(), request.item_ids().end());
-  MERPATI_CO_TRY(const std::int64_t count, co_await repository_.drop(std::move(ids), request.bounce(), context.deadline()));
+  MERPATI_CO_TRY(const std::int64_t count,
+                 co_await repository_.drop(std::move(ids), request.bounce(), context.deadline()));
   if (request.bounce()) wake_();
   v1::DropItemsResponse response;
   response.set_count(count);

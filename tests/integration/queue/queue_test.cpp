@@ -25,7 +25,8 @@ using namespace std::chrono_literals;
 // Knows the domain example.test; everything else is remote.
 class FakeAuth : public auth::v1::AuthService {
  public:
-  Task<auth::v1::ResolveRecipientResponse> resolve_recipient(rpc::Context&, const auth::v1::ResolveRecipientRequest& request) override {
+  Task<auth::v1::ResolveRecipientResponse> resolve_recipient(
+      rpc::Context&, const auth::v1::ResolveRecipientRequest& request) override {
     auth::v1::ResolveRecipientResponse out;
     const std::string& address = request.address();
     if (!address.ends_with("@example.test")) {
@@ -57,7 +58,8 @@ class FakeStore : public store::v1::StoreService {
     delivered.push_back(request);
     co_return out;
   }
-  Task<store::v1::ResolveDeliveryResponse> resolve_delivery(rpc::Context&, const store::v1::ResolveDeliveryRequest& request) override {
+  Task<store::v1::ResolveDeliveryResponse> resolve_delivery(rpc::Context&,
+                                                            const store::v1::ResolveDeliveryRequest& request) override {
     store::v1::ResolveDeliveryResponse out;
     std::lock_guard lock(mutex);
     out.set_committed(committed == request.delivery_id());
@@ -69,7 +71,8 @@ class FakeStore : public store::v1::StoreService {
     out.set_size(blob.size());
     co_return out;
   }
-  Task<void> read_blob(rpc::Context&, const store::v1::ReadBlobRequest&, rpc::Writer<store::v1::ReadBlobResponse>& out) override {
+  Task<void> read_blob(rpc::Context&, const store::v1::ReadBlobRequest&,
+                       rpc::Writer<store::v1::ReadBlobResponse>& out) override {
     for (std::size_t at = 0; at < blob.size(); at += 100'000) {
       store::v1::ReadBlobResponse response;
       response.set_chunk(blob.substr(at, 100'000));
@@ -89,9 +92,7 @@ class FakeStore : public store::v1::StoreService {
 
 class QueueTest : public ::testing::Test {
  protected:
-  static void SetUpTestSuite() {
-    database_ = new test::Postgres();
-  }
+  static void SetUpTestSuite() { database_ = new test::Postgres(); }
   static void TearDownTestSuite() {
     delete database_;
     database_ = nullptr;
@@ -255,8 +256,9 @@ TEST_F(QueueTest, PermanentFailuresReturnToTheSendersMailbox) {
   EXPECT_EQ(bounce.recipients(0).grant(), "grant of alice@example.test");
   EXPECT_EQ(bounce.recipients(0).header_prefix(), "Return-Path: <>\r\nDelivered-To: alice@example.test\r\n");
   const std::string& text = bounce.body().inline_();
-  for (const char* wanted : {"report-type=delivery-status", "Final-Recipient: rfc822; bad@remote.test\r\n", "Status: 5.1.1\r\n",
-                             "Diagnostic-Code: smtp; 550 5.1.1 no such user", "Subject: hello", "Action: failed"}) {
+  for (const char* wanted :
+       {"report-type=delivery-status", "Final-Recipient: rfc822; bad@remote.test\r\n", "Status: 5.1.1\r\n",
+        "Diagnostic-Code: smtp; 550 5.1.1 no such user", "Subject: hello", "Action: failed"}) {
     EXPECT_NE(text.find(wanted), std::string::npos) << wanted;
   }
 }
@@ -270,9 +272,8 @@ TEST_F(QueueTest, NoBounceAboutABounceNorWhereNoneIsWanted) {
   auto never = request({"bad@remote.test"});
   never.mutable_recipients(0)->set_notify("NEVER");
   const auto second = enqueue(never).item_ids(0);
-  ASSERT_TRUE(eventually([&] {
-    return item(first).state() == v1::ITEM_STATE_FAILED && item(second).state() == v1::ITEM_STATE_FAILED;
-  }));
+  ASSERT_TRUE(eventually(
+      [&] { return item(first).state() == v1::ITEM_STATE_FAILED && item(second).state() == v1::ITEM_STATE_FAILED; }));
   EXPECT_FALSE(eventually([&] { return !store_.deliveries().empty(); }, 300ms));
 }
 
@@ -317,15 +318,40 @@ TEST_F(QueueTest, ALeaseThatRanOutIsTakenOverAndItsResultIgnored) {
   ASSERT_TRUE(eventually([&] { return item(ids[0]).attempts() >= 1; }));
   stop();
   // As a replica that died in the middle left it.
-  database_->sql("update queue.items set state = 3, leased_until = now() - interval '1 second', lease_number = 1000, "
-                 "domain = 'remote.test', recipient = 'a@remote.test'");
+  database_->sql(
+      "update queue.items set state = 3, leased_until = now() - interval '1 second', lease_number = 1000, "
+      "domain = 'remote.test', recipient = 'a@remote.test'");
   start();
   ASSERT_TRUE(eventually([&] { return item(ids[0]).state() == v1::ITEM_STATE_DONE; }));
   // The dead replica's late word changes nothing.
-  database_->sql("set search_path = queue; select * from finish_items(array[1::bigint], array[1000::bigint], array[5], "
-                 "array[0::bigint], array['late'], array[''], null, null, null, null, false, null, 1)");
+  database_->sql(
+      "set search_path = queue; select * from finish_items(array[1::bigint], array[1000::bigint], array[5], "
+      "array[0::bigint], array['late'], array[''], null, null, null, null, false, null, 1)");
   EXPECT_EQ(item(ids[0]).state(), v1::ITEM_STATE_DONE);
   EXPECT_EQ(sink_.mails().size(), 1u);
+}
+
+TEST_F(QueueTest, AnotherReplicaIsToldWhenThisOneHasItsHandsFull) {
+  config_.set_parallel(1);
+  start();
+  runtime::ProcessOptions options;
+  options.loops = 1;
+  options.endpoint_delay = 0s;
+  auto full = config_;
+  full.set_parallel(0);
+  runtime::Process other(options);
+  auto module = std::make_unique<Module>(other, full, rpc::in_process_channel(auth_door_, rpc::Role::kQueue),
+                                         rpc::in_process_channel(store_door_, rpc::Role::kQueue));
+  auto to_other = rpc::in_process_channel(module->dispatcher(), rpc::Role::kSmtp);
+  other.add(std::move(module));
+  ASSERT_TRUE(other.start().has_value());
+  std::this_thread::sleep_for(300ms);  // past the first look of both
+  v1::QueueClient client(to_other);
+  const auto r = request({"a@remote.test"});
+  ASSERT_TRUE(runtime::block_on(other.loops().main(), client.enqueue(r)).has_value());
+  // Much sooner than the look that everybody takes every 15 s.
+  EXPECT_TRUE(eventually([&] { return sink_.mails().size() == 1; }, 5s));
+  other.stop();
 }
 
 TEST_F(QueueTest, OperatorsListRetryAndDrop) {
