@@ -9,8 +9,8 @@
 namespace merpati::filter {
 namespace {
 // RFC 5322 3.6: these may stand once.
-constexpr std::array<std::string_view, 11> kSingle = {"From",       "Date",        "Sender",     "Reply-To", "To",     "Cc",
-                                                      "Bcc",        "Message-ID",  "In-Reply-To", "References", "Subject"};
+constexpr std::array<std::string_view, 11> kSingle = {"From", "Date",       "Sender",      "Reply-To",   "To",     "Cc",
+                                                      "Bcc",  "Message-ID", "In-Reply-To", "References", "Subject"};
 }  // namespace
 
 std::optional<Refusal> check_header(std::string_view header_block, const CheckLimits& limits) {
@@ -49,7 +49,8 @@ std::optional<Refusal> check_parts(std::string_view message, const CheckLimits& 
   if (summary.part_count > limits.max_parts) {
     return Refusal{"TOO_MANY_PARTS", 554, "5.6.0", "The message has too many MIME parts"};
   }
-  if (summary.limited) return Refusal{"NESTED_TOO_DEEPLY", 554, "5.6.0", "The message's MIME parts are nested too deeply"};
+  if (summary.limited)
+    return Refusal{"NESTED_TOO_DEEPLY", 554, "5.6.0", "The message's MIME parts are nested too deeply"};
   return std::nullopt;
 }
 

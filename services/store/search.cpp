@@ -83,12 +83,13 @@ void wanted_ranges(const v1::Part& part, std::vector<std::pair<std::uint64_t, st
     const v1::Part& root = part.parts(0);
     out.emplace_back(root.header_offset(), root.body_offset() - root.header_offset());
   }
-  if (!multipart && part.parts_size() == 0 && part.type().starts_with("text/")) out.emplace_back(part.body_offset(), part.body_size());
+  if (!multipart && part.parts_size() == 0 && part.type().starts_with("text/"))
+    out.emplace_back(part.body_offset(), part.body_size());
   for (const v1::Part& child : part.parts()) wanted_ranges(child, out);
 }
 
-Task<std::shared_ptr<ReadRanges>> read_large(Core& core, const Source& source, const v1::MessageSummary& summary, bool body,
-                                             Deadline deadline) {
+Task<std::shared_ptr<ReadRanges>> read_large(Core& core, const Source& source, const v1::MessageSummary& summary,
+                                             bool body, Deadline deadline) {
   auto out = std::make_shared<ReadRanges>();
   const std::uint64_t prefix = source.prefix.size();
   MERPATI_CO_TRY(out->header_, co_await read_octets(core, source, 0, prefix + summary.header_bytes(), deadline));
@@ -114,13 +115,18 @@ Task<v1::SearchResponse> search(Core& core, const Caller& caller, const v1::Sear
       "where account_id = $1 and mailbox_id = $2 and uid between $3 and $4 order by uid"};
   static const pg::Statement kWithSummary{
       "store_search_summary",
-      "select uid, flags, keywords, modseq, received_at, zone, saved_at, size, email_id, thread_id, detail from messages "
+      "select uid, flags, keywords, modseq, received_at, zone, saved_at, size, email_id, thread_id, detail from "
+      "messages "
       "where account_id = $1 and mailbox_id = $2 and uid between $3 and $4 order by uid"};
   MERPATI_CO_TRY(const SearchProgram program, SearchProgram::make(request.key()));
   const bool with_summary = program.needs_summary();
   pg::Params params;
-  params.bigint(request.account_id()).bigint(request.mailbox_id()).bigint(program.lowest_uid()).bigint(program.highest_uid());
-  MERPATI_CO_TRY(const pg::Rows rows, co_await core.pool.query(with_summary ? kWithSummary : kPlain, std::move(params), caller.deadline));
+  params.bigint(request.account_id())
+      .bigint(request.mailbox_id())
+      .bigint(program.lowest_uid())
+      .bigint(program.highest_uid());
+  MERPATI_CO_TRY(const pg::Rows rows,
+                 co_await core.pool.query(with_summary ? kWithSummary : kPlain, std::move(params), caller.deadline));
 
   const std::int64_t now = seconds_of(Clock::system().wall());
   std::vector<Hit> hits;
@@ -130,22 +136,30 @@ Task<v1::SearchResponse> search(Core& core, const Caller& caller, const v1::Sear
     for (std::size_t i = 0; i < rows.size(); ++i) {
       const SearchRow row = row_of(rows[i], with_summary, summary);
       switch (program.test(row, now, nullptr)) {
-        case Truth::kYes: hits.push_back({row.uid, row.modseq}); break;
-        case Truth::kUnknown: open.push_back({i, row.uid}); break;
-        case Truth::kNo: break;
+        case Truth::kYes:
+          hits.push_back({row.uid, row.modseq});
+          break;
+        case Truth::kUnknown:
+          open.push_back({i, row.uid});
+          break;
+        case Truth::kNo:
+          break;
       }
     }
     return 0;
   };
   // A few rows are cheaper than a change of threads.
-  if (rows.size() <= 200) first_pass();
-  else co_await run_blocking(core.blocking, first_pass);
+  if (rows.size() <= 200)
+    first_pass();
+  else
+    co_await run_blocking(core.blocking, first_pass);
 
   for (std::size_t at = 0; at < open.size(); at += kMessagesAtOnce) {
     const std::size_t end = std::min(open.size(), at + kMessagesAtOnce);
     std::vector<std::int64_t> uids;
     for (std::size_t i = at; i < end; ++i) uids.push_back(open[i].uid);
-    MERPATI_CO_TRY(const Sources sources, co_await load_sources(core, request.account_id(), request.mailbox_id(), uids, caller.deadline));
+    MERPATI_CO_TRY(const Sources sources,
+                   co_await load_sources(core, request.account_id(), request.mailbox_id(), uids, caller.deadline));
     std::vector<std::shared_ptr<ReadRanges>> large(end - at);
     for (std::size_t i = at; i < end; ++i) {
       const Source* source = sources.find(open[i].uid);
@@ -161,7 +175,8 @@ Task<v1::SearchResponse> search(Core& core, const Caller& caller, const v1::Sear
         if (!source || !source->found) continue;  // expunged and collected meanwhile
         const SearchRow row = row_of(rows[open[i].row], true, summary);
         Truth answer = Truth::kNo;
-        if (large[i - at]) answer = program.test(row, now, large[i - at].get());
+        if (large[i - at])
+          answer = program.test(row, now, large[i - at].get());
         else {
           const WholeMessage whole(*source, summary.header_bytes());
           answer = program.test(row, now, &whole);

@@ -31,7 +31,8 @@ Truth truth(bool value) { return value ? Truth::kYes : Truth::kNo; }
 std::int64_t day_of(std::int64_t seconds) { return seconds / 86400 - (seconds % 86400 < 0 ? 1 : 0); }
 
 Result<std::unique_ptr<Node>> compile(const Key& key, int depth, int& nodes) {
-  if (depth > kMaxDepth || ++nodes > kMaxNodes) return Error(ErrorCode::kInvalidArgument, "the search program is too large");
+  if (depth > kMaxDepth || ++nodes > kMaxNodes)
+    return Error(ErrorCode::kInvalidArgument, "the search program is too large");
   auto node = std::make_unique<Node>();
   node->kind = key.key_case();
   const auto add = [&](const Key& child) -> Result<void> {
@@ -40,50 +41,102 @@ Result<std::unique_ptr<Node>> compile(const Key& key, int depth, int& nodes) {
     return {};
   };
   switch (key.key_case()) {
-    case Key::kAll: break;
+    case Key::kAll:
+      break;
     case Key::kAnd:
       for (const Key& child : key.and_().keys()) MERPATI_CHECK(add(child));
       break;
     case Key::kOr:
       for (const Key& child : key.or_().keys()) MERPATI_CHECK(add(child));
       break;
-    case Key::kNot: MERPATI_CHECK(add(key.not_())); break;
+    case Key::kNot:
+      MERPATI_CHECK(add(key.not_()));
+      break;
     case Key::kUids:
       for (const auto& range : key.uids().ranges()) node->uids.emplace_back(range.first(), range.last());
       std::sort(node->uids.begin(), node->uids.end());
       break;
-    case Key::kFlagsSet: node->number = key.flags_set(); break;
-    case Key::kFlagsUnset: node->number = key.flags_unset(); break;
-    case Key::kKeyword: node->text = key.keyword(); break;
-    case Key::kUnkeyword: node->text = key.unkeyword(); break;
+    case Key::kFlagsSet:
+      node->number = key.flags_set();
+      break;
+    case Key::kFlagsUnset:
+      node->number = key.flags_unset();
+      break;
+    case Key::kKeyword:
+      node->text = key.keyword();
+      break;
+    case Key::kUnkeyword:
+      node->text = key.unkeyword();
+      break;
     case Key::kHeader:
       node->text = key.header().name();
       node->needle = mime::Needle(key.header().value());
       break;
-    case Key::kBody: node->needle = mime::Needle(key.body()); break;
-    case Key::kText: node->needle = mime::Needle(key.text()); break;
-    case Key::kReceivedBeforeDay: node->number = key.received_before_day(); break;
-    case Key::kReceivedOnDay: node->number = key.received_on_day(); break;
-    case Key::kReceivedSinceDay: node->number = key.received_since_day(); break;
-    case Key::kSentBeforeDay: node->number = key.sent_before_day(); break;
-    case Key::kSentOnDay: node->number = key.sent_on_day(); break;
-    case Key::kSentSinceDay: node->number = key.sent_since_day(); break;
-    case Key::kLarger: node->number = static_cast<std::int64_t>(key.larger()); break;
-    case Key::kSmaller: node->number = static_cast<std::int64_t>(key.smaller()); break;
-    case Key::kModseqAtLeast: node->number = static_cast<std::int64_t>(key.modseq_at_least()); break;
-    case Key::kYoungerSeconds: node->number = key.younger_seconds(); break;
-    case Key::kOlderSeconds: node->number = key.older_seconds(); break;
-    case Key::kRecentFromUid: node->number = key.recent_from_uid(); break;
-    case Key::kEmailId: node->text = key.email_id(); break;
-    case Key::kThreadId: node->text = key.thread_id(); break;
-    case Key::kSavedBeforeDay: node->number = key.saved_before_day(); break;
-    case Key::kSavedOnDay: node->number = key.saved_on_day(); break;
-    case Key::kSavedSinceDay: node->number = key.saved_since_day(); break;
-    default: return Error(ErrorCode::kInvalidArgument, "a search key that this version does not know");
+    case Key::kBody:
+      node->needle = mime::Needle(key.body());
+      break;
+    case Key::kText:
+      node->needle = mime::Needle(key.text());
+      break;
+    case Key::kReceivedBeforeDay:
+      node->number = key.received_before_day();
+      break;
+    case Key::kReceivedOnDay:
+      node->number = key.received_on_day();
+      break;
+    case Key::kReceivedSinceDay:
+      node->number = key.received_since_day();
+      break;
+    case Key::kSentBeforeDay:
+      node->number = key.sent_before_day();
+      break;
+    case Key::kSentOnDay:
+      node->number = key.sent_on_day();
+      break;
+    case Key::kSentSinceDay:
+      node->number = key.sent_since_day();
+      break;
+    case Key::kLarger:
+      node->number = static_cast<std::int64_t>(key.larger());
+      break;
+    case Key::kSmaller:
+      node->number = static_cast<std::int64_t>(key.smaller());
+      break;
+    case Key::kModseqAtLeast:
+      node->number = static_cast<std::int64_t>(key.modseq_at_least());
+      break;
+    case Key::kYoungerSeconds:
+      node->number = key.younger_seconds();
+      break;
+    case Key::kOlderSeconds:
+      node->number = key.older_seconds();
+      break;
+    case Key::kRecentFromUid:
+      node->number = key.recent_from_uid();
+      break;
+    case Key::kEmailId:
+      node->text = key.email_id();
+      break;
+    case Key::kThreadId:
+      node->text = key.thread_id();
+      break;
+    case Key::kSavedBeforeDay:
+      node->number = key.saved_before_day();
+      break;
+    case Key::kSavedOnDay:
+      node->number = key.saved_on_day();
+      break;
+    case Key::kSavedSinceDay:
+      node->number = key.saved_since_day();
+      break;
+    default:
+      return Error(ErrorCode::kInvalidArgument, "a search key that this version does not know");
   }
   // What is cheap is asked first.
   std::stable_sort(node->children.begin(), node->children.end(), [](const auto& a, const auto& b) {
-    const auto cost = [](const Node& n) { return n.kind == Key::kText || n.kind == Key::kBody ? 2 : n.kind == Key::kHeader ? 1 : 0; };
+    const auto cost = [](const Node& n) {
+      return n.kind == Key::kText || n.kind == Key::kBody ? 2 : n.kind == Key::kHeader ? 1 : 0;
+    };
     return cost(*a) < cost(*b);
   });
   return node;
@@ -92,16 +145,19 @@ Result<std::unique_ptr<Node>> compile(const Key& key, int depth, int& nodes) {
 template <class Wanted>
 bool any_node(const Node& node, Wanted wanted) {
   if (wanted(node)) return true;
-  return std::any_of(node.children.begin(), node.children.end(), [&](const auto& child) { return any_node(*child, wanted); });
+  return std::any_of(node.children.begin(), node.children.end(),
+                     [&](const auto& child) { return any_node(*child, wanted); });
 }
 
 bool in_ranges(const std::vector<std::pair<std::uint32_t, std::uint32_t>>& ranges, std::uint32_t uid) {
-  auto after = std::upper_bound(ranges.begin(), ranges.end(), uid, [](std::uint32_t u, const auto& range) { return u < range.first; });
+  auto after = std::upper_bound(ranges.begin(), ranges.end(), uid,
+                                [](std::uint32_t u, const auto& range) { return u < range.first; });
   return after != ranges.begin() && std::prev(after)->second >= uid;
 }
 
 bool has_keyword(const SearchRow& row, std::string_view keyword) {
-  return std::any_of(row.keywords.begin(), row.keywords.end(), [&](std::string_view k) { return mime::iequals(k, keyword); });
+  return std::any_of(row.keywords.begin(), row.keywords.end(),
+                     [&](std::string_view k) { return mime::iequals(k, keyword); });
 }
 
 Truth test_header(const Node& node, const SearchRow& row, const SearchText* text) {
@@ -115,7 +171,8 @@ Truth test_header(const Node& node, const SearchRow& row, const SearchText* text
 
 bool in_parts(const mime::Needle& needle, const v1::Part& part, const SearchText& text) {
   if (part.type().starts_with("multipart/")) {
-    return std::any_of(part.parts().begin(), part.parts().end(), [&](const v1::Part& child) { return in_parts(needle, child, text); });
+    return std::any_of(part.parts().begin(), part.parts().end(),
+                       [&](const v1::Part& child) { return in_parts(needle, child, text); });
   }
   if (part.parts_size() > 0) {  // a message inside
     const v1::Part& root = part.parts(0);
@@ -151,7 +208,8 @@ Truth test_node(const Node& node, const SearchRow& row, std::int64_t now, const 
   };
   const bool has_date = row.summary && row.summary->date() != 0;
   switch (node.kind) {
-    case Key::kAll: return Truth::kYes;
+    case Key::kAll:
+      return Truth::kYes;
     case Key::kAnd: {
       Truth out = Truth::kYes;
       for (const auto& child : node.children) {
@@ -174,33 +232,58 @@ Truth test_node(const Node& node, const SearchRow& row, std::int64_t now, const 
       const Truth t = test_node(*node.children.front(), row, now, text);
       return t == Truth::kUnknown ? t : truth(t == Truth::kNo);
     }
-    case Key::kUids: return truth(in_ranges(node.uids, row.uid));
-    case Key::kFlagsSet: return truth((row.flags & node.number) == node.number);
-    case Key::kFlagsUnset: return truth((row.flags & node.number) == 0);
-    case Key::kKeyword: return truth(has_keyword(row, node.text));
-    case Key::kUnkeyword: return truth(!has_keyword(row, node.text));
-    case Key::kHeader: return test_header(node, row, text);
+    case Key::kUids:
+      return truth(in_ranges(node.uids, row.uid));
+    case Key::kFlagsSet:
+      return truth((row.flags & node.number) == node.number);
+    case Key::kFlagsUnset:
+      return truth((row.flags & node.number) == 0);
+    case Key::kKeyword:
+      return truth(has_keyword(row, node.text));
+    case Key::kUnkeyword:
+      return truth(!has_keyword(row, node.text));
+    case Key::kHeader:
+      return test_header(node, row, text);
     case Key::kBody:
-    case Key::kText: return test_content(node, row, text);
-    case Key::kReceivedBeforeDay: return truth(received_day < node.number);
-    case Key::kReceivedOnDay: return truth(received_day == node.number);
-    case Key::kReceivedSinceDay: return truth(received_day >= node.number);
+    case Key::kText:
+      return test_content(node, row, text);
+    case Key::kReceivedBeforeDay:
+      return truth(received_day < node.number);
+    case Key::kReceivedOnDay:
+      return truth(received_day == node.number);
+    case Key::kReceivedSinceDay:
+      return truth(received_day >= node.number);
     // What has no date that can be read was sent on no day.
-    case Key::kSentBeforeDay: return truth(has_date && sent_day() < node.number);
-    case Key::kSentOnDay: return truth(has_date && sent_day() == node.number);
-    case Key::kSentSinceDay: return truth(has_date && sent_day() >= node.number);
-    case Key::kLarger: return truth(row.size > static_cast<std::uint64_t>(node.number));
-    case Key::kSmaller: return truth(row.size < static_cast<std::uint64_t>(node.number));
-    case Key::kModseqAtLeast: return truth(row.modseq >= static_cast<std::uint64_t>(node.number));
-    case Key::kYoungerSeconds: return truth(now - row.received_seconds <= node.number);
-    case Key::kOlderSeconds: return truth(now - row.received_seconds >= node.number);
-    case Key::kRecentFromUid: return truth(row.uid >= node.number);
-    case Key::kEmailId: return truth(email_id_text(row.email_id) == node.text);
-    case Key::kThreadId: return truth(thread_id_text(row.thread_id) == node.text);
-    case Key::kSavedBeforeDay: return truth(day_of(row.saved_seconds) < node.number);
-    case Key::kSavedOnDay: return truth(day_of(row.saved_seconds) == node.number);
-    case Key::kSavedSinceDay: return truth(day_of(row.saved_seconds) >= node.number);
-    default: return Truth::kNo;
+    case Key::kSentBeforeDay:
+      return truth(has_date && sent_day() < node.number);
+    case Key::kSentOnDay:
+      return truth(has_date && sent_day() == node.number);
+    case Key::kSentSinceDay:
+      return truth(has_date && sent_day() >= node.number);
+    case Key::kLarger:
+      return truth(row.size > static_cast<std::uint64_t>(node.number));
+    case Key::kSmaller:
+      return truth(row.size < static_cast<std::uint64_t>(node.number));
+    case Key::kModseqAtLeast:
+      return truth(row.modseq >= static_cast<std::uint64_t>(node.number));
+    case Key::kYoungerSeconds:
+      return truth(now - row.received_seconds <= node.number);
+    case Key::kOlderSeconds:
+      return truth(now - row.received_seconds >= node.number);
+    case Key::kRecentFromUid:
+      return truth(row.uid >= node.number);
+    case Key::kEmailId:
+      return truth(email_id_text(row.email_id) == node.text);
+    case Key::kThreadId:
+      return truth(thread_id_text(row.thread_id) == node.text);
+    case Key::kSavedBeforeDay:
+      return truth(day_of(row.saved_seconds) < node.number);
+    case Key::kSavedOnDay:
+      return truth(day_of(row.saved_seconds) == node.number);
+    case Key::kSavedSinceDay:
+      return truth(day_of(row.saved_seconds) >= node.number);
+    default:
+      return Truth::kNo;
   }
 }
 
@@ -237,10 +320,15 @@ Result<SearchProgram> SearchProgram::make(const v1::SearchKey& key) {
 bool SearchProgram::needs_summary() const {
   return any_node(*root_, [](const Node& node) {
     switch (node.kind) {
-      case Key::kHeader: case Key::kBody: case Key::kText:
-      case Key::kSentBeforeDay: case Key::kSentOnDay: case Key::kSentSinceDay:
+      case Key::kHeader:
+      case Key::kBody:
+      case Key::kText:
+      case Key::kSentBeforeDay:
+      case Key::kSentOnDay:
+      case Key::kSentSinceDay:
         return true;
-      default: return false;
+      default:
+        return false;
     }
   });
 }

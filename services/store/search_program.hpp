@@ -12,7 +12,7 @@
 namespace merpati::store::v1 {
 class MessageSummary;
 class SearchKey;
-}
+}  // namespace merpati::store::v1
 
 namespace merpati::store {
 

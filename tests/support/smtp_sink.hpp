@@ -27,7 +27,8 @@ class SmtpSink {
   };
   struct Behaviour {
     std::string greeting = "220 sink.test ESMTP";
-    std::vector<std::string> extensions = {"PIPELINING", "8BITMIME", "SMTPUTF8", "SIZE 10000000", "ENHANCEDSTATUSCODES"};
+    std::vector<std::string> extensions = {"PIPELINING", "8BITMIME", "SMTPUTF8", "SIZE 10000000",
+                                           "ENHANCEDSTATUSCODES"};
     std::map<std::string, std::string> recipient_replies;  ///< "a@b" to "550 5.1.1 no"
     std::string data_reply = "250 2.0.0 taken";
     bool drop_after_data = false;  ///< takes the message and goes away without a word

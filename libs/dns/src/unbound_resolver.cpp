@@ -84,11 +84,16 @@ Answer<T> answer_of(const Raw& raw) {
 // How bad an answer is for one who needs either of two.
 int rank(Status status) {
   switch (status) {
-    case Status::kFound: return 0;
-    case Status::kNoName: return 1;
-    case Status::kNoData: return 2;
-    case Status::kTemporary: return 3;
-    case Status::kBogus: return 4;
+    case Status::kFound:
+      return 0;
+    case Status::kNoName:
+      return 1;
+    case Status::kNoData:
+      return 2;
+    case Status::kTemporary:
+      return 3;
+    case Status::kBogus:
+      return 4;
   }
   return 3;
 }
@@ -274,11 +279,16 @@ Error option_error(const std::string& what, int error) {
 
 std::string_view to_string(Status status) {
   switch (status) {
-    case Status::kFound: return "found";
-    case Status::kNoData: return "no data";
-    case Status::kNoName: return "no such name";
-    case Status::kTemporary: return "temporary failure";
-    case Status::kBogus: return "bogus";
+    case Status::kFound:
+      return "found";
+    case Status::kNoData:
+      return "no data";
+    case Status::kNoName:
+      return "no such name";
+    case Status::kTemporary:
+      return "temporary failure";
+    case Status::kBogus:
+      return "bogus";
   }
   return "unknown";
 }

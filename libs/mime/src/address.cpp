@@ -9,8 +9,23 @@ bool is_wsp(char c) { return c == ' ' || c == '\t' || c == '\r' || c == '\n'; }
 // Where an atom stops. Everything else, 8-bit bytes and stray controls included, belongs to it.
 bool ends_atom(char c) {
   switch (c) {
-    case ' ': case '\t': case '\r': case '\n': case '(': case ')': case '<': case '>': case '[': case ']':
-    case ':': case ';': case '@': case ',': case '"': case '\\': case '\0':
+    case ' ':
+    case '\t':
+    case '\r':
+    case '\n':
+    case '(':
+    case ')':
+    case '<':
+    case '>':
+    case '[':
+    case ']':
+    case ':':
+    case ';':
+    case '@':
+    case ',':
+    case '"':
+    case '\\':
+    case '\0':
       return true;
     default:
       return false;

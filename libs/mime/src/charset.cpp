@@ -68,8 +68,10 @@ void append_repaired(std::string_view bytes, std::string& out) {
     const std::int32_t start = i;
     UChar32 c;
     U8_NEXT(s, i, length, c);
-    if (c < 0) out.append(kReplacement);
-    else out.append(bytes.substr(static_cast<std::size_t>(start), static_cast<std::size_t>(i - start)));
+    if (c < 0)
+      out.append(kReplacement);
+    else
+      out.append(bytes.substr(static_cast<std::size_t>(start), static_cast<std::size_t>(i - start)));
   }
 }
 
@@ -157,14 +159,18 @@ void CharsetDecoder::feed(std::string_view bytes, std::string& out) {
   while (!bytes.empty()) {
     const std::string_view piece = bytes.substr(0, kPiece);
     bytes.remove_prefix(piece.size());
-    if (state_->kind == State::Kind::kConverter) state_->convert(piece, false, out);
-    else state_->utf8(piece, false, out);
+    if (state_->kind == State::Kind::kConverter)
+      state_->convert(piece, false, out);
+    else
+      state_->utf8(piece, false, out);
   }
 }
 
 void CharsetDecoder::finish(std::string& out) {
-  if (state_->kind == State::Kind::kConverter) state_->convert({}, true, out);
-  else state_->utf8({}, true, out);
+  if (state_->kind == State::Kind::kConverter)
+    state_->convert({}, true, out);
+  else
+    state_->utf8({}, true, out);
 }
 
 std::string to_utf8(std::string_view charset, std::string_view bytes) {
@@ -241,9 +247,8 @@ std::string casemap(std::string_view utf8) {
   std::u16string normal(titled.size() * 2 + 32, u'\0');
   for (;;) {
     status = U_ZERO_ERROR;
-    const std::int32_t size =
-        unorm2_normalize(nfkd, titled.data(), static_cast<std::int32_t>(titled.size()), normal.data(),
-                         static_cast<std::int32_t>(normal.size()), &status);
+    const std::int32_t size = unorm2_normalize(nfkd, titled.data(), static_cast<std::int32_t>(titled.size()),
+                                               normal.data(), static_cast<std::int32_t>(normal.size()), &status);
     normal.resize(static_cast<std::size_t>(size));
     if (status != U_BUFFER_OVERFLOW_ERROR) break;
   }

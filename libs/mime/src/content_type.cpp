@@ -16,8 +16,26 @@ constexpr std::size_t kMaxContinuations = 1000;
 // RFC 2045 5.1 token. 8-bit bytes are let through: they are seen in unquoted file names.
 bool in_token(char c) {
   switch (c) {
-    case ' ': case '\t': case '\r': case '\n': case '(': case ')': case '<': case '>': case '@': case ',': case ';':
-    case ':': case '\\': case '"': case '/': case '[': case ']': case '?': case '=': case '\0':
+    case ' ':
+    case '\t':
+    case '\r':
+    case '\n':
+    case '(':
+    case ')':
+    case '<':
+    case '>':
+    case '@':
+    case ',':
+    case ';':
+    case ':':
+    case '\\':
+    case '"':
+    case '/':
+    case '[':
+    case ']':
+    case '?':
+    case '=':
+    case '\0':
       return false;
     default:
       return true;
@@ -71,7 +89,10 @@ std::string percent_decode(std::string_view text) {
 
 // RFC 2231 3: name*0, name*1* and so on.
 struct Pieces {
-  struct Piece { std::string value; bool extended = false; };
+  struct Piece {
+    std::string value;
+    bool extended = false;
+  };
   std::map<unsigned, Piece> by_number;
 };
 
@@ -191,7 +212,8 @@ std::optional<std::string_view> find_parameter(const Parameters& parameters, std
 }
 
 std::optional<std::string> decoded_parameter(const Parameters& parameters, std::string_view name) {
-  // RFC 2231 4: charset'language'percent-encoded. The extended form is preferred to a plain one beside it (RFC 6266 4.3).
+  // RFC 2231 4: charset'language'percent-encoded. The extended form is preferred to a plain one beside it (RFC
+  // 6266 4.3).
   if (const auto extended = find_parameter(parameters, std::string(name) + "*")) {
     const std::size_t first = extended->find('\'');
     const std::size_t second = first == std::string_view::npos ? first : extended->find('\'', first + 1);

@@ -73,7 +73,10 @@ int month_from(std::string_view word) {
 
 // RFC 5322 4.3: names of North America; anything else is taken as +0000.
 int zone_from(std::string_view word) {
-  struct Zone { std::string_view name; int hours; };
+  struct Zone {
+    std::string_view name;
+    int hours;
+  };
   static constexpr Zone kZones[] = {{"EST", -5}, {"EDT", -4}, {"CST", -6}, {"CDT", -5},
                                     {"MST", -7}, {"MDT", -6}, {"PST", -8}, {"PDT", -7}};
   for (const auto& [name, hours] : kZones) {
@@ -128,16 +131,20 @@ std::optional<Date> parse_date(std::string_view value) {
   }
   if (year < 0 || digits < 2) return std::nullopt;
   // RFC 5322 4.3: two digits below 50 are 20xx, other two and three digits count from 1900.
-  if (digits == 2) year += year < 50 ? 2000 : 1900;
-  else if (digits == 3) year += 1900;
+  if (digits == 2)
+    year += year < 50 ? 2000 : 1900;
+  else if (digits == 3)
+    year += 1900;
   if (hour > 23 || minute < 0 || minute > 59 || second < 0 || second > 60) return std::nullopt;
 
   int zone = 0;
   const bool minus = in.accept('-');
   if (minus || in.accept('+')) {
     const int z = in.number(4, &digits);
-    if (digits == 4) zone = z / 100 * 60 + z % 100;
-    else if (digits > 0 && digits <= 2) zone = z * 60;
+    if (digits == 4)
+      zone = z / 100 * 60 + z % 100;
+    else if (digits > 0 && digits <= 2)
+      zone = z * 60;
     if (minus) zone = -zone;
   } else {
     zone = zone_from(in.word());

@@ -53,9 +53,16 @@ std::optional<Word> read_word(std::string_view text) {
   word.charset = word.charset.substr(0, word.charset.find('*'));
   const std::string_view body = text.substr(start, end - start);
   switch (text[charset_end + 1]) {
-    case 'b': case 'B': word.bytes = decode_transfer(Encoding::kBase64, body); break;
-    case 'q': case 'Q': word.bytes = decode_q(body); break;
-    default: return std::nullopt;
+    case 'b':
+    case 'B':
+      word.bytes = decode_transfer(Encoding::kBase64, body);
+      break;
+    case 'q':
+    case 'Q':
+      word.bytes = decode_q(body);
+      break;
+    default:
+      return std::nullopt;
   }
   word.size = end + 2;
   return word;

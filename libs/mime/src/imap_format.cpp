@@ -14,13 +14,17 @@ void append_number(std::uint64_t value, std::string& out) {
 }
 
 void append_nstring(const std::optional<std::string>& text, std::string& out) {
-  if (text) append_imap_string(*text, out);
-  else out += "NIL";
+  if (text)
+    append_imap_string(*text, out);
+  else
+    out += "NIL";
 }
 
 void append_string_or_nil(std::string_view text, std::string& out) {
-  if (text.empty()) out += "NIL";
-  else append_imap_string(text, out);
+  if (text.empty())
+    out += "NIL";
+  else
+    append_imap_string(text, out);
 }
 
 void append_address(const Address& address, std::string& out) {

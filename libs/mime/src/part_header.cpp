@@ -37,9 +37,12 @@ std::vector<std::string> languages_of(std::string_view value) {
   while (at < value.size() && out.size() < 32) {
     skip_cfws(value, at);
     const std::size_t start = at;
-    while (at < value.size() && value[at] != ',' && value[at] != '(' && static_cast<unsigned char>(value[at]) > 32) ++at;
-    if (at > start) out.emplace_back(value.substr(start, at - start));
-    else if (at < value.size()) ++at;
+    while (at < value.size() && value[at] != ',' && value[at] != '(' && static_cast<unsigned char>(value[at]) > 32)
+      ++at;
+    if (at > start)
+      out.emplace_back(value.substr(start, at - start));
+    else if (at < value.size())
+      ++at;
   }
   return out;
 }
@@ -102,15 +105,19 @@ void read_envelope(std::string_view block, const Limits& limits, Envelope& e) {
     const std::string_view name = field.name;
     switch (name.size()) {
       case 2:
-        if (iequals(name, "to")) addresses(e.to, field.value);
-        else if (iequals(name, "cc")) addresses(e.cc, field.value);
+        if (iequals(name, "to"))
+          addresses(e.to, field.value);
+        else if (iequals(name, "cc"))
+          addresses(e.cc, field.value);
         break;
       case 3:
         if (iequals(name, "bcc")) addresses(e.bcc, field.value);
         break;
       case 4:
-        if (iequals(name, "from")) addresses(e.from, field.value);
-        else if (iequals(name, "date")) set_once(e.date, field.value, limits);
+        if (iequals(name, "from"))
+          addresses(e.from, field.value);
+        else if (iequals(name, "date"))
+          set_once(e.date, field.value, limits);
         break;
       case 6:
         if (iequals(name, "sender")) addresses(e.sender, field.value);

@@ -25,12 +25,27 @@ const Part* first_text(const Part& part, std::string_view subtype) {
   return nullptr;
 }
 
-struct Entity { std::string_view name, text; };
-constexpr Entity kEntities[] = {{"amp", "&"}, {"lt", "<"}, {"gt", ">"}, {"quot", "\""}, {"apos", "'"}, {"nbsp", " "},
-                                {"zwnj", ""}, {"shy", ""}, {"copy", "\xC2\xA9"}, {"euro", "\xE2\x82\xAC"},
-                                {"ndash", "\xE2\x80\x93"}, {"mdash", "\xE2\x80\x94"}, {"hellip", "\xE2\x80\xA6"},
-                                {"rsquo", "\xE2\x80\x99"}, {"lsquo", "\xE2\x80\x98"}, {"ldquo", "\xE2\x80\x9C"},
-                                {"rdquo", "\xE2\x80\x9D"}, {"bull", "\xE2\x80\xA2"}};
+struct Entity {
+  std::string_view name, text;
+};
+constexpr Entity kEntities[] = {{"amp", "&"},
+                                {"lt", "<"},
+                                {"gt", ">"},
+                                {"quot", "\""},
+                                {"apos", "'"},
+                                {"nbsp", " "},
+                                {"zwnj", ""},
+                                {"shy", ""},
+                                {"copy", "\xC2\xA9"},
+                                {"euro", "\xE2\x82\xAC"},
+                                {"ndash", "\xE2\x80\x93"},
+                                {"mdash", "\xE2\x80\x94"},
+                                {"hellip", "\xE2\x80\xA6"},
+                                {"rsquo", "\xE2\x80\x99"},
+                                {"lsquo", "\xE2\x80\x98"},
+                                {"ldquo", "\xE2\x80\x9C"},
+                                {"rdquo", "\xE2\x80\x9D"},
+                                {"bull", "\xE2\x80\xA2"}};
 
 void append_code_point(std::uint32_t c, std::string& out) {
   if (c == 0 || c > 0x10FFFF || (c >= 0xD800 && c < 0xE000)) return;
@@ -133,8 +148,7 @@ std::string make_preview(std::string_view message, const Part& root, std::size_t
   const Part* part = first_text(root, "plain");
   if (!part) part = first_text(root, "html");
   if (!part) return {};
-  const std::string text =
-      readable_text(message, *part, part->subtype == "html" ? kPreviewHtmlBytes : kPreviewBytes);
+  const std::string text = readable_text(message, *part, part->subtype == "html" ? kPreviewHtmlBytes : kPreviewBytes);
   std::string out;
   std::size_t count = 0;
   bool gap = false;

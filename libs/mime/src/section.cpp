@@ -28,10 +28,14 @@ const Part* find_part(const Part& root, std::span<const std::uint32_t> path) {
 std::optional<Span> find_section(const Summary& summary, std::span<const std::uint32_t> path, SectionKind kind) {
   if (path.empty()) {
     switch (kind) {
-      case SectionKind::kContent: return Span{0, summary.size};
-      case SectionKind::kHeader: return summary.root.header;
-      case SectionKind::kText: return summary.root.body;
-      case SectionKind::kMime: return std::nullopt;
+      case SectionKind::kContent:
+        return Span{0, summary.size};
+      case SectionKind::kHeader:
+        return summary.root.header;
+      case SectionKind::kText:
+        return summary.root.body;
+      case SectionKind::kMime:
+        return std::nullopt;
     }
   }
   const Part* part = find_part(summary.root, path);

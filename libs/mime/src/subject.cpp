@@ -28,10 +28,14 @@ std::size_t blob_size(std::string_view text) {
 // subj-refwd = ("re" / ("fw" ["d"])) *WSP [subj-blob] ":"
 std::size_t refwd_size(std::string_view text) {
   std::size_t size = 0;
-  if (iequals(text.substr(0, 2), "re")) size = 2;
-  else if (iequals(text.substr(0, 3), "fwd")) size = 3;
-  else if (iequals(text.substr(0, 2), "fw")) size = 2;
-  else return 0;
+  if (iequals(text.substr(0, 2), "re"))
+    size = 2;
+  else if (iequals(text.substr(0, 3), "fwd"))
+    size = 3;
+  else if (iequals(text.substr(0, 2), "fw"))
+    size = 2;
+  else
+    return 0;
   while (size < text.size() && text[size] == ' ') ++size;
   size += blob_size(text.substr(size));
   return size < text.size() && text[size] == ':' ? size + 1 : 0;

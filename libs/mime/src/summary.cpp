@@ -26,9 +26,9 @@ class Walker {
   struct Stop {
     int level = -1;
     bool closing = false;
-    std::uint64_t end = 0;    // of the content before it, without the line end that belongs to the boundary
-    std::uint64_t lines = 0;  // line ends before `end`
-    std::uint64_t line_start = 0;         // of the boundary line, and the line ends before it
+    std::uint64_t end = 0;         // of the content before it, without the line end that belongs to the boundary
+    std::uint64_t lines = 0;       // line ends before `end`
+    std::uint64_t line_start = 0;  // of the boundary line, and the line ends before it
     std::uint64_t lines_at_line_start = 0;
   };
 
@@ -125,8 +125,7 @@ class Walker {
     read_part_header(block, default_type, limits_, part);
     if (depth == 1) read_envelope(block, limits_, summary_.envelope);
     part.body.offset = part.header.end();
-    const bool message =
-        part.type == "message" && (part.subtype == "rfc822" || part.subtype == "global");
+    const bool message = part.type == "message" && (part.subtype == "rfc822" || part.subtype == "global");
     const bool deep = depth >= limits_.max_depth || summary_.part_count >= limits_.max_parts;
     std::string boundary;
     if (part.is_multipart()) {

@@ -70,9 +70,15 @@ std::optional<Encoding> encoding_from_name(std::string_view name) {
 
 void TransferDecoder::feed(std::string_view bytes, std::string& out) {
   switch (encoding_) {
-    case Encoding::kIdentity: out.append(bytes); break;
-    case Encoding::kBase64: feed_base64(bytes, out); break;
-    case Encoding::kQuotedPrintable: feed_quoted_printable(bytes, out); break;
+    case Encoding::kIdentity:
+      out.append(bytes);
+      break;
+    case Encoding::kBase64:
+      feed_base64(bytes, out);
+      break;
+    case Encoding::kQuotedPrintable:
+      feed_quoted_printable(bytes, out);
+      break;
   }
 }
 

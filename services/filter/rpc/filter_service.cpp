@@ -13,7 +13,7 @@ void set_reply(const Refusal& refusal, v1::Reply& reply) {
 }
 
 constexpr std::array<std::string_view, v1::Decision_ARRAYSIZE> kDecisionNames = {"unspecified", "accept", "junk",
-                                                                                "temporary",   "refuse", "discard"};
+                                                                                 "temporary",   "refuse", "discard"};
 }  // namespace
 
 FilterService::FilterService(std::string authserv_id, CheckLimits limits, runtime::Metrics& metrics)
@@ -36,7 +36,8 @@ Task<v1::CheckRecipientResponse> FilterService::check_recipient(rpc::Context&, c
   co_return response;
 }
 
-Task<v1::CheckMessageResponse> FilterService::check_message(rpc::Context& context, const v1::CheckMessageRequest& request) {
+Task<v1::CheckMessageResponse> FilterService::check_message(rpc::Context& context,
+                                                            const v1::CheckMessageRequest& request) {
   v1::CheckMessageResponse response = judge(request);
   decisions_[static_cast<std::size_t>(response.decision())].add();
   if (response.decision() != v1::DECISION_ACCEPT) {

@@ -11,19 +11,23 @@ class Search : public ::testing::Test {
     server_ = new test::Postgres();
     store_ = new StoreFixture(*server_);
     // 1: plain; 2: encoded header and body; 3: attachment and a message inside; 4: large, in the object store
-    store_->deliver(kAccount, "From: a@x.test\r\nSubject: Lunch\r\nDate: Fri, 20 Nov 2026 23:30:00 -0300\r\nX-Tag: one\r\n\r\nsoup today\r\n");
+    store_->deliver(kAccount,
+                    "From: a@x.test\r\nSubject: Lunch\r\nDate: Fri, 20 Nov 2026 23:30:00 -0300\r\nX-Tag: "
+                    "one\r\n\r\nsoup today\r\n");
     store_->deliver(kAccount,
                     "From: =?iso-8859-1?q?J=FCrgen?= <j@x.test>\r\nSubject: =?utf-8?q?Gr=C3=BC=C3=9Fe?=\r\n"
                     "Date: Sat, 21 Nov 2026 10:00:00 +0000\r\nContent-Type: text/plain; charset=koi8-r\r\n"
                     "Content-Transfer-Encoding: base64\r\n\r\n8NLJ18XU\r\n");
     store_->deliver(kAccount,
-                    "Subject: parts\r\nContent-Type: multipart/mixed; boundary=b\r\n\r\n--b\r\nContent-Type: application/x\r\n\r\nhidden\r\n"
+                    "Subject: parts\r\nContent-Type: multipart/mixed; boundary=b\r\n\r\n--b\r\nContent-Type: "
+                    "application/x\r\n\r\nhidden\r\n"
                     "--b\r\nContent-Type: message/rfc822\r\n\r\nX-Inner: deep\r\n\r\ninner words\r\n--b--\r\n");
     std::string text = "the needle is here\r\n";
     while (text.size() < 300'000) text += "hay hay hay hay hay hay hay hay hay hay hay hay\r\n";
-    put_large("Subject: large\r\nContent-Type: multipart/mixed; boundary=b\r\n\r\n--b\r\n\r\nshort\r\n--b\r\n"
-              "Content-Type: text/plain\r\nContent-Transfer-Encoding: base64\r\n\r\n" +
-              mime::encode_base64_lines(text) + "--b--\r\n");
+    put_large(
+        "Subject: large\r\nContent-Type: multipart/mixed; boundary=b\r\n\r\n--b\r\n\r\nshort\r\n--b\r\n"
+        "Content-Type: text/plain\r\nContent-Transfer-Encoding: base64\r\n\r\n" +
+        mime::encode_base64_lines(text) + "--b--\r\n");
     mailbox_ = store_->open(kAccount).mailbox().id();
   }
   static void TearDownTestSuite() {
@@ -133,7 +137,8 @@ TEST_F(Search, TooLargeAProgramIsRefused) {
   EXPECT_TRUE(store_->run(store_->imap().search(request, store_->as(kAccount))).has_value());
   for (int i = 0; i < 10; ++i) key = key->mutable_not_();
   key->set_all(true);
-  EXPECT_EQ(store_->run(store_->imap().search(request, store_->as(kAccount))).error().code(), ErrorCode::kInvalidArgument);
+  EXPECT_EQ(store_->run(store_->imap().search(request, store_->as(kAccount))).error().code(),
+            ErrorCode::kInvalidArgument);
 }
 
 }  // namespace

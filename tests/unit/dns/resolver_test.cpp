@@ -77,7 +77,9 @@ TEST_F(ResolverTest, ADeadlineIsATemporaryFailure) {
 
 TEST(DomainName, ToAscii) {
   EXPECT_EQ(to_ascii("Example.TEST."), "example.test");
-  EXPECT_EQ(to_ascii("b\xC3\xBC" "cher.example"), "xn--bcher-kva.example");
+  EXPECT_EQ(to_ascii("b\xC3\xBC"
+                     "cher.example"),
+            "xn--bcher-kva.example");
   EXPECT_EQ(to_ascii("_x.example"), "_x.example");
   for (const char* bad : {"", ".", "a..b", "a b.test", "[1.2.3.4]"}) EXPECT_FALSE(to_ascii(bad)) << bad;
 }

@@ -67,12 +67,12 @@ TEST_F(FilterTest, NoResultIsWrittenThatWasNotComputed) {
 }
 
 TEST_F(FilterTest, ForgedResultsOfOurNameAreDeleted) {
-  const auto out = service_.judge(request(
-      "Authentication-Results: MAIL.example.test; spf=pass\r\n"
-      "Authentication-Results: other.test; spf=pass\r\n"
-      "From: a@b\r\n"
-      "Authentication-Results: (c)\r\n \"mx.example.test\" 1; dkim=pass\r\n"
-      "Authentication-Results: mail.example.test.evil; dkim=pass\r\n\r\n"));
+  const auto out =
+      service_.judge(request("Authentication-Results: MAIL.example.test; spf=pass\r\n"
+                             "Authentication-Results: other.test; spf=pass\r\n"
+                             "From: a@b\r\n"
+                             "Authentication-Results: (c)\r\n \"mx.example.test\" 1; dkim=pass\r\n"
+                             "Authentication-Results: mail.example.test.evil; dkim=pass\r\n\r\n"));
   ASSERT_EQ(out.edits_size(), 3);
   EXPECT_EQ(out.edits(1).kind(), v1::HeaderEdit::KIND_DELETE);
   EXPECT_EQ(out.edits(1).index(), 3);

@@ -30,7 +30,8 @@ TEST(Transfer, PiecesGiveWhatTheWholeGives) {
   for (int i = 0; i < 500; ++i) {
     const std::string bytes = random_bytes(rng() % 5000);
     for (const Encoding encoding : {Encoding::kBase64, Encoding::kQuotedPrintable}) {
-      const std::string text = encoding == Encoding::kBase64 ? encode_base64_lines(bytes) : encode_quoted_printable(bytes);
+      const std::string text =
+          encoding == Encoding::kBase64 ? encode_base64_lines(bytes) : encode_quoted_printable(bytes);
       TransferDecoder decoder(encoding);
       std::string out;
       for (std::size_t at = 0; at < text.size();) {
@@ -66,7 +67,9 @@ TEST(EncodedWord, ExamplesOfRfc2047) {
 }
 
 TEST(EncodedWord, RoundTrip) {
-  std::string text = "Gr\xC3\xBC\xC3\x9F" "e ";
+  std::string text =
+      "Gr\xC3\xBC\xC3\x9F"
+      "e ";
   for (int i = 0; i < 5; ++i) text += text;
   std::string folded = encode_encoded_words(text);
   std::erase(folded, '\r');
@@ -82,7 +85,11 @@ TEST(Charset, PiecesAndErrors) {
   for (char c : text) decoder.feed(std::string_view(&c, 1), out);
   decoder.finish(out);
   EXPECT_EQ(out, text);
-  EXPECT_EQ(to_utf8("utf-8", "a\xFF" "b"), "a\xEF\xBF\xBD" "b");
+  EXPECT_EQ(to_utf8("utf-8",
+                    "a\xFF"
+                    "b"),
+            "a\xEF\xBF\xBD"
+            "b");
   EXPECT_EQ(to_utf8("us-ascii", "a\xE4"), "a\xC3\xA4");
   EXPECT_FALSE(to_utf8_strict("utf-8", "\xFF"));
   EXPECT_FALSE(to_utf8_strict("no-such", "a"));
@@ -93,8 +100,8 @@ TEST(Charset, PiecesAndErrors) {
 
 TEST(Charset, CasemapFoldsAndDecomposes) {
   EXPECT_EQ(casemap("aZ"), "AZ");
-  EXPECT_EQ(casemap("\xC3\xA4"), casemap("A\xCC\x88"));                  // a-umlaut, composed and not
-  EXPECT_EQ(casemap("\xCF\x83"), casemap("\xCE\xA3"));                    // sigma
+  EXPECT_EQ(casemap("\xC3\xA4"), casemap("A\xCC\x88"));  // a-umlaut, composed and not
+  EXPECT_EQ(casemap("\xCF\x83"), casemap("\xCE\xA3"));   // sigma
 }
 
 TEST(Search, DecodesBeforeItCompares) {

@@ -30,7 +30,8 @@ TEST(Header, FieldsCoverTheBlock) {
 TEST(Header, EditsLeaveTheRestAlone) {
   const std::string block = "A: 1\r\nX-B: 2\r\n folded\r\njunk\r\na : 3\r\nA: 4\r\n\r\n";
   using Kind = HeaderEdit::Kind;
-  const HeaderEdit edits[] = {{Kind::kDelete, "a", 1, ""}, {Kind::kReplace, "A", 3, "new"}, {Kind::kDelete, "x-b", 0, ""}};
+  const HeaderEdit edits[] = {
+      {Kind::kDelete, "a", 1, ""}, {Kind::kReplace, "A", 3, "new"}, {Kind::kDelete, "x-b", 0, ""}};
   EXPECT_EQ(edit_header_block(block, edits), "junk\r\na : 3\r\nA: new\r\n\r\n");
   EXPECT_EQ(edit_header_block(block, {}), block);
 }
@@ -39,8 +40,12 @@ std::string show(std::string_view value) {
   std::string out;
   for (const Address& a : parse_addresses(value)) {
     switch (a.kind) {
-      case Address::Kind::kGroupStart: out += "{" + a.name + ":"; break;
-      case Address::Kind::kGroupEnd: out += "}"; break;
+      case Address::Kind::kGroupStart:
+        out += "{" + a.name + ":";
+        break;
+      case Address::Kind::kGroupEnd:
+        out += "}";
+        break;
       case Address::Kind::kMailbox:
         out += "[" + a.name + (a.route.empty() ? "" : "|" + a.route) + "|" + a.mailbox + "|" + a.host + "]";
     }
@@ -91,7 +96,8 @@ TEST(Date, TableOfForms) {
       {"Mon,23 Nov 2026 10:26:36 +0100 (CET)", 1795425996},
       {"Mon, 23 Nov (comment) 2026 09:26:36 Z", 1795425996},
       {"Fri, 21 Nov 97 09(comment):   55  :  06 -0600", 880127706},
-      {"Thu,\r\n      13\r\n        Feb\r\n          1969\r\n      23:32\r\n               -0330 (Newfoundland Time)", -27723480},
+      {"Thu,\r\n      13\r\n        Feb\r\n          1969\r\n      23:32\r\n               -0330 (Newfoundland Time)",
+       -27723480},
       {"Mon Nov 23 09:26:36 2026", 1795425996},
       {"1-Jan-1970 00:00:01", 1},
       {"Tue, 29 Feb 2000 00:00:00 -0000", 951782400},
@@ -101,7 +107,8 @@ TEST(Date, TableOfForms) {
     ASSERT_TRUE(date) << value;
     EXPECT_EQ(date->unix_seconds, want) << value;
   }
-  for (const char* value : {"", "yesterday", "32 Nov 2026 09:00:00", "Mon, 23 Foo 2026 09:00:00", "1 Jan", "1 Jan 2026 25:00"}) {
+  for (const char* value :
+       {"", "yesterday", "32 Nov 2026 09:00:00", "Mon, 23 Foo 2026 09:00:00", "1 Jan", "1 Jan 2026 25:00"}) {
     EXPECT_FALSE(parse_date(value)) << value;
   }
   EXPECT_EQ(format_date({1795425996, -210}), "Mon, 23 Nov 2026 05:56:36 -0330");
@@ -141,7 +148,10 @@ TEST(Subject, BaseSubjectOfRfc5256) {
       {"[only]", "[only]", false},
       {"[Fwd: hello]", "hello", true},
       {"  many\t spaces ", "many spaces", false},
-      {"=?utf-8?q?Re=3A_gr=C3=BC=C3=9Fe?=", "gr\xC3\xBC\xC3\x9F" "e", true},
+      {"=?utf-8?q?Re=3A_gr=C3=BC=C3=9Fe?=",
+       "gr\xC3\xBC\xC3\x9F"
+       "e",
+       true},
       {"Re:", "", true},
       {"regards", "regards", false},
   };

@@ -13,8 +13,10 @@ namespace {
 std::string crlf(std::string text) {
   std::string out;
   for (char c : text) {
-    if (c == '\n') out += "\r\n";
-    else out.push_back(c);
+    if (c == '\n')
+      out += "\r\n";
+    else
+      out.push_back(c);
   }
   return out;
 }
@@ -156,7 +158,8 @@ TEST(Summary, BrokenMailStillHasATree) {
   EXPECT_EQ(render_body(summarize("Content-Type: multipart/mixed; boundary=x\r\n\r\nhello").root),
             "((\"text\" \"plain\" (\"charset\" \"us-ascii\") NIL NIL \"7bit\" 0 0) \"mixed\")");
   // The outer boundary ends an unclosed inner one.
-  s = summarize(crlf("Content-Type: multipart/mixed; boundary=o\n\n--o\nContent-Type: multipart/mixed; boundary=i\n\n"
+  s =
+      summarize(crlf("Content-Type: multipart/mixed; boundary=o\n\n--o\nContent-Type: multipart/mixed; boundary=i\n\n"
                      "--i\n\nin\n--o\n\nout\n--o--\n"));
   ASSERT_EQ(s.root.children.size(), 2u);
   EXPECT_EQ(s.root.children[0].children.size(), 1u);
@@ -204,11 +207,34 @@ void check_offsets(const Part& part, const Span& outer) {
 }
 
 std::string random_message(std::mt19937& rng) {
-  static const std::vector<std::string> kPieces = {
-      "\r\n", "\n", "\r", "--", "--a", "--a\r\n", "\r\n--a--\r\n", "--ab\r\n", "\r\n\r\n", " ", "Subject: x\r\n", "From: ",
-      "Content-Type: multipart/mixed; boundary=a\r\n", "Content-Type: multipart/digest; boundary=\"ab\"\r\n",
-      "Content-Type: message/rfc822\r\n", "Content-Type: text/plain; charset=utf-16\r\n\r\n", "a@b, <c@d> (e)\r\n", "=?utf-8?b?",
-      "Content-Transfer-Encoding: base64\r\n", "text\r\n", std::string("\0", 1), "\xFF\xFE", ";", "\"", "(", "<", ":", "\\"};
+  static const std::vector<std::string> kPieces = {"\r\n",
+                                                   "\n",
+                                                   "\r",
+                                                   "--",
+                                                   "--a",
+                                                   "--a\r\n",
+                                                   "\r\n--a--\r\n",
+                                                   "--ab\r\n",
+                                                   "\r\n\r\n",
+                                                   " ",
+                                                   "Subject: x\r\n",
+                                                   "From: ",
+                                                   "Content-Type: multipart/mixed; boundary=a\r\n",
+                                                   "Content-Type: multipart/digest; boundary=\"ab\"\r\n",
+                                                   "Content-Type: message/rfc822\r\n",
+                                                   "Content-Type: text/plain; charset=utf-16\r\n\r\n",
+                                                   "a@b, <c@d> (e)\r\n",
+                                                   "=?utf-8?b?",
+                                                   "Content-Transfer-Encoding: base64\r\n",
+                                                   "text\r\n",
+                                                   std::string("\0", 1),
+                                                   "\xFF\xFE",
+                                                   ";",
+                                                   "\"",
+                                                   "(",
+                                                   "<",
+                                                   ":",
+                                                   "\\"};
   std::string out;
   const int count = std::uniform_int_distribution<>(0, 60)(rng);
   for (int i = 0; i < count; ++i) out += kPieces[rng() % kPieces.size()];
@@ -240,8 +266,9 @@ TEST(SummaryProperty, OffsetsCoverAnyMessage) {
     const Summary s = summarize(message);
     check_offsets(s.root, {0, message.size()});
     ASSERT_EQ(std::string(s.root.header.of(message)) + std::string(s.root.body.of(message)), message);
-    ASSERT_EQ(s.root.lines, static_cast<std::uint64_t>(
-                                std::count(message.begin() + static_cast<std::ptrdiff_t>(s.root.body.offset), message.end(), '\n')));
+    ASSERT_EQ(s.root.lines,
+              static_cast<std::uint64_t>(
+                  std::count(message.begin() + static_cast<std::ptrdiff_t>(s.root.body.offset), message.end(), '\n')));
     ASSERT_EQ(balance(render_bodystructure(s.root)), 0u);
     ASSERT_EQ(balance(render_envelope(s.envelope)), 0u);
   }
@@ -273,7 +300,8 @@ Tree random_tree(std::mt19937& rng, int depth) {
     const std::size_t count = 1 + rng() % 4;
     for (std::size_t i = 0; i < count; ++i) tree.children.push_back(random_tree(rng, depth + 1));
   } else {
-    for (std::size_t i = rng() % 6; i > 0; --i) tree.body += "line -- " + std::to_string(rng()) + (rng() % 2 ? "\r\n" : "\n");
+    for (std::size_t i = rng() % 6; i > 0; --i)
+      tree.body += "line -- " + std::to_string(rng()) + (rng() % 2 ? "\r\n" : "\n");
     if (rng() % 2) tree.body += "no end";
   }
   return tree;

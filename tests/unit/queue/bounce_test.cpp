@@ -19,10 +19,11 @@ TEST(Bounce, IsAReportOfThreeParts) {
   const std::string original = "From: a@b\r\nSubject: lost\r\n\r\nbody\r\n";
   auto message = message_of(original);
   message.envelope_id = "QQ+1";
-  const auto bounce = compose_bounce(message,
-                                     {{"x@y.test", "rfc822;X@y.test", Outcome::failed("5.1.1", "550 5.1.1 no\r\nEvil: header", "mx.y.test")},
-                                      {"z@w.test", "", Outcome::failed("5.1.2", "The domain does not exist")}},
-                                     original, "mx.example.test", message.received_at);
+  const auto bounce = compose_bounce(
+      message,
+      {{"x@y.test", "rfc822;X@y.test", Outcome::failed("5.1.1", "550 5.1.1 no\r\nEvil: header", "mx.y.test")},
+       {"z@w.test", "", Outcome::failed("5.1.2", "The domain does not exist")}},
+      original, "mx.example.test", message.received_at);
   const auto summary = mime::summarize(bounce.octets);
   EXPECT_EQ(summary.root.subtype, "report");
   EXPECT_EQ(mime::find_parameter(summary.root.parameters, "report-type"), "delivery-status");
@@ -52,7 +53,8 @@ TEST(Bounce, ReturnsTheHeaderOfLargeMailAndWhereTheSenderAskedForIt) {
   original.append(100'000, 'x');
   auto message = message_of(original);
   const std::vector<FailedRecipient> failed = {{"x@y.test", "", Outcome::failed("5.1.1", "no")}};
-  auto bounce = compose_bounce(message, failed, std::string_view(original).substr(0, 64 * 1024), "h", message.received_at);
+  auto bounce =
+      compose_bounce(message, failed, std::string_view(original).substr(0, 64 * 1024), "h", message.received_at);
   EXPECT_LT(bounce.octets.size(), 3000u);
   EXPECT_NE(bounce.octets.find("text/rfc822-headers\r\n\r\nSubject: big\r\n"), std::string::npos);
   message = message_of("Subject: s\r\n\r\nsecret body");
@@ -63,8 +65,8 @@ TEST(Bounce, ReturnsTheHeaderOfLargeMailAndWhereTheSenderAskedForIt) {
 
 TEST(Bounce, InternationalAddressesNeedSmtpUtf8) {
   auto message = message_of("Subject: s\r\n\r\n");
-  const auto bounce = compose_bounce(message, {{"\xC3\xBC@y.test", "", Outcome::failed("5.6.7", "no")}}, "Subject: s\r\n\r\n", "h",
-                                     message.received_at);
+  const auto bounce = compose_bounce(message, {{"\xC3\xBC@y.test", "", Outcome::failed("5.6.7", "no")}},
+                                     "Subject: s\r\n\r\n", "h", message.received_at);
   EXPECT_TRUE(bounce.smtputf8);
   EXPECT_NE(bounce.octets.find("Final-Recipient: utf-8; \xC3\xBC@y.test"), std::string::npos);
 }

@@ -78,7 +78,9 @@ TEST_F(RouteTest, RoutesSmartHostAndLiterals) {
 }
 
 TEST(RecipientDomain, ALabels) {
-  EXPECT_EQ(recipient_domain("x@B\xC3\xBC" "cher.Example"), "xn--bcher-kva.example");
+  EXPECT_EQ(recipient_domain("x@B\xC3\xBC"
+                             "cher.Example"),
+            "xn--bcher-kva.example");
   EXPECT_EQ(recipient_domain("\"a@b\"@C.test"), "c.test");
   EXPECT_EQ(recipient_domain("x@[192.0.2.1]"), "[192.0.2.1]");
 }

@@ -27,7 +27,7 @@ struct Answer {
   std::vector<T> records;
   bool secure = false;  ///< validated by DNSSEC
   std::chrono::seconds ttl{0};
-  std::string reason;   ///< for the log, when it is not kFound
+  std::string reason;  ///< for the log, when it is not kFound
 };
 
 struct Mx {

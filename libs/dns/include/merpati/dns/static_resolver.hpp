@@ -12,7 +12,9 @@ namespace merpati::dns {
 /// A name that was not told does not exist.
 class StaticResolver : public Resolver {
  public:
-  void set_mx(const std::string& name, std::vector<Mx> records) { set(&Zone::mx, name, Status::kFound, std::move(records)); }
+  void set_mx(const std::string& name, std::vector<Mx> records) {
+    set(&Zone::mx, name, Status::kFound, std::move(records));
+  }
   void set_mx_status(const std::string& name, Status status) { set(&Zone::mx, name, status, std::vector<Mx>()); }
   void set_addresses(const std::string& name, const std::vector<std::string>& texts) {
     std::vector<IpAddress> records;
@@ -37,7 +39,8 @@ class StaticResolver : public Resolver {
     std::map<std::string, Answer<std::string>> txt;
   };
   template <class T>
-  void set(std::map<std::string, Answer<T>> Zone::*table, const std::string& name, Status status, std::vector<T> records) {
+  void set(std::map<std::string, Answer<T>> Zone::*table, const std::string& name, Status status,
+           std::vector<T> records) {
     Answer<T> answer;
     answer.status = status;
     answer.records = std::move(records);

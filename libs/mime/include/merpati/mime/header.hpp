@@ -38,8 +38,8 @@ std::optional<Field> find_field(std::string_view block, std::string_view name);
 /// How many fields of this name there are.
 std::size_t count_fields(std::string_view block, std::string_view name);
 
-/// The value on one line (RFC 5322 2.2.3): line ends removed, white space at both ends too, a tab after a line end made a
-/// space; NUL is dropped.
+/// The value on one line (RFC 5322 2.2.3): line ends removed, white space at both ends too, a tab after a line end made
+/// a space; NUL is dropped.
 std::string unfold(std::string_view value);
 
 /// The length of the header block at the start of `message`, with the empty line that ends it.

@@ -8,8 +8,8 @@
 
 namespace merpati::mime {
 
-/// Names the index-th field of this name, counted from 1 at the top; 0 names all of them. Indexes are those of the block
-/// before any edit, so the order of edits does not matter.
+/// Names the index-th field of this name, counted from 1 at the top; 0 names all of them. Indexes are those of the
+/// block before any edit, so the order of edits does not matter.
 struct HeaderEdit {
   enum class Kind { kDelete, kReplace };
   Kind kind = Kind::kDelete;

@@ -7,7 +7,7 @@
 namespace merpati::mime {
 
 struct BaseSubject {
-  std::string text;               ///< UTF-8, not case folded
+  std::string text;                  ///< UTF-8, not case folded
   bool is_reply_or_forward = false;  ///< something like "Re:", "Fwd:" or "(fwd)" was removed
 };
 

@@ -36,52 +36,52 @@ struct Envelope {
 
 /// A body part. Offsets count from the first byte of the outermost message.
 struct Part {
-  std::string type;        ///< lower case; "text" when the message does not say
-  std::string subtype;     ///< lower case
-  Parameters parameters;   ///< of Content-Type
-  std::string encoding;    ///< Content-Transfer-Encoding in lower case, "7bit" when the message does not say
+  std::string type;       ///< lower case; "text" when the message does not say
+  std::string subtype;    ///< lower case
+  Parameters parameters;  ///< of Content-Type
+  std::string encoding;   ///< Content-Transfer-Encoding in lower case, "7bit" when the message does not say
   std::optional<std::string> id, description, md5, location;
   std::optional<Disposition> disposition;
   std::vector<std::string> language;
-  Span header;             ///< with the empty line that ends it
-  Span body;               ///< without the line end that belongs to the boundary after it
-  std::uint64_t lines = 0; ///< line ends in the body
+  Span header;              ///< with the empty line that ends it
+  Span body;                ///< without the line end that belongs to the boundary after it
+  std::uint64_t lines = 0;  ///< line ends in the body
   /// Of message/rfc822 and message/global: the envelope of the message inside, whose root is children[0].
   std::unique_ptr<Envelope> envelope;
   std::vector<Part> children;
-  std::string filename;    ///< of Content-Disposition, else Content-Type's name; UTF-8, empty when there is none
-  bool attachment = false; ///< what clients list as one
+  std::string filename;     ///< of Content-Disposition, else Content-Type's name; UTF-8, empty when there is none
+  bool attachment = false;  ///< what clients list as one
 
   bool is_multipart() const { return type == "multipart"; }
   bool is_message() const { return envelope != nullptr; }
 };
 
 struct Limits {
-  std::size_t max_depth = 64;         ///< nested parts; a deeper one is shown as application/octet-stream
-  std::size_t max_parts = 2000;       ///< in the whole message; the rest stays in the body of its multipart
-  std::size_t max_addresses = 10'000; ///< for each envelope
-  std::size_t max_text = 64 * 1024;   ///< of one unfolded field value; the rest is cut off
-  std::size_t preview_characters = 200; ///< RFC 8970 3.1
+  std::size_t max_depth = 64;            ///< nested parts; a deeper one is shown as application/octet-stream
+  std::size_t max_parts = 2000;          ///< in the whole message; the rest stays in the body of its multipart
+  std::size_t max_addresses = 10'000;    ///< for each envelope
+  std::size_t max_text = 64 * 1024;      ///< of one unfolded field value; the rest is cut off
+  std::size_t preview_characters = 200;  ///< RFC 8970 3.1
 };
 
 struct Summary {
   std::uint64_t size = 0;
   Envelope envelope;
   Part root;
-  std::vector<std::string> references; ///< References, else In-Reply-To's first id (RFC 5256 3); "<id>" each
-  std::vector<std::string> message_ids; ///< Message-ID as parsed, at most one
+  std::vector<std::string> references;   ///< References, else In-Reply-To's first id (RFC 5256 3); "<id>" each
+  std::vector<std::string> message_ids;  ///< Message-ID as parsed, at most one
   std::optional<Date> date;
-  std::string base_subject;            ///< RFC 5256 2.1, UTF-8
+  std::string base_subject;  ///< RFC 5256 2.1, UTF-8
   bool subject_is_reply = false;
-  std::string preview;                 ///< RFC 8970: UTF-8, white space collapsed
+  std::string preview;  ///< RFC 8970: UTF-8, white space collapsed
   bool has_attachments = false;
-  std::uint32_t received_count = 0;    ///< Received fields of the outermost header
+  std::uint32_t received_count = 0;  ///< Received fields of the outermost header
   std::uint32_t part_count = 0;
-  std::uint32_t depth = 0;             ///< 1 for a message without parts
-  bool limited = false;                ///< a limit cut the tree
-  bool has_8bit_header = false;        ///< needs SMTPUTF8 or conversion
-  bool has_8bit = false;               ///< in header or body
-  bool is_binary = false;              ///< NUL, bare CR or bare LF: needs BINARYMIME
+  std::uint32_t depth = 0;       ///< 1 for a message without parts
+  bool limited = false;          ///< a limit cut the tree
+  bool has_8bit_header = false;  ///< needs SMTPUTF8 or conversion
+  bool has_8bit = false;         ///< in header or body
+  bool is_binary = false;        ///< NUL, bare CR or bare LF: needs BINARYMIME
 };
 
 /// Never fails. Linear in the message's size. Any thread.
