@@ -77,9 +77,8 @@ def kill_in_turn(processes, work, options, rng):
         print(f"at {instant}: killed {victim}, back after {pause} s", flush=True)
         time.sleep(pause)
         processes.restart(victim)
-        for name in processes.names():
-            if name != "postgres":
-                processes.wait_ready(name)
+        for name in sorted(processes.names(), key=lambda name: name != "postgres"):
+            processes.wait_ready(name)
     return done
 
 

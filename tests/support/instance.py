@@ -49,14 +49,15 @@ def is_free(port):
 class Target:
     """Where to connect, and as whom."""
 
-    def __init__(self, env):
+    def __init__(self, env, used=None):
         self.env = env
         self.host = env.get("HOST", "127.0.0.1")
         self.domain = env.get("DOMAIN", "example.test")
         self.password = env["PASS"]
         self.ca_file = env.get("CA_FILE", "")
         self.template = env.get("USER_TEMPLATE", "u%d@" + self.domain)
-        self._next = 0
+        self._used = used  # remembers over runs which accounts of a server that stays up were used
+        self._next = int(used.read_text()) if used and used.exists() else 0
 
     def port(self, name):
         return int(self.env[name + "_PORT"])
@@ -64,6 +65,8 @@ class Target:
     def account(self):
         """An address that no other test of this run uses."""
         self._next += 1
+        if self._used:
+            self._used.write_text(str(self._next))
         return self.template % self._next
 
 
@@ -73,12 +76,16 @@ class Instance:
     def __init__(self, services=False, accounts=100, state=None, environment=None, arguments=()):
         self.services, self.accounts = services, accounts
         self.own_state = state is None
-        self.state = pathlib.Path(state or tempfile.mkdtemp(prefix="merpati-e2e-", dir="/var/tmp"))
+        self.adopted = os.environ.get("MERPATI_TARGET_ENV")
+        self.state = None
+        if not self.adopted:
+            self.state = pathlib.Path(state or tempfile.mkdtemp(prefix="merpati-e2e-", dir="/var/tmp"))
         self.environment = dict(os.environ, **(environment or {}))
         self.arguments = list(arguments)
+        if os.environ.get("MERPATI_PRESET") and "--no-build" not in self.arguments:
+            self.arguments.append("--no-build")  # ./dev test has built it
         self.offset = None
         self.target = None
-        self.adopted = os.environ.get("MERPATI_TARGET_ENV")
 
     def dev(self, *arguments, timeout=900, check=True):
         done = subprocess.run([str(ROOT / "dev"), *arguments], env=self.environment, stdin=subprocess.DEVNULL,
@@ -89,7 +96,7 @@ class Instance:
 
     def up(self):
         if self.adopted:
-            self.target = Target(read_env(self.adopted))
+            self.target = Target(read_env(self.adopted), pathlib.Path(self.adopted + ".used"))
             return self
         if self.offset is None:
             self.offset = free_offset()

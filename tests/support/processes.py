@@ -86,7 +86,10 @@ class Processes:
         command, owner = self.commands[name]
         log = open(self.state / "logs" / f"{name}.log", "ab")
         if name == "postgres":
+            # It is dead, but perhaps not yet reaped by its parent, which PostgreSQL takes for alive.
             (self.state / "postgres" / "data" / "postmaster.pid").unlink(missing_ok=True)
+            for lock in self.socket_folder().glob(".s.PGSQL.*"):
+                lock.unlink(missing_ok=True)
         process = subprocess.Popen(command, stdin=subprocess.DEVNULL, stdout=log, stderr=log, start_new_session=True,
                                    cwd="/", user=owner if os.geteuid() == 0 else None, group=None if os.geteuid() else
                                    gid_of(owner), env=dict(self.environments[name], **(environment or {})))
@@ -106,7 +109,14 @@ class Processes:
                 return int(line.split("port:")[1].split("}")[0])
         raise RuntimeError(f"no http port in {file}")
 
+    def socket_folder(self):
+        command = self.commands["postgres"][0]
+        return pathlib.Path(command[command.index("-k") + 1])
+
     def ready(self, name):
+        if name == "postgres":
+            program = pathlib.Path(self.commands["postgres"][0][0]).parent / "pg_isready"
+            return subprocess.run([program, "-q", "-h", self.socket_folder()], check=False).returncode == 0
         opener = urllib.request.build_opener(urllib.request.ProxyHandler({}))
         try:
             return opener.open(f"http://127.0.0.1:{self.http_port(name)}/readyz", timeout=2).status == 200
