@@ -226,6 +226,11 @@ void Stream::close() {
     SSL_shutdown(impl_->tls.get());
   }
   impl_->socket.shutdown(tcp::socket::shutdown_send, ignored);
+  // Unread input would make the kernel reset the connection, and the peer lose our last reply with it.
+  std::array<char, 4096> unread;
+  for (int i = 0; i < 16 && ::recv(impl_->socket.native_handle(), unread.data(), unread.size(), MSG_DONTWAIT) > 0;
+       ++i) {
+  }
   impl_->timer.cancel();
   impl_->socket.close(ignored);
 }

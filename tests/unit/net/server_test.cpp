@@ -1,3 +1,6 @@
+#include <sys/resource.h>
+#include <unistd.h>
+
 #include "unit/net/fixture.hpp"
 
 namespace merpati::net::testing {
@@ -123,6 +126,39 @@ TEST_F(NetTest, LimitsPerAddressAndInAll) {
   auto fourth = dial(port);
   send(fourth, "b\r\n");
   EXPECT_EQ(line_of(fourth), "heard b");
+}
+
+TEST_F(NetTest, AcceptingGoesOnAfterTheProcessRanOutOfFiles) {
+  int failures = 0;
+  Server careful(
+      {&loop}, ServerHooks{.accept_failed = [&](const ListenerOptions&, const Error&) { ++failures; }, .refused = {}});
+  const auto port = careful.listen(loopback(), scripted(echo)).value();
+  rlimit before{};
+  ::getrlimit(RLIMIT_NOFILE, &before);
+  const int next = ::dup(0);  // the number that the client's socket will have
+  ::close(next);
+  rlimit tight = before;
+  tight.rlim_cur = static_cast<rlim_t>(next) + 1;
+  ::setrlimit(RLIMIT_NOFILE, &tight);
+  auto client = dial(port);
+  while (failures == 0) loop.run_one();
+  ::setrlimit(RLIMIT_NOFILE, &before);
+  send(client, "a\r\n");
+  EXPECT_EQ(line_of(client), "heard a");
+  EXPECT_TRUE(run(loop, careful.stop()).has_value());
+}
+
+TEST_F(NetTest, LastReplyArrivesThoughInputIsLeftUnread) {
+  auto rude = [](ScriptedSession& session) -> asio::awaitable<void> {
+    auto& connection = session.connection();
+    auto line = co_await connection.read_line(10, Deadline::after(10s));
+    connection.write("421 enough\r\n");
+    auto flushed = co_await connection.flush(Deadline::after(10s));
+  };
+  auto client = dial(server->listen(loopback(), scripted(rude)).value());
+  send(client, "a\r\n" + std::string(40'000, 'x'));
+  EXPECT_EQ(line_of(client), "421 enough");
+  EXPECT_EQ(line_of(client), "error: the peer closed the connection");
 }
 
 TEST_F(NetTest, ProxyHeaderIsMandatoryFromTheTrustedAndNotUnderstoodFromOthers) {
