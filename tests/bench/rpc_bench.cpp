@@ -1,5 +1,6 @@
 // What a call between two services costs: small unary calls over Mux, over plain gRPC and in process, with N in flight.
-// usage: rpc_bench [seconds] [in flight] [payload bytes]    Server and client have a loop each, in one process on loopback.
+// usage: rpc_bench [seconds] [in flight] [payload bytes]    Server and client have a loop each, in one process on
+// loopback.
 #include <sys/resource.h>
 
 #include <boost/asio/executor_work_guard.hpp>
@@ -79,8 +80,9 @@ void measure(const char* name, MakeChannel make_channel, double seconds, int in_
   const double used = processor_seconds() - before;
   load.stop = true;
   while (load.live > 0) std::this_thread::sleep_for(std::chrono::milliseconds(1));
-  std::printf("%-10s %4d in flight, %zu bytes: %9.0f calls/s, %5.1f us of processor a call (both sides), %ld failed\n", name,
-              in_flight, bytes, static_cast<double>(done) / took, used / static_cast<double>(done) * 1e6, load.failed.load());
+  std::printf("%-10s %4d in flight, %zu bytes: %9.0f calls/s, %5.1f us of processor a call (both sides), %ld failed\n",
+              name, in_flight, bytes, static_cast<double>(done) / took, used / static_cast<double>(done) * 1e6,
+              load.failed.load());
 }
 
 }  // namespace
@@ -102,10 +104,13 @@ int main(int argc, char** argv) {
   if (auto started = server.start(); started.has_error()) return std::puts(started.error().describe().c_str()), 1;
   rpc::NetworkChannelOptions to;
   to.target = "127.0.0.1:" + std::to_string(server.port());
-  measure("mux", [&] { return rpc::network_channel(to); }, seconds, in_flight, bytes);
+  measure(
+      "mux", [&] { return rpc::network_channel(to); }, seconds, in_flight, bytes);
   to.mux = false;
-  measure("plain", [&] { return rpc::network_channel(to); }, seconds, in_flight, bytes);
-  measure("in process", [&] { return rpc::in_process_channel(dispatcher, rpc::Role::kSmtp); }, seconds, in_flight, bytes);
+  measure(
+      "plain", [&] { return rpc::network_channel(to); }, seconds, in_flight, bytes);
+  measure(
+      "in process", [&] { return rpc::in_process_channel(dispatcher, rpc::Role::kSmtp); }, seconds, in_flight, bytes);
   asio::co_spawn(backend.context, server.stop(), asio::use_future).get().has_error();
   return 0;
 }

@@ -1,5 +1,6 @@
-// Who may call what. Read it as: `trusted` roles act in their own right; `session` roles act for the person whose session
-// token they bring. A method that is not here is refused to everybody; a test compares the table with all .proto files.
+// Who may call what. Read it as: `trusted` roles act in their own right; `session` roles act for the person whose
+// session token they bring. A method that is not here is refused to everybody; a test compares the table with all
+// .proto files.
 #include <unordered_map>
 
 #include "merpati/auth/v1/token.pb.h"

@@ -91,7 +91,8 @@ class StreamCall final : public grpc::ClientBidiReactor<grpc::ByteBuffer, grpc::
     {
       std::lock_guard lock(mutex_);
       if (ended_ || released_) co_return end_of_writing();
-      if (write_ == Op::kBusy || half_closed_) co_return Error(ErrorCode::kInternal, "write after the end, or two writers");
+      if (write_ == Op::kBusy || half_closed_)
+        co_return Error(ErrorCode::kInternal, "write after the end, or two writers");
       out_ = to_buffer(*message);
       write_ = Op::kBusy;
       StartWrite(&out_);
@@ -188,10 +189,11 @@ Task<void> plain_unary(grpc::GenericStub& stub, const Method& method, const Mess
   auto call = std::make_shared<UnaryCall>();
   prepare(call->context, options);
   call->request = to_buffer(request);
-  stub.UnaryCall(&call->context, std::string(method.path), {}, &call->request, &call->response, [call](grpc::Status status) {
-    call->status = std::move(status);
-    call->done.notify();
-  });
+  stub.UnaryCall(&call->context, std::string(method.path), {}, &call->request, &call->response,
+                 [call](grpc::Status status) {
+                   call->status = std::move(status);
+                   call->done.notify();
+                 });
   auto waited = co_await call->done.wait();
   if (waited.has_error()) {
     call->context.TryCancel();

@@ -77,8 +77,9 @@ class AccountCheckedStream final : public Stream {
 void Dispatcher::register_service(Service& service) {
   const auto methods = service.methods();
   for (std::size_t i = 0; i < methods.size(); ++i)
-    entries_[methods[i].path] = Entry{&methods[i], &service, i, authorization_row(methods[i].path),
-                                      metrics_ == nullptr ? nullptr : std::make_shared<CallCounters>(*metrics_, methods[i].path)};
+    entries_[methods[i].path] =
+        Entry{&methods[i], &service, i, authorization_row(methods[i].path),
+              metrics_ == nullptr ? nullptr : std::make_shared<CallCounters>(*metrics_, methods[i].path)};
 }
 
 void Dispatcher::set_metrics(runtime::Metrics& metrics) {
@@ -108,7 +109,8 @@ Task<void> Dispatcher::authorize(const Entry& entry, Context& context) const {
   if (entry.row->scope != 0) {
     const auto& scopes = (*claims)->scopes();
     if (std::find(scopes.begin(), scopes.end(), entry.row->scope) == scopes.end())
-      co_return Error(ErrorCode::kPermissionDenied, "the session token lacks the scope for " + std::string(entry.method->path))
+      co_return Error(ErrorCode::kPermissionDenied,
+                      "the session token lacks the scope for " + std::string(entry.method->path))
           .with_public("permission denied");
   }
   context.set_claims(*std::move(claims));
@@ -129,8 +131,8 @@ Task<void> Dispatcher::call_stream(const Entry& entry, Context& context, Stream&
   co_return result;
 }
 
-Task<void> Dispatcher::checked_call(const Entry& entry, Context& context, const MessageLite& request, MessageLite& response,
-                                    Timer timer) const {
+Task<void> Dispatcher::checked_call(const Entry& entry, Context& context, const MessageLite& request,
+                                    MessageLite& response, Timer timer) const {
   if (entry.method->kind != CallKind::kUnary) co_return Error(ErrorCode::kInternal, "not a unary method");
   MERPATI_CO_CHECK(co_await authorize(entry, context));
   if (context.claims() != nullptr && entry.method->account_of != nullptr &&

@@ -20,12 +20,14 @@ std::shared_ptr<tls::CertificateProviderInterface> provider(const Credentials& f
                                                                kReloadSeconds);
 }
 
-// gRPC has verified the chain; this looks at whose certificate it is. The host name is of no interest: replicas are pods.
+// gRPC has verified the chain; this looks at whose certificate it is. The host name is of no interest: replicas are
+// pods.
 class ServerRoleVerifier final : public tls::ExternalCertificateVerifier {
  public:
   ServerRoleVerifier(std::string trust_domain, Role role) : trust_domain_(std::move(trust_domain)), role_(role) {}
 
-  bool Verify(tls::TlsCustomVerificationCheckRequest* request, std::function<void(grpc::Status)>, grpc::Status* status) override {
+  bool Verify(tls::TlsCustomVerificationCheckRequest* request, std::function<void(grpc::Status)>,
+              grpc::Status* status) override {
     for (const auto& uri : request->uri_names()) {
       if (role_from_uri(std::string_view(uri.data(), uri.size()), trust_domain_) == role_) return true;
     }
@@ -75,12 +77,14 @@ Result<std::shared_ptr<grpc::ServerCredentials>> server_credentials(const std::o
   return tls::TlsServerCredentials(options);
 }
 
-std::shared_ptr<grpc::ChannelCredentials> channel_credentials(const std::optional<Credentials>& files, Role server_role) {
+std::shared_ptr<grpc::ChannelCredentials> channel_credentials(const std::optional<Credentials>& files,
+                                                              Role server_role) {
   if (!files) return grpc::InsecureChannelCredentials();
   tls::TlsChannelCredentialsOptions options;
   const bool anonymous = files->certificate_file.empty();
   options.set_certificate_provider(
-      anonymous ? std::make_shared<tls::FileWatcherCertificateProvider>(files->ca_file, kReloadSeconds) : provider(*files));
+      anonymous ? std::make_shared<tls::FileWatcherCertificateProvider>(files->ca_file, kReloadSeconds)
+                : provider(*files));
   options.watch_root_certs();
   if (!anonymous) options.watch_identity_key_cert_pairs();
   options.set_check_call_host(false);

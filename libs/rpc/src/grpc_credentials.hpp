@@ -16,7 +16,8 @@ namespace merpati::rpc {
 /// kUnavailable when a file cannot be read.
 Result<std::shared_ptr<grpc::ServerCredentials>> server_credentials(const std::optional<Credentials>& files,
                                                                     bool allow_anonymous);
-std::shared_ptr<grpc::ChannelCredentials> channel_credentials(const std::optional<Credentials>& files, Role server_role);
+std::shared_ptr<grpc::ChannelCredentials> channel_credentials(const std::optional<Credentials>& files,
+                                                              Role server_role);
 
 /// kAnonymous without a certificate; nullopt when the certificate names no role of ours.
 std::optional<Role> peer_role(const grpc::ServerContextBase& context, const std::string& trust_domain);

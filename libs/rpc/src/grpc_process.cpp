@@ -28,8 +28,8 @@ void write_line(gpr_log_func_args* args) {
 }
 
 // gRPC 1.51 joins its callback threads when the last channel that used them goes, and does not notice when one of these
-// threads itself drops it, as a reactor's OnDone may: it then frees its own queue twice. A channel that is never destroyed
-// keeps them; one call, over before it begins, makes it take its part in them.
+// threads itself drops it, as a reactor's OnDone may: it then frees its own queue twice. A channel that is never
+// destroyed keeps them; one call, over before it begins, makes it take its part in them.
 void keep_callback_threads() {
   struct Call {
     grpc::ClientContext context;

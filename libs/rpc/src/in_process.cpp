@@ -1,7 +1,7 @@
 // Calls within one process: the handler is awaited on the caller's executor; messages pass by pointer.
+#include <atomic>
 #include <boost/asio/co_spawn.hpp>
 #include <boost/asio/post.hpp>
-#include <atomic>
 #include <deque>
 #include <mutex>
 
@@ -118,7 +118,8 @@ class ClientEnd final : public Stream {
   std::shared_ptr<StreamCall> call_;
 };
 
-asio::awaitable<void> serve(const Dispatcher& dispatcher, const Dispatcher::Entry& entry, std::shared_ptr<StreamCall> call) {
+asio::awaitable<void> serve(const Dispatcher& dispatcher, const Dispatcher::Entry& entry,
+                            std::shared_ptr<StreamCall> call) {
   co_await asio::this_coro::throw_if_cancelled(false);  // cancelled handlers clean up by results
   ServerEnd end(*call);
   Result<void> result;

@@ -3,12 +3,12 @@
 #include <grpcpp/generic/generic_stub.h>
 #include <grpcpp/impl/codegen/proto_utils.h>
 
+#include <atomic>
 #include <boost/asio/associated_cancellation_slot.hpp>
 #include <boost/asio/associated_executor.hpp>
 #include <boost/asio/dispatch.hpp>
 #include <boost/asio/executor_work_guard.hpp>
 #include <boost/asio/post.hpp>
-#include <atomic>
 #include <deque>
 #include <mutex>
 #include <unordered_map>
@@ -155,8 +155,10 @@ class MuxStreamClient final : public MuxClient,
     std::unique_lock lock(mutex_);
     pending->bytes = frame.payload().size();
     const char* refusal = nullptr;
-    if (broken_) refusal = "the stream has ended";
-    else if (table_.size() >= credit_calls_ || bytes_ + pending->bytes > credit_bytes_) refusal = "no credit left";
+    if (broken_)
+      refusal = "the stream has ended";
+    else if (table_.size() >= credit_calls_ || bytes_ + pending->bytes > credit_bytes_)
+      refusal = "no credit left";
     if (refusal != nullptr) {
       lock.unlock();
       pending->reply = failed(ErrorCode::kUnavailable, refusal);
@@ -194,7 +196,8 @@ class MuxStreamClient final : public MuxClient,
 
   // Under mutex_.
   void write_what_waits() {
-    // Before the server's first message nothing is sent, so that a failed connection has certainly not delivered a call.
+    // Before the server's first message nothing is sent, so that a failed connection has certainly not delivered a
+    // call.
     if (!open_ || writing_ || released_ || (waiting_.empty() && cancelled_.empty())) return;
     out_.Clear();
     std::size_t taken = 0;

@@ -25,7 +25,8 @@ class MuxClient {
                                         const CallOptions& options) = 0;
   virtual bool broken() const = 0;
   virtual bool draining() const = 0;
-  /// Ends the stream; calls in flight fail. The loop may be destroyed afterwards, though gRPC's threads go on for a moment.
+  /// Ends the stream; calls in flight fail. The loop may be destroyed afterwards, though gRPC's threads go on for a
+  /// moment.
   virtual void close() = 0;
 };
 

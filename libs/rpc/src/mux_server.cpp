@@ -1,4 +1,5 @@
-// The backend's end of a Mux stream: unpacks batches, runs each call on one loop, sends what answers wait as one message.
+// The backend's end of a Mux stream: unpacks batches, runs each call on one loop, sends what answers wait as one
+// message.
 #include <boost/asio/co_spawn.hpp>
 #include <boost/asio/post.hpp>
 #include <boost/asio/steady_timer.hpp>
@@ -21,7 +22,11 @@ class MuxServerStream final : public grpc::ServerGenericBidiReactor,
                               public std::enable_shared_from_this<MuxServerStream> {
  public:
   MuxServerStream(std::shared_ptr<ServerShared> shared, grpc::GenericCallbackServerContext* context, Role role)
-      : shared_(std::move(shared)), role_(role), peer_(context->peer()), executor_(shared_->next_loop()), sweep_(executor_) {}
+      : shared_(std::move(shared)),
+        role_(role),
+        peer_(context->peer()),
+        executor_(shared_->next_loop()),
+        sweep_(executor_) {}
 
   void start() {
     self_ = shared_from_this();
@@ -87,10 +92,12 @@ class MuxServerStream final : public grpc::ServerGenericBidiReactor,
 
   void begin(v1::MuxCall& frame) {
     if (calls_.size() >= shared_->options.mux_calls || bytes_ > shared_->options.mux_bytes + (4u << 20))
-      return reply_error(frame.id(), Error(ErrorCode::kResourceExhausted, "more calls in flight than the credit allows"));
+      return reply_error(frame.id(),
+                         Error(ErrorCode::kResourceExhausted, "more calls in flight than the credit allows"));
     if (shared_->calls >= shared_->options.max_calls)
       return reply_error(frame.id(), Error(ErrorCode::kUnavailable, "too many calls in flight"));
-    if (too_many_replies_wait()) return reply_error(frame.id(), Error(ErrorCode::kUnavailable, "too many answers wait"));
+    if (too_many_replies_wait())
+      return reply_error(frame.id(), Error(ErrorCode::kUnavailable, "too many answers wait"));
     const auto* entry = shared_->dispatcher.find(frame.method());
     if (entry == nullptr || entry->method->kind != CallKind::kUnary)
       return reply_error(frame.id(), Error(ErrorCode::kUnimplemented, "no such method"));
@@ -129,7 +136,8 @@ class MuxServerStream final : public grpc::ServerGenericBidiReactor,
     auto request = entry.method->new_request();
     if (!request->ParseFromString(frame.payload())) co_return Error(ErrorCode::kInvalidArgument, "malformed message");
     frame.clear_payload();
-    Context context(role_, peer_, call.deadline, std::move(*frame.mutable_token()), std::move(*frame.mutable_trace_id()));
+    Context context(role_, peer_, call.deadline, std::move(*frame.mutable_token()),
+                    std::move(*frame.mutable_trace_id()));
     co_return co_await shared_->dispatcher.call(entry, context, *request, response, Dispatcher::Timer::kTransport);
   }
 
@@ -232,7 +240,8 @@ class MuxServerStream final : public grpc::ServerGenericBidiReactor,
     waiting_bytes_ = left;
   }
 
-  // Nothing more will be read. What is in flight after a half-close is still answered; after a cancellation it is ended.
+  // Nothing more will be read. What is in flight after a half-close is still answered; after a cancellation it is
+  // ended.
   void end(const char* why) {
     asio::post(executor_, [self = self_] {
       std::vector<std::shared_ptr<Call>> all;

@@ -20,7 +20,8 @@ const Method kListPublicKeys{"/merpati.auth.v1.Auth/ListPublicKeys",
 
 class RemoteKeyRing final : public KeyRing {
  public:
-  RemoteKeyRing(std::shared_ptr<Channel> auth, const Clock& clock) : KeyRing(clock), auth_(std::move(auth)), clock_(clock) {}
+  RemoteKeyRing(std::shared_ptr<Channel> auth, const Clock& clock)
+      : KeyRing(clock), auth_(std::move(auth)), clock_(clock) {}
 
   // Whoever asks gets keys that were read after it asked; all who ask meanwhile share one call.
   Task<void> refresh() override {
@@ -49,7 +50,8 @@ class RemoteKeyRing final : public KeyRing {
         Turn mine{*this};
         auto answered = co_await ask();
         mine.end(number, answered);
-        if (answered.has_error() && answered.error().code() == ErrorCode::kCancelled) co_return std::move(answered).error();
+        if (answered.has_error() && answered.error().code() == ErrorCode::kCancelled)
+          co_return std::move(answered).error();
       }
     }
   }

@@ -4,8 +4,8 @@
 #include <sys/socket.h>
 
 #include <algorithm>
-#include <boost/asio/query.hpp>
 #include <boost/asio/execution/context.hpp>
+#include <boost/asio/query.hpp>
 #include <cstring>
 #include <random>
 #include <set>
@@ -97,7 +97,8 @@ std::shared_ptr<grpc::Channel> Replica::connect() const {
   arguments.SetInt(GRPC_ARG_HTTP2_MAX_PINGS_WITHOUT_DATA, 0);
   arguments.SetInt(GRPC_ARG_ENABLE_RETRIES, 0);  // ours know what is idempotent
   arguments.SetInt(GRPC_ARG_ENABLE_HTTP_PROXY, 0);
-  return grpc::CreateCustomChannel(address_, channel_credentials(options_.credentials, options_.server_role), arguments);
+  return grpc::CreateCustomChannel(address_, channel_credentials(options_.credentials, options_.server_role),
+                                   arguments);
 }
 
 std::shared_ptr<MuxClient> Replica::mux(const asio::any_io_executor& executor) {
@@ -175,7 +176,8 @@ void Replicas::resolve() {
     old = list_;
   }
   if (addresses.empty()) {  // the name service is down: what we know is better than nothing
-    log::info("rpc_target_unresolved", "no address found; those known before stay in use", {{"target", options_.target}});
+    log::info("rpc_target_unresolved", "no address found; those known before stay in use",
+              {{"target", options_.target}});
     return;
   }
   auto fresh = std::make_shared<List>();
@@ -187,7 +189,8 @@ void Replicas::resolve() {
   list_ = std::move(fresh);
 }
 
-std::shared_ptr<Replica> Replicas::pick(std::int64_t account_id, const std::vector<std::shared_ptr<Replica>>& not_these) {
+std::shared_ptr<Replica> Replicas::pick(std::int64_t account_id,
+                                        const std::vector<std::shared_ptr<Replica>>& not_these) {
   std::shared_ptr<const List> list;
   {
     std::lock_guard lock(mutex_);

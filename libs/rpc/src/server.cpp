@@ -33,8 +33,10 @@ class HealthCall final : public grpc::ServerGenericBidiReactor {
     StartRead(&in_);
   }
   void OnReadDone(bool ok) override {
-    if (ok) StartWriteAndFinish(&out_, grpc::WriteOptions(), grpc::Status::OK);
-    else Finish(grpc::Status(grpc::StatusCode::INVALID_ARGUMENT, "the request is missing"));
+    if (ok)
+      StartWriteAndFinish(&out_, grpc::WriteOptions(), grpc::Status::OK);
+    else
+      Finish(grpc::Status(grpc::StatusCode::INVALID_ARGUMENT, "the request is missing"));
   }
   void OnDone() override { delete this; }
 
@@ -58,7 +60,8 @@ class Door final : public grpc::CallbackGenericService {
     }
     const auto* entry = shared_->dispatcher.find(method);
     if (entry == nullptr) return refuse(grpc::StatusCode::UNIMPLEMENTED, "no such method");
-    if (shared_->calls >= shared_->options.max_calls) return refuse(grpc::StatusCode::UNAVAILABLE, "too many calls in flight");
+    if (shared_->calls >= shared_->options.max_calls)
+      return refuse(grpc::StatusCode::UNAVAILABLE, "too many calls in flight");
     return start_call(shared_, *entry, context, *role);
   }
 
@@ -102,7 +105,8 @@ Result<void> Server::start() {
   builder.AddChannelArgument(GRPC_ARG_KEEPALIVE_PERMIT_WITHOUT_CALLS, 1);
   builder.AddChannelArgument(GRPC_ARG_HTTP2_MIN_RECV_PING_INTERVAL_WITHOUT_DATA_MS, 5'000);
   state_->server = builder.BuildAndStart();
-  if (!state_->server || state_->port == 0) return Error(ErrorCode::kUnavailable, "cannot serve gRPC on " + options.address);
+  if (!state_->server || state_->port == 0)
+    return Error(ErrorCode::kUnavailable, "cannot serve gRPC on " + options.address);
   return {};
 }
 

@@ -82,7 +82,8 @@ struct KeyRing::State {
   }
   // An Ed25519 verification costs some 50 us: each token is verified once; all are forgotten when too many came.
   template <class Claims>
-  void remember(Memory<Claims>& memory, std::string_view token, std::shared_ptr<const Claims> claims, std::string key_id) {
+  void remember(Memory<Claims>& memory, std::string_view token, std::shared_ptr<const Claims> claims,
+                std::string key_id) {
     std::unique_lock lock(mutex);
     if (memory.size() >= kMaxRemembered) memory.clear();
     memory[std::string(token)] = {std::move(claims), std::move(key_id)};
@@ -96,7 +97,8 @@ struct KeyRing::State {
     if (text.size() > kMaxToken) return bad_token("too long");
     const auto raw = from_base64url(text);
     auth::v1::SignedClaims token;
-    if (!raw || !token.ParseFromString(*raw) || token.signature().size() != crypto_sign_BYTES) return bad_token("malformed");
+    if (!raw || !token.ParseFromString(*raw) || token.signature().size() != crypto_sign_BYTES)
+      return bad_token("malformed");
     if (static_cast<int>(token.kind()) != static_cast<int>(kind)) return bad_token("of another kind");
     std::string pub;
     {

@@ -27,7 +27,8 @@ v1::ErrorDetails details_of(const Error& error) {
 }
 
 grpc::Status to_status(const Error& error) {
-  return grpc::Status(static_cast<grpc::StatusCode>(error.code()), error.message(), details_of(error).SerializeAsString());
+  return grpc::Status(static_cast<grpc::StatusCode>(error.code()), error.message(),
+                      details_of(error).SerializeAsString());
 }
 
 Error make_error(int code, std::string message, const v1::ErrorDetails& details) {
@@ -45,7 +46,8 @@ Error from_status(const grpc::Status& status) {
 }
 
 std::chrono::system_clock::time_point to_wall(Deadline deadline) {
-  return std::chrono::system_clock::now() + std::chrono::duration_cast<std::chrono::system_clock::duration>(deadline.left());
+  return std::chrono::system_clock::now() +
+         std::chrono::duration_cast<std::chrono::system_clock::duration>(deadline.left());
 }
 
 Deadline from_wall(std::chrono::system_clock::time_point at) {

@@ -71,7 +71,8 @@ class World {
 
   std::string token(TokenCase which) const {
     if (which == TokenCase::kNone) return {};
-    const auto now = std::chrono::duration_cast<std::chrono::seconds>(Clock::system().wall().time_since_epoch()).count();
+    const auto now =
+        std::chrono::duration_cast<std::chrono::seconds>(Clock::system().wall().time_since_epoch()).count();
     auth::v1::SessionClaims claims;
     claims.set_account_id(which == TokenCase::kOtherAccount ? kOther : kAccount);
     for (int scope = 1; scope <= 4; ++scope) claims.add_scopes(static_cast<auth::v1::Scope>(scope));
@@ -138,9 +139,12 @@ ErrorCode expected(const Method& method, Role role, TokenCase token) {
   if (row->trusted.contains(role)) return kReached;
   if (!row->session.contains(role)) return ErrorCode::kPermissionDenied;
   switch (token) {
-    case TokenCase::kValid: return kReached;
-    case TokenCase::kOtherAccount: return method.account_of == nullptr ? kReached : ErrorCode::kPermissionDenied;
-    default: return ErrorCode::kUnauthenticated;
+    case TokenCase::kValid:
+      return kReached;
+    case TokenCase::kOtherAccount:
+      return method.account_of == nullptr ? kReached : ErrorCode::kPermissionDenied;
+    default:
+      return ErrorCode::kUnauthenticated;
   }
 }
 

@@ -71,9 +71,7 @@ Result<T> run(Task<T> task) {
 }
 
 struct InProcess : testing::Test {
-  InProcess() {
-    dispatcher.register_service(service);
-  }
+  InProcess() { dispatcher.register_service(service); }
   store::v1::StoreClient client(Role role) { return store::v1::StoreClient(in_process_channel(dispatcher, role)); }
   FakeStore service;
   Dispatcher dispatcher;

@@ -1,10 +1,10 @@
 // Every kind of call over TCP, plain and by Mux: results, errors, deadlines, cancellation, limits, failing replicas.
 #include <gtest/gtest.h>
 
+#include <atomic>
 #include <boost/asio/executor_work_guard.hpp>
 #include <boost/asio/io_context.hpp>
 #include <boost/asio/use_future.hpp>
-#include <atomic>
 #include <thread>
 
 #include "merpati/auth/v1/auth.rpc.hpp"
@@ -102,7 +102,9 @@ class Backend {
     guard_.reset();
     thread_.join();
   }
-  Result<void> drain(Deadline deadline) { return asio::co_spawn(loop_, server->drain(deadline), asio::use_future).get(); }
+  Result<void> drain(Deadline deadline) {
+    return asio::co_spawn(loop_, server->drain(deadline), asio::use_future).get();
+  }
   std::string address() const { return "127.0.0.1:" + std::to_string(server->port()); }
 
   FakeStore service;
@@ -203,10 +205,11 @@ TEST_P(Network, CancellingTheCallerCancelsTheHandler) {
   const auto request = request_named("slow");
   auto signal = std::make_shared<asio::cancellation_signal>();
   std::promise<Result<store::v1::DeliverResponse>> done;
-  asio::co_spawn(caller.loop(), store.deliver(request),
-                 asio::bind_cancellation_slot(signal->slot(), [&](std::exception_ptr, Result<store::v1::DeliverResponse> r) {
-                   done.set_value(std::move(r));
-                 }));
+  asio::co_spawn(
+      caller.loop(), store.deliver(request),
+      asio::bind_cancellation_slot(signal->slot(), [&](std::exception_ptr, Result<store::v1::DeliverResponse> r) {
+        done.set_value(std::move(r));
+      }));
   ASSERT_TRUE(eventually([&] { return backend.service.waiting == 1; }));
   asio::post(caller.loop(), [signal] { signal->emit(asio::cancellation_type::terminal); });
   EXPECT_EQ(done.get_future().get().error().code(), ErrorCode::kCancelled);
@@ -351,7 +354,8 @@ TEST_P(Network, CallsInFlightAreBounded) {
   options.deadline = Deadline::after(500ms);
   std::promise<void> done[2];
   for (auto& each : done)
-    asio::co_spawn(caller.loop(), client.deliver(request, options), [&](std::exception_ptr, auto) { each.set_value(); });
+    asio::co_spawn(caller.loop(), client.deliver(request, options),
+                   [&](std::exception_ptr, auto) { each.set_value(); });
   ASSERT_TRUE(eventually([&] { return small.service.waiting == 2; }));
   auth::v1::AuthClient login(connect(small.address(), GetParam()));
   EXPECT_EQ(caller.run(login.login({})).error().code(), ErrorCode::kUnavailable);

@@ -15,8 +15,8 @@ class Wakeup {
   Wakeup(const Wakeup&) = delete;
   Wakeup& operator=(const Wakeup&) = delete;
 
-  /// Returns after the next notify(), or at once when one came since the last wait; kCancelled when the waiting coroutine
-  /// is cancelled. The object may be destroyed while somebody waits: the wait then ends with kCancelled.
+  /// Returns after the next notify(), or at once when one came since the last wait; kCancelled when the waiting
+  /// coroutine is cancelled. The object may be destroyed while somebody waits: the wait then ends with kCancelled.
   Task<void> wait();
   /// Wakes the waiter by posting to its executor; never runs its code inline.
   void notify();

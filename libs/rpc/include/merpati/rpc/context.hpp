@@ -30,7 +30,11 @@ class Context {
   // For transports and tests.
   Context() = default;
   Context(Role role, std::string peer, Deadline deadline, std::string token, std::string trace_id)
-      : role_(role), peer_(std::move(peer)), deadline_(deadline), token_(std::move(token)), trace_id_(std::move(trace_id)) {}
+      : role_(role),
+        peer_(std::move(peer)),
+        deadline_(deadline),
+        token_(std::move(token)),
+        trace_id_(std::move(trace_id)) {}
   void set_claims(std::shared_ptr<const auth::v1::SessionClaims> claims) { claims_ = std::move(claims); }
 
  private:

@@ -9,8 +9,8 @@
 
 namespace merpati::rpc {
 
-/// PEM files; they are read again when they change (checked every 10 s). An authority file may hold two authorities while
-/// they are rotated.
+/// PEM files; they are read again when they change (checked every 10 s). An authority file may hold two authorities
+/// while they are rotated.
 struct Credentials {
   std::string ca_file;
   std::string certificate_file;

@@ -19,10 +19,11 @@ struct NetworkChannelOptions {
   std::chrono::nanoseconds unary_timeout = std::chrono::seconds(30);  ///< for calls without a deadline
   std::chrono::nanoseconds resolve_every = std::chrono::seconds(5);
   int max_message_bytes = 4 << 20;
-  int max_attempts = 3;                    ///< of an idempotent call, within the retry budget
+  int max_attempts = 3;  ///< of an idempotent call, within the retry budget
 };
 
-/// Resolves once before it returns; a host that cannot be resolved now is tried again, calls answer kUnavailable meanwhile.
+/// Resolves once before it returns; a host that cannot be resolved now is tried again, calls answer kUnavailable
+/// meanwhile.
 std::shared_ptr<Channel> network_channel(NetworkChannelOptions options);
 
 }  // namespace merpati::rpc

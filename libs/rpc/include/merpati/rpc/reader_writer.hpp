@@ -1,4 +1,5 @@
-// The streaming sides of a call: Reader and Writer for handlers, and what a client gets. All are thin typed views of a Stream.
+// The streaming sides of a call: Reader and Writer for handlers, and what a client gets. All are thin typed views of a
+// Stream.
 #pragma once
 
 #include <google/protobuf/message_lite.h>
@@ -65,7 +66,8 @@ class Writer {
 template <class Request, class Response>
 class ClientStream {
  public:
-  explicit ClientStream(std::shared_ptr<Stream> stream) : stream_(std::move(stream)), reader_(*stream_), writer_(*stream_) {}
+  explicit ClientStream(std::shared_ptr<Stream> stream)
+      : stream_(std::move(stream)), reader_(*stream_), writer_(*stream_) {}
   Task<std::optional<Response>> read() { return reader_.read(); }
   Task<void> write(Request message) { return writer_.write(std::move(message)); }
   Task<void> done_writing() { return stream_->done_writing(); }
@@ -81,7 +83,8 @@ class ClientStream {
 template <class Request, class Response>
 class ClientWriter {
  public:
-  explicit ClientWriter(std::shared_ptr<Stream> stream) : stream_(std::move(stream)), reader_(*stream_), writer_(*stream_) {}
+  explicit ClientWriter(std::shared_ptr<Stream> stream)
+      : stream_(std::move(stream)), reader_(*stream_), writer_(*stream_) {}
   /// Fails with the call's error when the server has ended it early.
   Task<void> write(Request message) { return writer_.write(std::move(message)); }
   /// Says that all is written and waits for the answer.

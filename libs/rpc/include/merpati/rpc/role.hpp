@@ -9,7 +9,19 @@
 namespace merpati::rpc {
 
 /// kAnonymous is a peer without a certificate; kOperator is a person's client certificate (merpatictl).
-enum class Role : std::uint8_t { kAnonymous, kSmtp, kPop3, kImap, kSieve, kAuth, kStore, kFilter, kQueue, kAdmin, kOperator };
+enum class Role : std::uint8_t {
+  kAnonymous,
+  kSmtp,
+  kPop3,
+  kImap,
+  kSieve,
+  kAuth,
+  kStore,
+  kFilter,
+  kQueue,
+  kAdmin,
+  kOperator
+};
 inline constexpr int kRoleCount = 11;
 
 /// "smtp", "operator" and so on, as in spiffe://<trust domain>/<role>.

@@ -13,15 +13,15 @@
 namespace merpati::rpc {
 
 struct ServerOptions {
-  std::string address = "[::]:50051";       ///< port 0 takes a free one
-  std::optional<Credentials> credentials;   ///< none: plain text, for tests on loopback only
-  Role role_without_tls = Role::kAnonymous; ///< who callers are when there are no credentials
-  bool allow_anonymous = false;             ///< accept TLS clients without a certificate (admin)
-  std::vector<asio::any_io_executor> loops; ///< handlers run there, each call on one; never empty
-  int max_message_bytes = 4 << 20;          ///< of one request or stream message, on purpose gRPC's own default
-  std::size_t max_calls = 20'000;           ///< in flight over all connections; more are refused with kUnavailable
-  std::uint32_t mux_calls = 4096;           ///< in flight on one Mux stream
-  std::uint64_t mux_bytes = 16 << 20;       ///< of requests in flight, and of replies that wait, on one Mux stream
+  std::string address = "[::]:50051";        ///< port 0 takes a free one
+  std::optional<Credentials> credentials;    ///< none: plain text, for tests on loopback only
+  Role role_without_tls = Role::kAnonymous;  ///< who callers are when there are no credentials
+  bool allow_anonymous = false;              ///< accept TLS clients without a certificate (admin)
+  std::vector<asio::any_io_executor> loops;  ///< handlers run there, each call on one; never empty
+  int max_message_bytes = 4 << 20;           ///< of one request or stream message, on purpose gRPC's own default
+  std::size_t max_calls = 20'000;            ///< in flight over all connections; more are refused with kUnavailable
+  std::uint32_t mux_calls = 4096;            ///< in flight on one Mux stream
+  std::uint64_t mux_bytes = 16 << 20;        ///< of requests in flight, and of replies that wait, on one Mux stream
 };
 
 /// Stop in two phases: drain() tells callers to go elsewhere and lets calls finish, stop() cancels what is left.

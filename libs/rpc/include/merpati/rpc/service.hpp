@@ -18,8 +18,8 @@ enum class CallKind : std::uint8_t { kUnary, kServerStream, kClientStream, kBidi
 struct Method {
   std::string_view path;  ///< "/merpati.store.v1.Store/Deliver"
   CallKind kind;
-  bool idempotent;                                   ///< the standard option idempotency_level: may be retried
-  std::int64_t (*account_of)(const MessageLite&);    ///< account_id of a request; null when requests name none
+  bool idempotent;                                 ///< the standard option idempotency_level: may be retried
+  std::int64_t (*account_of)(const MessageLite&);  ///< account_id of a request; null when requests name none
   std::unique_ptr<MessageLite> (*new_request)();
   std::unique_ptr<MessageLite> (*new_response)();
 };

@@ -1,4 +1,5 @@
-// Session tokens: serialized merpati.auth.v1.SessionClaims with an Ed25519 signature. auth signs, every backend verifies.
+// Session tokens: serialized merpati.auth.v1.SessionClaims with an Ed25519 signature. auth signs, every backend
+// verifies.
 #pragma once
 
 #include <cstdint>
@@ -12,7 +13,7 @@
 namespace merpati::auth::v1 {
 class SessionClaims;
 class RecipientGrant;
-}
+}  // namespace merpati::auth::v1
 
 namespace merpati::rpc {
 
@@ -36,7 +37,8 @@ std::string sign(const SigningKey& key, TokenKind kind, std::string_view claims)
 class TokenVerifier {
  public:
   virtual ~TokenVerifier() = default;
-  /// kUnauthenticated when the token is malformed, forged, expired or revoked; kUnavailable when its key is not known (yet).
+  /// kUnauthenticated when the token is malformed, forged, expired or revoked; kUnavailable when its key is not known
+  /// (yet).
   virtual Result<std::shared_ptr<const auth::v1::SessionClaims>> verify(std::string_view token) = 0;
   virtual Result<std::shared_ptr<const auth::v1::RecipientGrant>> verify_grant(std::string_view token) = 0;
   /// Asks for newer keys; called once when verify() answered kUnavailable.
