@@ -26,8 +26,10 @@ constexpr auto kCoalesce = 10ms;
 using Changes = std::map<std::pair<std::int64_t, std::int64_t>, std::uint64_t>;
 
 void merge(Changes& into, const ChangeEvent& event) {
-  auto& modseq = into[{event.account, event.mailbox}];
-  modseq = std::max(modseq, event.modseq);
+  const auto [at, fresh] = into.emplace(std::pair(event.account, event.mailbox), event.modseq);
+  if (fresh) return;
+  // 0 says "changed, look yourself" and must not be hidden by an older number.
+  at->second = at->second == 0 || event.modseq == 0 ? 0 : std::max(at->second, event.modseq);
 }
 
 }  // namespace

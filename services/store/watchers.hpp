@@ -17,7 +17,7 @@ class Core;
 struct ChangeEvent {
   std::int64_t account = 0;
   std::int64_t mailbox = 0;  ///< 0: the mailbox tree
-  std::uint64_t modseq = 0;
+  std::uint64_t modseq = 0;  ///< 0: it changed, look yourself
 };
 
 /// One stream's accounts and the events that wait for it. Thread safe.

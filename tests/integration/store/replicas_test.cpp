@@ -1,6 +1,7 @@
 // Two replicas of one store, and the collector.
 #include "store/collector.hpp"
 #include "store/core.hpp"
+#include "store/watchers.hpp"
 #include "store_fixture.hpp"
 
 namespace merpati::store {
@@ -31,6 +32,27 @@ TEST(Replicas, OneHearsOfWhatTheOtherCommitted) {
   sender.join();
   EXPECT_EQ(event.account_id(), 5);
   EXPECT_EQ(event.highest_modseq(), one.open(5).counts().highest_modseq());
+}
+
+TEST(Watchers, AChangeWithoutANumberIsNotHiddenByAnOlderOne) {
+  test::Postgres postgres;
+  StoreFixture s(postgres);
+  pg::PoolOptions options;
+  options.dsn = postgres.dsn();
+  pg::Pool pool({s.process().loops().main()}, options);
+  TaskGroup group(s.process().loops().main());
+  Core core(pool, s.process().blocking(), group, {});
+  const auto subscription = core.watchers->subscribe();
+  subscription->add(1);
+  for (const std::uint64_t modseq : {7, 5}) core.watchers->changed(1, 2, modseq);
+  auto batch = s.get(subscription->next());
+  ASSERT_EQ(batch.events.size(), 1u);
+  EXPECT_EQ(batch.events[0].modseq, 7u);
+  for (const std::uint64_t modseq : {7, 0, 8}) core.watchers->changed(1, 2, modseq);
+  core.watchers->changed(9, 2, 1);  // not watched
+  batch = s.get(subscription->next());
+  ASSERT_EQ(batch.events.size(), 1u);
+  EXPECT_EQ(batch.events[0].modseq, 0u);
 }
 
 TEST(Collector, RemovesWhatNothingUsesAndNothingElse) {
