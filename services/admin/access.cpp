@@ -5,15 +5,14 @@
 namespace merpati::admin {
 namespace {
 
-Error denied(std::string text) {
-  return Error(ErrorCode::kPermissionDenied, text).with_public(text);
-}
+Error denied(std::string text) { return Error(ErrorCode::kPermissionDenied, text).with_public(text); }
 
 }  // namespace
 
 std::string lower(std::string_view text) {
   std::string out(text);
-  std::transform(out.begin(), out.end(), out.begin(), [](char c) { return c >= 'A' && c <= 'Z' ? static_cast<char>(c + 32) : c; });
+  std::transform(out.begin(), out.end(), out.begin(),
+                 [](char c) { return c >= 'A' && c <= 'Z' ? static_cast<char>(c + 32) : c; });
   return out;
 }
 
@@ -32,8 +31,9 @@ Result<void> check_access(const Token& token, const Act& act) {
       return {};
     case Role::kDomainAdmin: {
       if (act.reach != Act::Reach::kDomain) return denied("a domain admin's token cannot do this");
-      const bool own = !act.domains.empty() && !token.domain.empty() &&
-                       std::all_of(act.domains.begin(), act.domains.end(), [&](const auto& d) { return d == token.domain; });
+      const bool own =
+          !act.domains.empty() && !token.domain.empty() &&
+          std::all_of(act.domains.begin(), act.domains.end(), [&](const auto& d) { return d == token.domain; });
       if (!own) return denied("the token is for the domain " + token.domain + " only");
       return {};
     }

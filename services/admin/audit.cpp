@@ -5,12 +5,14 @@
 namespace merpati::admin {
 namespace {
 
-const pg::Statement kBegin{"admin_audit_begin",
-                           "insert into audit (token_name, peer, method, target) values ($1, $2, $3, $4) returning audit_id"};
+const pg::Statement kBegin{
+    "admin_audit_begin",
+    "insert into audit (token_name, peer, method, target) values ($1, $2, $3, $4) returning audit_id"};
 const pg::Statement kFinish{"admin_audit_finish", "update audit set outcome = $2 where audit_id = $1"};
-const pg::Statement kList{"admin_audit_list",
-                          "select audit_id, (extract(epoch from at) * 1000)::bigint, token_name, peer, method, target, outcome "
-                          "from audit where audit_id < $1 order by audit_id desc limit $2"};
+const pg::Statement kList{
+    "admin_audit_list",
+    "select audit_id, (extract(epoch from at) * 1000)::bigint, token_name, peer, method, target, outcome "
+    "from audit where audit_id < $1 order by audit_id desc limit $2"};
 
 }  // namespace
 
@@ -34,8 +36,8 @@ Task<std::vector<AuditRow>> Audit::list(std::int64_t before, int limit, Deadline
   MERPATI_CO_TRY(const auto rows, co_await pool_.query(kList, std::move(params), deadline));
   std::vector<AuditRow> out;
   for (const auto& row : rows) {
-    out.push_back({row.bigint(0), row.bigint(1), std::string(row.text(2)), std::string(row.text(3)), std::string(row.text(4)),
-                   std::string(row.text(5)), std::string(row.text(6))});
+    out.push_back({row.bigint(0), row.bigint(1), std::string(row.text(2)), std::string(row.text(3)),
+                   std::string(row.text(4)), std::string(row.text(5)), std::string(row.text(6))});
   }
   co_return out;
 }

@@ -33,11 +33,15 @@ Module::~Module() = default;
 
 Task<void> Module::start() {
   MERPATI_CO_CHECK(co_await pool_->start(Deadline::after(std::chrono::seconds(10))));
-  const auto& dsn = config_.database().session_dsn().empty() ? config_.database().dsn() : config_.database().session_dsn();
-  auto wait = [](std::string where) { return pg::wait_migrated(where, "admin", migrations(), std::chrono::seconds(60)); };
+  const auto& dsn =
+      config_.database().session_dsn().empty() ? config_.database().dsn() : config_.database().session_dsn();
+  auto wait = [](std::string where) {
+    return pg::wait_migrated(where, "admin", migrations(), std::chrono::seconds(60));
+  };
   MERPATI_CO_CHECK(co_await run_blocking(process_.blocking(), [wait, dsn] { return wait(dsn); }));
   if (!config_.bootstrap_token().empty()) {
-    MERPATI_CO_CHECK(co_await tokens_.ensure_bootstrap(config_.bootstrap_token(), Deadline::after(std::chrono::seconds(10))));
+    MERPATI_CO_CHECK(
+        co_await tokens_.ensure_bootstrap(config_.bootstrap_token(), Deadline::after(std::chrono::seconds(10))));
   }
   co_return Result<void>();
 }

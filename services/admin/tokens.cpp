@@ -5,8 +5,8 @@
 namespace merpati::admin {
 namespace {
 
-#define TOKEN_COLUMNS                                                                        \
-  "token_id, name, role::int, domain, extract(epoch from created_at)::bigint, "              \
+#define TOKEN_COLUMNS                                                           \
+  "token_id, name, role::int, domain, extract(epoch from created_at)::bigint, " \
   "extract(epoch from expires_at)::bigint, extract(epoch from last_used_at)::bigint"
 
 // The time of last use is kept to the minute, so that a busy script does not cost a write for each call.
@@ -20,9 +20,10 @@ const pg::Statement kCreate{"admin_token_create",
                             "on conflict (name) do nothing returning " TOKEN_COLUMNS};
 const pg::Statement kList{"admin_token_list", "select " TOKEN_COLUMNS " from tokens order by name"};
 const pg::Statement kRevoke{"admin_token_revoke", "delete from tokens where name = $1"};
-const pg::Statement kBootstrap{"admin_token_bootstrap",
-                               "insert into tokens (name, role, hash) values ('bootstrap', 1, $1) "
-                               "on conflict (name) do update set hash = excluded.hash, role = 1, domain = '', expires_at = null"};
+const pg::Statement kBootstrap{
+    "admin_token_bootstrap",
+    "insert into tokens (name, role, hash) values ('bootstrap', 1, $1) "
+    "on conflict (name) do update set hash = excluded.hash, role = 1, domain = '', expires_at = null"};
 
 Token read(const pg::Row& row) {
   Token token;
@@ -39,12 +40,14 @@ Token read(const pg::Row& row) {
 }  // namespace
 
 Task<Token> Tokens::authenticate(std::string_view secret, Deadline deadline) {
-  if (secret.empty()) co_return Error(ErrorCode::kUnauthenticated, "no API token").with_public("an API token is needed");
+  if (secret.empty())
+    co_return Error(ErrorCode::kUnauthenticated, "no API token").with_public("an API token is needed");
   pg::Params params;
   params.bytea(sha256(secret));
   MERPATI_CO_TRY(const auto rows, co_await pool_.write(kAuthenticate, std::move(params), deadline));
   if (rows.empty()) {
-    co_return Error(ErrorCode::kUnauthenticated, "unknown or expired API token").with_public("the API token is unknown or has expired");
+    co_return Error(ErrorCode::kUnauthenticated, "unknown or expired API token")
+        .with_public("the API token is unknown or has expired");
   }
   co_return read(rows.front());
 }
@@ -55,7 +58,11 @@ Task<Tokens::Made> Tokens::create(Token wanted, Deadline deadline) {
   std::optional<WallTime> expires;
   if (wanted.expires_at != 0) expires = WallTime(std::chrono::seconds(wanted.expires_at));
   pg::Params params;
-  params.text(wanted.name).integer(static_cast<int>(wanted.role)).text(wanted.domain).bytea(sha256(made.secret)).timestamptz(expires);
+  params.text(wanted.name)
+      .integer(static_cast<int>(wanted.role))
+      .text(wanted.domain)
+      .bytea(sha256(made.secret))
+      .timestamptz(expires);
   MERPATI_CO_TRY(const auto rows, co_await pool_.write(kCreate, std::move(params), deadline));
   if (rows.empty()) {
     co_return Error(ErrorCode::kAlreadyExists, "token name in use").with_public("there is a token of this name");
@@ -75,7 +82,8 @@ Task<void> Tokens::revoke(std::string_view name, Deadline deadline) {
   pg::Params params;
   params.text(name);
   MERPATI_CO_TRY(const auto rows, co_await pool_.write(kRevoke, std::move(params), deadline));
-  if (rows.affected() == 0) co_return Error(ErrorCode::kNotFound, "no such token").with_public("there is no token of this name");
+  if (rows.affected() == 0)
+    co_return Error(ErrorCode::kNotFound, "no such token").with_public("there is no token of this name");
   co_return Result<void>();
 }
 

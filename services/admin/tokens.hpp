@@ -19,7 +19,7 @@ struct Token {
   std::int64_t id = 0;
   std::string name;
   Role role = Role::kReadOnly;
-  std::string domain;  ///< lower case; of a domain admin
+  std::string domain;           ///< lower case; of a domain admin
   std::int64_t created_at = 0;  ///< Unix seconds, as the next two; 0: never
   std::int64_t expires_at = 0;
   std::int64_t last_used_at = 0;
@@ -30,8 +30,8 @@ class Tokens {
  public:
   explicit Tokens(pg::Pool& pool) : pool_(pool) {}
 
-  /// The token of this secret; kUnauthenticated when there is none or it has ended. Read from the database at each call,
-  /// so that a revocation holds at once everywhere.
+  /// The token of this secret; kUnauthenticated when there is none or it has ended. Read from the database at each
+  /// call, so that a revocation holds at once everywhere.
   Task<Token> authenticate(std::string_view secret, Deadline deadline);
   struct Made {
     Token token;

@@ -25,7 +25,7 @@ report_elsewhere() {
 
 # cmd_test [SUITE...]: a suite is a label of ctest.
 cmd_test() {
-  local status=0 labels= suite log
+  local status=0 labels= suite
   for suite in "$@"; do
     case $suite in
       unit | integration | protocol | e2e | fault | bench) labels+="${labels:+|}^$suite\$" ;;
@@ -35,10 +35,8 @@ cmd_test() {
   done
   if [ "$*" = unit ]; then install_packages build run; else install_packages build run test; fi
   build_targets dev
-  log=build/dev/not-run.log
-  : >"$log"
-  # Tests that start an instance take this build, which has fail points, and do not build again.
-  export MERPATI_PRESET=dev MERPATI_NOT_RUN_LOG=$ROOT/$log
+  # Tests that start an instance take this build, which has fail points.
+  export MERPATI_PRESET=dev
   report_elsewhere || status=1
   ctest --test-dir build/dev --output-on-failure ${labels:+-L "$labels"} || status=1
   grep -rhs '^NOT RUN' build/dev/Testing/Temporary/LastTest.log | sort -u || true

@@ -28,7 +28,9 @@ struct Place {
   std::string_view file;
   std::string path;
 
-  Place below(std::string_view key) const { return {file, path.empty() ? std::string(key) : fmt::format("{}.{}", path, key)}; }
+  Place below(std::string_view key) const {
+    return {file, path.empty() ? std::string(key) : fmt::format("{}.{}", path, key)};
+  }
   Place element(std::size_t index) const { return {file, fmt::format("{}[{}]", path, index)}; }
   std::string describe(const YAML::Node& node) const {
     const auto mark = node.Mark();
@@ -89,7 +91,8 @@ Result<void> read_list(Message& message, const FieldDescriptor& field, const YAM
 Result<void> read_field(Message& message, const FieldDescriptor& field, const YAML::Node& node, const Place& place) {
   if (node.IsNull()) return {};
   if (field.is_repeated()) return read_list(message, field, node, place);
-  if (config::is_section(field)) return read_map(*message.GetReflection()->MutableMessage(&message, &field), node, place);
+  if (config::is_section(field))
+    return read_map(*message.GetReflection()->MutableMessage(&message, &field), node, place);
   return read_scalar(message, field, node, place);
 }
 
@@ -103,7 +106,8 @@ const FieldDescriptor* find_field(const Descriptor& type, std::string_view key, 
   return from_file ? field : nullptr;
 }
 
-Result<void> set_secret_from_file(Message& message, const FieldDescriptor& field, const YAML::Node& node, const Place& place) {
+Result<void> set_secret_from_file(Message& message, const FieldDescriptor& field, const YAML::Node& node,
+                                  const Place& place) {
   if (!node.IsScalar()) return bad_key(fmt::format("{}: a path is wanted", place.describe(node)));
   auto secret = read_secret(node.Scalar());
   if (secret.has_error()) return bad_key(fmt::format("{}: {}", place.describe(node), secret.error().message()));
@@ -121,7 +125,8 @@ Result<void> read_map(Message& message, const YAML::Node& node, const Place& pla
     bool from_file = false;
     const auto* field = find_field(*message.GetDescriptor(), key, from_file);
     if (field == nullptr) {
-      return bad_key(fmt::format("{}: {}", here.describe(entry.first), unknown_key_text(key, *message.GetDescriptor())));
+      return bad_key(
+          fmt::format("{}: {}", here.describe(entry.first), unknown_key_text(key, *message.GetDescriptor())));
     }
     if (!seen.insert(field->name()).second) return bad_key(fmt::format("{}: is set twice", here.describe(entry.first)));
     MERPATI_CHECK(from_file ? set_secret_from_file(message, *field, entry.second, here)
@@ -143,13 +148,15 @@ std::vector<std::string> split_path(std::string_view name) {
 }
 
 /// One override: walks `parts` from `message` and sets what they name.
-Result<void> override_value(Message& root, const std::vector<std::string>& parts, const std::string& value, const Place& place) {
+Result<void> override_value(Message& root, const std::vector<std::string>& parts, const std::string& value,
+                            const Place& place) {
   Message* message = &root;
   for (std::size_t i = 0; i < parts.size(); ++i) {
     bool from_file = false;
     const auto* field = find_field(*message->GetDescriptor(), parts[i], from_file);
     if (field == nullptr) {
-      return bad_key(fmt::format("{}: \"{}\": {}", place.file, parts[i], unknown_key_text(parts[i], *message->GetDescriptor())));
+      return bad_key(
+          fmt::format("{}: \"{}\": {}", place.file, parts[i], unknown_key_text(parts[i], *message->GetDescriptor())));
     }
     const auto* reflection = message->GetReflection();
     const bool last = i + 1 == parts.size();
@@ -157,18 +164,22 @@ Result<void> override_value(Message& root, const std::vector<std::string>& parts
     if (last) {
       const bool plain = !field->is_repeated() && !config::is_section(*field);
       node = plain || from_file ? YAML::Node(value) : YAML::Load(value);  // a password may look like YAML
-      return from_file ? set_secret_from_file(*message, *field, node, place) : read_field(*message, *field, node, place);
+      return from_file ? set_secret_from_file(*message, *field, node, place)
+                       : read_field(*message, *field, node, place);
     }
-    if (!config::is_section(*field)) return bad_key(fmt::format("{}: \"{}\" has no keys below it", place.file, parts[i]));
+    if (!config::is_section(*field))
+      return bad_key(fmt::format("{}: \"{}\" has no keys below it", place.file, parts[i]));
     if (!field->is_repeated()) {
       message = reflection->MutableMessage(message, field);
       continue;
     }
     const auto& number = parts[++i];
-    const bool digits = !number.empty() && number.find_first_not_of("0123456789") == std::string::npos && number.size() < 4;
+    const bool digits =
+        !number.empty() && number.find_first_not_of("0123456789") == std::string::npos && number.size() < 4;
     const int index = digits ? std::stoi(number) : -1;
     const int size = reflection->FieldSize(*message, field);
-    if (index < 0 || index > size) return bad_key(fmt::format("{}: \"{}\" is not an index from 0 to {}", place.file, number, size));
+    if (index < 0 || index > size)
+      return bad_key(fmt::format("{}: \"{}\" is not an index from 0 to {}", place.file, number, size));
     if (index == size) apply_defaults(*reflection->AddMessage(message, field));
     message = reflection->MutableRepeatedMessage(message, field, index);
     if (i + 1 == parts.size()) return read_map(*message, YAML::Load(value), place);
@@ -181,7 +192,8 @@ void print_message(YAML::Emitter& out, const Message& message);
 void print_value(YAML::Emitter& out, const Message& message, const FieldDescriptor& field, int index) {
   if (config::is_section(field)) {
     const auto* reflection = message.GetReflection();
-    print_message(out, index < 0 ? reflection->GetMessage(message, &field) : reflection->GetRepeatedMessage(message, &field, index));
+    print_message(out, index < 0 ? reflection->GetMessage(message, &field)
+                                 : reflection->GetRepeatedMessage(message, &field, index));
     return;
   }
   const std::string text = config::to_text(message, field, index);
@@ -220,7 +232,8 @@ void apply_defaults(Message& message) {
     const FieldDescriptor& field = *type.field(i);
     if (config::is_section(field)) {
       if (field.is_repeated()) {
-        for (int j = 0; j < reflection->FieldSize(message, &field); ++j) apply_defaults(*reflection->MutableRepeatedMessage(&message, &field, j));
+        for (int j = 0; j < reflection->FieldSize(message, &field); ++j)
+          apply_defaults(*reflection->MutableRepeatedMessage(&message, &field, j));
       } else {
         apply_defaults(*reflection->MutableMessage(&message, &field));
       }
@@ -231,12 +244,14 @@ void apply_defaults(Message& message) {
     // proto3 cannot tell an explicit zero from nothing, so the loader fills defaults in before it reads.
     if (reflection->HasField(message, &field)) continue;
     const auto set = config::set_from_text(message, field, value);
-    if (set.has_error()) throw std::logic_error(fmt::format("default of {}: {}", field.full_name(), set.error().message()));
+    if (set.has_error())
+      throw std::logic_error(fmt::format("default of {}: {}", field.full_name(), set.error().message()));
   }
 }
 
-Result<void> load_config_text(std::string_view yaml, std::string_view file, const std::map<std::string, std::string>& environment,
-                              Message& out, std::string_view prefix) {
+Result<void> load_config_text(std::string_view yaml, std::string_view file,
+                              const std::map<std::string, std::string>& environment, Message& out,
+                              std::string_view prefix) {
   out.Clear();
   const std::string name = file.empty() ? "configuration" : std::string(file);
   try {
@@ -259,7 +274,8 @@ Result<void> load_config(const std::string& path, Message& out) {
   if (!path.empty()) {
     std::ifstream in(path, std::ios::binary);
     std::ostringstream content;
-    if (!in || (in.peek() != EOF && !(content << in.rdbuf()))) return bad_key(fmt::format("cannot read the configuration {}", path));
+    if (!in || (in.peek() != EOF && !(content << in.rdbuf())))
+      return bad_key(fmt::format("cannot read the configuration {}", path));
     text = std::move(content).str();
   }
   std::map<std::string, std::string> environment;

@@ -30,7 +30,8 @@ bool read_quantities(std::string_view text, std::span<const Unit> units, bool ma
     if (error != std::errc() || !(number >= 0)) return false;
     text.remove_prefix(static_cast<std::size_t>(end - text.data()));
     while (!text.empty() && text.front() == ' ') text.remove_prefix(1);
-    const auto letters = std::min(text.find_first_not_of("abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ"), text.size());
+    const auto letters =
+        std::min(text.find_first_not_of("abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ"), text.size());
     const auto name = text.substr(0, letters);
     const auto unit = std::find_if(units.begin(), units.end(), [&](const Unit& u) { return u.name == name; });
     if (unit == units.end()) return false;
@@ -42,9 +43,17 @@ bool read_quantities(std::string_view text, std::span<const Unit> units, bool ma
 }
 
 constexpr Unit kTimes[] = {{"ns", 1}, {"us", 1e3}, {"ms", 1e6}, {"s", 1e9}, {"m", 60e9}, {"h", 3600e9}, {"d", 86400e9}};
-constexpr Unit kSizes[] = {{"", 1},        {"B", 1},          {"kB", 1e3},           {"KB", 1e3},
-                           {"MB", 1e6},    {"GB", 1e9},       {"TB", 1e12},          {"KiB", 1024},
-                           {"MiB", 1 << 20}, {"GiB", 1U << 30}, {"TiB", 1099511627776.0}};
+constexpr Unit kSizes[] = {{"", 1},
+                           {"B", 1},
+                           {"kB", 1e3},
+                           {"KB", 1e3},
+                           {"MB", 1e6},
+                           {"GB", 1e9},
+                           {"TB", 1e12},
+                           {"KiB", 1024},
+                           {"MiB", 1 << 20},
+                           {"GiB", 1U << 30},
+                           {"TiB", 1099511627776.0}};
 
 }  // namespace
 
@@ -52,7 +61,8 @@ Result<std::int64_t> parse_duration_nanos(std::string_view text) {
   double total = 0;
   if (text == "0") return 0;
   if (!read_quantities(text, kTimes, true, total) || total > 9.2e18) {
-    return Error(ErrorCode::kInvalidArgument, fmt::format("\"{}\" is not a duration such as 30s, 5m, 1h30m or 500ms", text));
+    return Error(ErrorCode::kInvalidArgument,
+                 fmt::format("\"{}\" is not a duration such as 30s, 5m, 1h30m or 500ms", text));
   }
   return std::llround(total);
 }
@@ -107,7 +117,8 @@ Result<void> set_enum(Message& message, const FieldDescriptor& field, std::strin
   const auto* value = type.FindValueByName(enum_prefix(type) + upper);
   if (value == nullptr) {
     std::string names;
-    for (int i = 1; i < type.value_count(); ++i) names += (names.empty() ? "" : ", ") + enum_name(type, type.value(i)->number());
+    for (int i = 1; i < type.value_count(); ++i)
+      names += (names.empty() ? "" : ", ") + enum_name(type, type.value(i)->number());
     return bad(field, text, "one of " + names);
   }
   const auto* reflection = message.GetReflection();
@@ -118,7 +129,8 @@ Result<void> set_enum(Message& message, const FieldDescriptor& field, std::strin
 Result<void> set_duration(Message& message, const FieldDescriptor& field, std::string_view text) {
   MERPATI_TRY(const std::int64_t nanos, parse_duration_nanos(text));
   const auto* reflection = message.GetReflection();
-  auto* value = field.is_repeated() ? reflection->AddMessage(&message, &field) : reflection->MutableMessage(&message, &field);
+  auto* value =
+      field.is_repeated() ? reflection->AddMessage(&message, &field) : reflection->MutableMessage(&message, &field);
   google::protobuf::Duration duration;
   duration.set_seconds(nanos / 1'000'000'000);
   duration.set_nanos(static_cast<std::int32_t>(nanos % 1'000'000'000));
@@ -195,7 +207,8 @@ Result<void> set_from_text(Message& message, const FieldDescriptor& field, std::
     }
     case FieldDescriptor::CPPTYPE_UINT32: {
       std::uint32_t value = 0;
-      return parse_integer(text, value) ? put(&R::SetUInt32, &R::AddUInt32, value) : bad(field, text, "a number from 0 to 4294967295");
+      return parse_integer(text, value) ? put(&R::SetUInt32, &R::AddUInt32, value)
+                                        : bad(field, text, "a number from 0 to 4294967295");
     }
     case FieldDescriptor::CPPTYPE_INT32: {
       std::int32_t value = 0;
@@ -222,25 +235,33 @@ std::string to_text(const Message& message, const FieldDescriptor& field, int in
   const auto* reflection = message.GetReflection();
   const bool element = index >= 0;
   if (is_duration(field)) {
-    return duration_text(element ? reflection->GetRepeatedMessage(message, &field, index) : reflection->GetMessage(message, &field));
+    return duration_text(element ? reflection->GetRepeatedMessage(message, &field, index)
+                                 : reflection->GetMessage(message, &field));
   }
   switch (field.cpp_type()) {
     case FieldDescriptor::CPPTYPE_STRING:
       return element ? reflection->GetRepeatedString(message, &field, index) : reflection->GetString(message, &field);
     case FieldDescriptor::CPPTYPE_BOOL:
-      return (element ? reflection->GetRepeatedBool(message, &field, index) : reflection->GetBool(message, &field)) ? "true" : "false";
+      return (element ? reflection->GetRepeatedBool(message, &field, index) : reflection->GetBool(message, &field))
+                 ? "true"
+                 : "false";
     case FieldDescriptor::CPPTYPE_UINT64: {
-      const auto value = element ? reflection->GetRepeatedUInt64(message, &field, index) : reflection->GetUInt64(message, &field);
+      const auto value =
+          element ? reflection->GetRepeatedUInt64(message, &field, index) : reflection->GetUInt64(message, &field);
       return flag(field, "size") ? size_text(value) : std::to_string(value);
     }
     case FieldDescriptor::CPPTYPE_UINT32:
-      return std::to_string(element ? reflection->GetRepeatedUInt32(message, &field, index) : reflection->GetUInt32(message, &field));
+      return std::to_string(element ? reflection->GetRepeatedUInt32(message, &field, index)
+                                    : reflection->GetUInt32(message, &field));
     case FieldDescriptor::CPPTYPE_INT32:
-      return std::to_string(element ? reflection->GetRepeatedInt32(message, &field, index) : reflection->GetInt32(message, &field));
+      return std::to_string(element ? reflection->GetRepeatedInt32(message, &field, index)
+                                    : reflection->GetInt32(message, &field));
     case FieldDescriptor::CPPTYPE_INT64:
-      return std::to_string(element ? reflection->GetRepeatedInt64(message, &field, index) : reflection->GetInt64(message, &field));
+      return std::to_string(element ? reflection->GetRepeatedInt64(message, &field, index)
+                                    : reflection->GetInt64(message, &field));
     case FieldDescriptor::CPPTYPE_DOUBLE:
-      return fmt::format("{}", element ? reflection->GetRepeatedDouble(message, &field, index) : reflection->GetDouble(message, &field));
+      return fmt::format("{}", element ? reflection->GetRepeatedDouble(message, &field, index)
+                                       : reflection->GetDouble(message, &field));
     case FieldDescriptor::CPPTYPE_ENUM:
       return enum_name(*field.enum_type(), element ? reflection->GetRepeatedEnumValue(message, &field, index)
                                                    : reflection->GetEnumValue(message, &field));

@@ -87,7 +87,8 @@ Result<void> HttpServer::start(const std::string& address, std::uint16_t port) {
   const auto ip = asio::ip::make_address(address, error);
   if (error) return Error(ErrorCode::kInvalidArgument, fmt::format("http.address {:?}: {}", address, error.message()));
   const auto fail = [&](const char* what) {
-    return Error(ErrorCode::kUnavailable, fmt::format("HTTP on {} port {}: {}: {}", address, port, what, error.message()));
+    return Error(ErrorCode::kUnavailable,
+                 fmt::format("HTTP on {} port {}: {}: {}", address, port, what, error.message()));
   };
   asio::ip::tcp::endpoint endpoint(ip, port);
   acceptor_.open(endpoint.protocol(), error);
@@ -134,7 +135,8 @@ HttpServer::Answer HttpServer::answer(std::string_view method, std::string_view 
     const auto silence = loops_.longest_silence();
     if (silence < kSilenceLimit) return {200, "text/plain; charset=utf-8", "ok\n"};
     return {503, "text/plain; charset=utf-8",
-            fmt::format("an event loop has not turned for {} s\n", std::chrono::duration_cast<std::chrono::seconds>(silence).count())};
+            fmt::format("an event loop has not turned for {} s\n",
+                        std::chrono::duration_cast<std::chrono::seconds>(silence).count())};
   }
   if (target == "/readyz") return {health_.ready() ? 200U : 503U, "application/json", health_.json() + "\n"};
   return {404, "text/plain; charset=utf-8", "there are /metrics, /livez and /readyz\n"};

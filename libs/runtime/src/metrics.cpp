@@ -50,8 +50,8 @@ Histogram Metrics::histogram(const std::string& name, const std::string& help, c
 }
 
 const std::vector<double>& Metrics::latency_bounds() {
-  static const std::vector<double> kBounds = {0.0001, 0.00025, 0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025,
-                                              0.05,   0.1,     0.25,   0.5,   1,      2.5,   5,    10,   30};
+  static const std::vector<double> kBounds = {0.0001, 0.00025, 0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05,
+                                              0.1,    0.25,    0.5,    1,     2.5,    5,     10,   30};
   return kBounds;
 }
 

@@ -13,7 +13,8 @@ class AbsentChannel : public rpc::Channel {
   Task<void> unary(const rpc::Method&, const rpc::MessageLite&, rpc::MessageLite&, const rpc::CallOptions&) override {
     co_return error();
   }
-  Task<std::shared_ptr<rpc::Stream>> open(const rpc::Method&, const rpc::MessageLite*, const rpc::CallOptions&) override {
+  Task<std::shared_ptr<rpc::Stream>> open(const rpc::Method&, const rpc::MessageLite*,
+                                          const rpc::CallOptions&) override {
     co_return error();
   }
 
@@ -68,7 +69,10 @@ Task<std::int64_t> AdminService::admit(const rpc::Context& context, const Act& a
 }
 
 asio::awaitable<void> AdminService::finish(const Act& act, std::int64_t row, std::string_view outcome) {
-  metrics_.counter("merpati_admin_calls_total", "Calls of operators", {{"method", std::string(act.method)}, {"outcome", std::string(outcome)}}).add();
+  metrics_
+      .counter("merpati_admin_calls_total", "Calls of operators",
+               {{"method", std::string(act.method)}, {"outcome", std::string(outcome)}})
+      .add();
   if (row == 0) co_return;
   const auto written = co_await audit_.finish(row, outcome, Deadline::after(std::chrono::seconds(5)));
   if (written.has_error()) {

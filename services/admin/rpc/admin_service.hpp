@@ -39,7 +39,8 @@ class AdminService : public v1::AdminService {
   Task<auth::v1::DeleteDomainResponse> delete_domain(rpc::Context&, const auth::v1::DeleteDomainRequest&) override;
   // rpc/accounts.cpp
   Task<auth::v1::Account> create_account(rpc::Context&, const auth::v1::CreateAccountRequest&) override;
-  Task<auth::v1::CreateAccountsResponse> create_accounts(rpc::Context&, const auth::v1::CreateAccountsRequest&) override;
+  Task<auth::v1::CreateAccountsResponse> create_accounts(rpc::Context&,
+                                                         const auth::v1::CreateAccountsRequest&) override;
   Task<auth::v1::Account> get_account(rpc::Context&, const auth::v1::GetAccountRequest&) override;
   Task<auth::v1::ListAccountsResponse> list_accounts(rpc::Context&, const auth::v1::ListAccountsRequest&) override;
   Task<auth::v1::Account> update_account(rpc::Context&, const auth::v1::UpdateAccountRequest&) override;

@@ -3,7 +3,8 @@
 
 namespace merpati::admin {
 
-Task<v1::ListMailboxesResponse> AdminService::list_mailboxes(rpc::Context& context, const v1::ListMailboxesRequest& request) {
+Task<v1::ListMailboxesResponse> AdminService::list_mailboxes(rpc::Context& context,
+                                                             const v1::ListMailboxesRequest& request) {
   Act act{"ListMailboxes", request.address(), Act::Reach::kDomain, false, {domain_of(request.address())}};
   co_return co_await run(context, std::move(act), read_mailboxes(context, request.address()));
 }

@@ -16,7 +16,8 @@ std::string items_text(const google::protobuf::RepeatedField<std::int64_t>& ids,
 
 }  // namespace
 
-Task<queue::v1::ListItemsResponse> AdminService::list_queue(rpc::Context& context, const queue::v1::ListItemsRequest& request) {
+Task<queue::v1::ListItemsResponse> AdminService::list_queue(rpc::Context& context,
+                                                            const queue::v1::ListItemsRequest& request) {
   const auto options = forward(context);
   Act act{"ListQueue", "", Act::Reach::kPlatform, false, {}};
   co_return co_await run(context, std::move(act), queue_.list_items(request, options));
@@ -28,13 +29,15 @@ Task<queue::v1::Item> AdminService::get_queue_item(rpc::Context& context, const 
   co_return co_await run(context, std::move(act), queue_.get_item(request, options));
 }
 
-Task<queue::v1::RetryItemsResponse> AdminService::retry_queue(rpc::Context& context, const queue::v1::RetryItemsRequest& request) {
+Task<queue::v1::RetryItemsResponse> AdminService::retry_queue(rpc::Context& context,
+                                                              const queue::v1::RetryItemsRequest& request) {
   const auto options = forward(context);
   Act act{"RetryQueue", items_text(request.item_ids(), request.domain()), Act::Reach::kPlatform, true, {}};
   co_return co_await run(context, std::move(act), queue_.retry_items(request, options));
 }
 
-Task<queue::v1::DropItemsResponse> AdminService::drop_queue(rpc::Context& context, const queue::v1::DropItemsRequest& request) {
+Task<queue::v1::DropItemsResponse> AdminService::drop_queue(rpc::Context& context,
+                                                            const queue::v1::DropItemsRequest& request) {
   const auto options = forward(context);
   Act act{"DropQueue", items_text(request.item_ids(), "none"), Act::Reach::kPlatform, true, {}};
   co_return co_await run(context, std::move(act), queue_.drop_items(request, options));

@@ -21,7 +21,8 @@ Task<v1::GetServicesResponse> AdminService::ask_services(Deadline deadline) {
     service->set_service(name);
     service->set_reachable(status.has_value());
     if (status.has_error()) {
-      service->set_error(status.error().public_text().empty() ? std::string(to_string(status.error().code())) : status.error().public_text());
+      service->set_error(status.error().public_text().empty() ? std::string(to_string(status.error().code()))
+                                                              : status.error().public_text());
     } else {
       *service->mutable_status() = *std::move(status);
     }

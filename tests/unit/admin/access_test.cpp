@@ -21,7 +21,8 @@ bool may(const Token& token, Reach reach, bool changes, std::vector<std::string>
 }
 
 TEST(Access, AdminMayEverything) {
-  for (const auto reach : {Reach::kPlatform, Reach::kDomain, Reach::kTokens}) EXPECT_TRUE(may(token(Role::kAdmin), reach, true));
+  for (const auto reach : {Reach::kPlatform, Reach::kDomain, Reach::kTokens})
+    EXPECT_TRUE(may(token(Role::kAdmin), reach, true));
 }
 
 TEST(Access, ReadOnlyLooksAndChangesNothing) {

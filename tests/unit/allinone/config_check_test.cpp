@@ -43,11 +43,15 @@ TEST(ConfigCheck, AServiceAloneNeedsOnlyItsOwn) {
 }
 
 TEST(ConfigCheck, PortsAndCertificates) {
-  EXPECT_THAT(faults("imap: {listeners: [{port: 70000, tls: NONE}]}\n", {"imap"}, false), Contains(HasSubstr("imap.listeners[0].port")));
-  EXPECT_THAT(faults("imap: {listeners: [{port: 993, tls: IMPLICIT}]}\n", {"imap"}, false), Contains(HasSubstr("certificate_file")));
-  EXPECT_THAT(faults("imap: {tls: {certificate_file: /no/such, key_file: /no/such}, listeners: [{port: 993}]}\n", {"imap"}, false),
+  EXPECT_THAT(faults("imap: {listeners: [{port: 70000, tls: NONE}]}\n", {"imap"}, false),
+              Contains(HasSubstr("imap.listeners[0].port")));
+  EXPECT_THAT(faults("imap: {listeners: [{port: 993, tls: IMPLICIT}]}\n", {"imap"}, false),
+              Contains(HasSubstr("certificate_file")));
+  EXPECT_THAT(faults("imap: {tls: {certificate_file: /no/such, key_file: /no/such}, listeners: [{port: 993}]}\n",
+                     {"imap"}, false),
               Contains(HasSubstr("cannot read /no/such")));
-  EXPECT_THAT(faults("store: {objects: {directory: /a, s3: {endpoint: \"http://b\", bucket: c}}, database: {dsn: x}}\n", {"store"}, false),
+  EXPECT_THAT(faults("store: {objects: {directory: /a, s3: {endpoint: \"http://b\", bucket: c}}, database: {dsn: x}}\n",
+                     {"store"}, false),
               Contains(HasSubstr("either")));
 }
 

@@ -41,7 +41,8 @@ smtp:
       kind: submission
       plaintext_login_from_loopback: true
 store: {inline_limit: 32KiB}
-)").value();
+)")
+                    .value();
   EXPECT_EQ(to_chrono(config.process().grace_period()), std::chrono::seconds(90));
   EXPECT_EQ(config.process().loops(), 4U);
   EXPECT_EQ(config.smtp().max_message_size(), 30'000'000U);
@@ -77,7 +78,8 @@ TEST(ConfigLoader, UnknownKeyNamesKeyLineAndTheNearestKnown) {
 }
 
 TEST(ConfigLoader, WrongValuesSayWhatIsWanted) {
-  EXPECT_THAT(error_of("imap:\n  idle_timeout: soon\n"), HasSubstr("merpati.yaml:2: imap.idle_timeout: \"soon\" is not a duration"));
+  EXPECT_THAT(error_of("imap:\n  idle_timeout: soon\n"),
+              HasSubstr("merpati.yaml:2: imap.idle_timeout: \"soon\" is not a duration"));
   EXPECT_THAT(error_of("imap: {idle_timeout: 30}"), HasSubstr("duration")) << "a number without unit is ambiguous";
   EXPECT_THAT(error_of("imap: {max_line: 64 potatoes}"), HasSubstr("size"));
   EXPECT_THAT(error_of("http: {port: -1}"), HasSubstr("number"));
@@ -104,25 +106,30 @@ TEST(ConfigLoader, EnvironmentOverridesTheFile) {
   EXPECT_EQ(config.smtp().listeners(1).port(), 26U);
   EXPECT_EQ(config.smtp().listeners(1).max_connections_per_address(), 50U);
   EXPECT_EQ(config.auth().trusted_addresses(0), "10.0.0.0/8");
-  EXPECT_THAT(error_of("", {{"MERPATI_STORE__DATABASE__DNS", "x"}}), testing::AllOf(HasSubstr("MERPATI_STORE__DATABASE__DNS"), HasSubstr("\"dsn\"")));
+  EXPECT_THAT(error_of("", {{"MERPATI_STORE__DATABASE__DNS", "x"}}),
+              testing::AllOf(HasSubstr("MERPATI_STORE__DATABASE__DNS"), HasSubstr("\"dsn\"")));
   EXPECT_THAT(error_of("", {{"MERPATI_SMTP__LISTENERS__5__PORT", "25"}}), HasSubstr("index"));
 }
 
 TEST(ConfigLoader, SecretsComeFromFilesAndAreNeverPrinted) {
   const std::string path = testing::TempDir() + "/merpati_secret";
   std::ofstream(path) << "hunter2\n";
-  auto config = load("queue: {smart_host: {password_file: " + path + "}}\nstore: {database: {dsn: host=x password=pw}}\n").value();
+  auto config =
+      load("queue: {smart_host: {password_file: " + path + "}}\nstore: {database: {dsn: host=x password=pw}}\n")
+          .value();
   EXPECT_EQ(config.queue().smart_host().password(), "hunter2");
   const auto printed = print_config(config);
   EXPECT_THAT(printed, Not(HasSubstr("hunter2")));
   EXPECT_THAT(printed, Not(HasSubstr("password=pw")));
   EXPECT_THAT(printed, HasSubstr("<redacted>"));
   EXPECT_THAT(error_of("queue: {smart_host: {password_file: /nowhere/at/all}}"), HasSubstr("/nowhere/at/all"));
-  EXPECT_THAT(error_of("queue: {smart_host: {host_file: x}}"), HasSubstr("unknown key")) << "only secrets have a file form";
+  EXPECT_THAT(error_of("queue: {smart_host: {host_file: x}}"), HasSubstr("unknown key"))
+      << "only secrets have a file form";
 }
 
 TEST(ConfigLoader, WhatItPrintsItReads) {
-  auto config = load("imap: {listeners: [{name: \"a: b\", port: 2143}], idle_timeout: 90s}\nlog: {level: debug}\n").value();
+  auto config =
+      load("imap: {listeners: [{name: \"a: b\", port: 2143}], idle_timeout: 90s}\nlog: {level: debug}\n").value();
   auto again = load(print_config(config)).value();
   EXPECT_EQ(config.SerializeAsString(), again.SerializeAsString());
 }

@@ -89,7 +89,8 @@ TEST(Process, StartsInOrderAndDrainsEdgesFirst) {
   process.add(std::make_unique<Fake>("imap", Module::Kind::kEdge, diary));
   ASSERT_TRUE(process.start().has_value());
   process.stop();
-  EXPECT_THAT(diary.lines, ElementsAre("start store", "start imap", "drain imap", "drain store", "stop imap", "stop store"));
+  EXPECT_THAT(diary.lines,
+              ElementsAre("start store", "start imap", "drain imap", "drain store", "stop imap", "stop store"));
 }
 
 TEST(Process, RunEndsOnSigtermWithZero) {
@@ -113,7 +114,8 @@ TEST(Process, AModuleThatDoesNotStartEndsTheProcessWithItsReason) {
   process.add(std::make_unique<Fake>("imap", Module::Kind::kEdge, diary));
   EXPECT_EQ(process.run(), 1);
   EXPECT_THAT(diary.lines, ElementsAre("start store", "drain store", "stop store")) << "the next one is never started";
-  EXPECT_THAT(capture.lines(), testing::Contains(testing::AllOf(HasSubstr("start_failed"), HasSubstr("store did not start: no database"))));
+  EXPECT_THAT(capture.lines(), testing::Contains(testing::AllOf(HasSubstr("start_failed"),
+                                                                HasSubstr("store did not start: no database"))));
 }
 
 TEST(Process, ProbesAndMetricsOverHttp) {
@@ -142,7 +144,8 @@ TEST(Process, APortInUseIsAClearError) {
   Process second(taken);
   const auto result = second.start();
   ASSERT_TRUE(result.has_error());
-  EXPECT_THAT(result.error().message(), testing::AllOf(HasSubstr(std::to_string(first.http_port())), HasSubstr("in use")));
+  EXPECT_THAT(result.error().message(),
+              testing::AllOf(HasSubstr(std::to_string(first.http_port())), HasSubstr("in use")));
 }
 
 TEST(Health, IsReadyOnlyWhenEveryGateIsOpen) {
@@ -172,7 +175,8 @@ TEST(Metrics, AScrapeCallbackRunsUntilItsHandleDies) {
 
 TEST(Log, WritesJsonWhateverTheBytes) {
   log::Capture capture;
-  log::info("test_event", "a \"quoted\" line\nwith \x01 and \xff", {{"size", 12U}, {"ok", true}, {"who", std::string("J\xc3\xbcrgen")}, {"ratio", 0.5}});
+  log::info("test_event", "a \"quoted\" line\nwith \x01 and \xff",
+            {{"size", 12U}, {"ok", true}, {"who", std::string("J\xc3\xbcrgen")}, {"ratio", 0.5}});
   log::debug("hidden", "below the level");
   const auto lines = capture.lines();
   ASSERT_EQ(lines.size(), 1U);

@@ -1,9 +1,9 @@
 // Configuration: YAML and environment into a protobuf message, by reflection.
 //
 // Field options (merpati/config/v1/options.proto) say what a field is when nobody sets it, whether it is a secret and
-// whether it counts octets. In YAML a google.protobuf.Duration is "30s", "5m", "2h", "500ms" or several of them together;
-// a size is "64KiB", "30MB" or a number; an enum is its name without the type's prefix, in any case; a secret `password`
-// may be given as `password_file: PATH` instead (one trailing line end is dropped).
+// whether it counts octets. In YAML a google.protobuf.Duration is "30s", "5m", "2h", "500ms" or several of them
+// together; a size is "64KiB", "30MB" or a number; an enum is its name without the type's prefix, in any case; a secret
+// `password` may be given as `password_file: PATH` instead (one trailing line end is dropped).
 #pragma once
 
 #include <google/protobuf/message.h>

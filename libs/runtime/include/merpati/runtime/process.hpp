@@ -20,8 +20,8 @@ namespace merpati::runtime {
 class HttpServer;
 
 struct ProcessOptions {
-  std::string name = "merpati";       ///< for logs
-  std::size_t loops = 0;              ///< 0: one for each core
+  std::string name = "merpati";  ///< for logs
+  std::size_t loops = 0;         ///< 0: one for each core
   std::size_t blocking_threads = 8;
   std::chrono::nanoseconds grace_period = std::chrono::seconds(30);
   std::chrono::nanoseconds endpoint_delay = std::chrono::seconds(5);
