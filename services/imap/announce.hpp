@@ -13,7 +13,8 @@ void remember_own_changes(SelectedMailbox& box, const pb::StoreFlagsResponse& re
 /// "* FLAGS" and PERMANENTFLAGS.
 void append_flags_response(Session& session, const SelectedMailbox& box);
 /// "* n FETCH (...)" with a message's flags; UID and MODSEQ as the session needs them.
-void append_flags_fetch(Session& session, std::uint32_t sequence, const pb::MessageFlags& message, bool with_uid, bool with_flags);
+void append_flags_fetch(Session& session, std::uint32_t sequence, const pb::MessageFlags& message, bool with_uid,
+                        bool with_flags);
 /// STATUS's list "(MESSAGES 3 UIDNEXT 9)".
 void append_status_items(std::string& out, const std::vector<StatusItem>& items, const pb::MailboxCounts& counts);
 

@@ -1,4 +1,5 @@
-// APPEND (RFC 9051 6.3.12): the message streams from the socket; small ones go with the call, large ones are uploaded first.
+// APPEND (RFC 9051 6.3.12): the message streams from the socket; small ones go with the call, large ones are uploaded
+// first.
 #include "imap/command_reader.hpp"
 #include "imap/convert.hpp"
 #include "imap/pending_reply.hpp"
@@ -46,7 +47,8 @@ class LineEnds {
 
 class PendingAppend final : public PendingReply {
  public:
-  PendingAppend(StartedCall<pb::AppendResponse> call, std::string name) : call_(std::move(call)), name_(std::move(name)) {}
+  PendingAppend(StartedCall<pb::AppendResponse> call, std::string name)
+      : call_(std::move(call)), name_(std::move(name)) {}
 
   Task<Reply> finish(Session&) override {
     auto response = co_await call_.wait();
@@ -139,7 +141,8 @@ std::unique_ptr<PendingReply> ready(Reply reply) { return std::make_unique<Ready
 // Refuses before the message came; what a client sends without waiting has to be read first.
 Task<std::unique_ptr<PendingReply>> refuse(Session& session, const AppendArguments& arguments, Reply reply) {
   if (!arguments.synchronizing) {
-    if (arguments.size > session.options().max_append * 2) co_return Error(ErrorCode::kResourceExhausted, "refused message is too large to skip");
+    if (arguments.size > session.options().max_append * 2)
+      co_return Error(ErrorCode::kResourceExhausted, "refused message is too large to skip");
     MERPATI_CO_CHECK(co_await skip_octets(session.connection(), arguments.size, kSlowWriter));
     MERPATI_CO_CHECK(co_await session.connection().read_line(session.options().max_line, Deadline::after(kSlowWriter)));
   }
@@ -154,7 +157,8 @@ Task<std::unique_ptr<PendingReply>> start_append(Session& session, const Command
   const auto flags = parse_flags(arguments.flags);
   if (name.has_error()) co_return co_await refuse(session, arguments, no("CANNOT", name.error().public_text()));
   if (!flags) co_return co_await refuse(session, arguments, bad("Unknown system flag"));
-  if (arguments.size > session.options().max_append) co_return co_await refuse(session, arguments, no("TOOBIG", "The message is too large"));
+  if (arguments.size > session.options().max_append)
+    co_return co_await refuse(session, arguments, no("TOOBIG", "The message is too large"));
   if (arguments.size == 0) co_return co_await refuse(session, arguments, no("CANNOT", "The message is empty"));
   if (arguments.synchronizing) session.connection().write("+ OK\r\n");
 
@@ -182,7 +186,8 @@ Task<std::unique_ptr<PendingReply>> start_append(Session& session, const Command
     message.set_received_at_ms(arguments.date->seconds * 1000);
     message.set_received_zone_minutes(arguments.date->zone_minutes);
   }
-  auto call = start_call(session.loop(), session.loop().store, &store::v1::StoreClient::append, std::move(request), session.call_options());
+  auto call = start_call(session.loop(), session.loop().store, &store::v1::StoreClient::append, std::move(request),
+                         session.call_options());
   co_return std::unique_ptr<PendingReply>(std::make_unique<PendingAppend>(std::move(call), *std::move(name)));
 }
 

@@ -70,12 +70,14 @@ bool sends_password(const std::string& mechanism) { return mechanism == "PLAIN" 
 
 Task<Reply> cmd_authenticate(Session& session, const Command& command) {
   const auto& arguments = command.get<AuthenticateArguments>();
-  if (sends_password(arguments.mechanism) && !session.plaintext_allowed()) co_return no("PRIVACYREQUIRED", "Passwords are accepted under TLS only");
+  if (sends_password(arguments.mechanism) && !session.plaintext_allowed())
+    co_return no("PRIVACYREQUIRED", "Passwords are accepted under TLS only");
   auth::v1::SaslRequest first;
   auto& start = *first.mutable_start();
   start.set_mechanism(arguments.mechanism);
   if (arguments.initial_response) {
-    const auto bytes = *arguments.initial_response == "=" ? std::optional<std::string>("") : from_base64(*arguments.initial_response);
+    const auto bytes =
+        *arguments.initial_response == "=" ? std::optional<std::string>("") : from_base64(*arguments.initial_response);
     if (!bytes) co_return bad("The initial response is not base64");
     start.set_initial_response(*bytes);
   }

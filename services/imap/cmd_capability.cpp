@@ -14,7 +14,8 @@ Task<Reply> cmd_capability(Session& session, const Command&) {
 Task<Reply> cmd_id(Session& session, const Command& command) {
   // RFC 2971 3.1: what the client says of itself is for the log only.
   for (const auto& [name, value] : command.get<IdArguments>().fields) {
-    if (name == "name" || name == "NAME") log::debug("imap_client_id", "a client named itself", {{"name", response_text(value.substr(0, 100))}});
+    if (name == "name" || name == "NAME")
+      log::debug("imap_client_id", "a client named itself", {{"name", response_text(value.substr(0, 100))}});
   }
   session.out() += "* ID (\"name\" \"Merpati\" \"vendor\" \"Merpati\")\r\n";
   co_return ok();

@@ -25,7 +25,8 @@ class Fetch {
     if (uids.empty()) co_return ok();
     const auto wanted = count(session_.selected()->uids->select_uids(uids));
     if (wanted == 1 && is_whole_body()) {
-      MERPATI_CO_TRY(const bool answered, co_await write_whole_body(session_.selected()->uids->select_uids(uids).front().first));
+      MERPATI_CO_TRY(const bool answered,
+                     co_await write_whole_body(session_.selected()->uids->select_uids(uids).front().first));
       if (answered) co_return ok();
     }
     RowReader rows(session_, std::move(uids), plan_.mask, arguments_.changed_since.value_or(0));
@@ -36,18 +37,21 @@ class Fetch {
       if (session_.selected() == nullptr) co_return no("NONEXISTENT", "The mailbox was deleted");
     }
     // RFC 2180 4.1.2: the client names messages by number, and some are gone.
-    if (!uid_command_ && !arguments_.changed_since && written_ < wanted) co_return no("EXPUNGEISSUED", "Some of the messages no longer exist");
+    if (!uid_command_ && !arguments_.changed_since && written_ < wanted)
+      co_return no("EXPUNGEISSUED", "Some of the messages no longer exist");
     co_return ok();
   }
 
  private:
-  // BODY.PEEK[] of one message, what clients ask for most: the reply with the octets also tells the size, so the row is not needed.
+  // BODY.PEEK[] of one message, what clients ask for most: the reply with the octets also tells the size, so the row is
+  // not needed.
   bool is_whole_body() const {
     if (plan_.sets_seen || arguments_.changed_since) return false;
     bool body = false;
     for (const auto& item : arguments_.items) {
       if (item.kind == FetchItem::Kind::kUid) continue;
-      const bool whole = item.kind == FetchItem::Kind::kBodySection && item.section.part.empty() && item.section.text == Section::Text::kAll && !item.partial;
+      const bool whole = item.kind == FetchItem::Kind::kBodySection && item.section.part.empty() &&
+                         item.section.text == Section::Text::kAll && !item.partial;
       if (!whole || body) return false;
       body = true;
     }

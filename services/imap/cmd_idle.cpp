@@ -32,7 +32,8 @@ class Idling {
 };
 
 bool is_done(std::string_view line) {
-  return line.size() == 4 && (line[0] | 0x20) == 'd' && (line[1] | 0x20) == 'o' && (line[2] | 0x20) == 'n' && (line[3] | 0x20) == 'e';
+  return line.size() == 4 && (line[0] | 0x20) == 'd' && (line[1] | 0x20) == 'o' && (line[2] | 0x20) == 'n' &&
+         (line[3] | 0x20) == 'e';
 }
 
 }  // namespace
@@ -54,8 +55,10 @@ Task<Reply> cmd_idle(Session& session, const Command&) {
     const auto cancelled = co_await asio::this_coro::cancellation_state;
     if (cancelled.cancelled() != asio::cancellation_type::none) co_return input.error();
     if (input.error().code() == ErrorCode::kCancelled && !session.draining()) continue;
-    if (input.error().code() == ErrorCode::kCancelled || (input.error().code() == ErrorCode::kDeadlineExceeded && end.passed())) {
-      session.out() += session.draining() ? "* BYE Server is going away, please connect again\r\n" : "* BYE Idle for too long\r\n";
+    if (input.error().code() == ErrorCode::kCancelled ||
+        (input.error().code() == ErrorCode::kDeadlineExceeded && end.passed())) {
+      session.out() +=
+          session.draining() ? "* BYE Server is going away, please connect again\r\n" : "* BYE Idle for too long\r\n";
       session.end();
       co_return ok({}, std::string(kAlreadyAnswered));
     }
@@ -74,7 +77,8 @@ Task<Reply> cmd_idle(Session& session, const Command&) {
     }
     settled = true;
   }
-  MERPATI_CO_TRY(auto line, co_await connection.read_line(session.options().max_line, Deadline::after(std::chrono::minutes(2))));
+  MERPATI_CO_TRY(auto line,
+                 co_await connection.read_line(session.options().max_line, Deadline::after(std::chrono::minutes(2))));
   if (!is_done(line.text)) co_return bad("Expected DONE");
   co_return ok();
 }

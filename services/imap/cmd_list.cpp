@@ -1,4 +1,5 @@
-// LIST and LSUB (RFC 9051 6.3.9, RFC 3501 6.3.9), LIST-EXTENDED (RFC 5258), LIST-STATUS (RFC 5819), SPECIAL-USE (RFC 6154).
+// LIST and LSUB (RFC 9051 6.3.9, RFC 3501 6.3.9), LIST-EXTENDED (RFC 5258), LIST-STATUS (RFC 5819), SPECIAL-USE (RFC
+// 6154).
 #include "imap/announce.hpp"
 #include "imap/mailbox_tree.hpp"
 #include "imap/session.hpp"
@@ -15,8 +16,8 @@ std::vector<std::string> full_patterns(const ListArguments& arguments) {
   return out;
 }
 
-// Before IMAP4rev2 a pattern is in modified UTF-7, and a wildcard may stand within a shifted run: so names are encoded, not
-// patterns decoded.
+// Before IMAP4rev2 a pattern is in modified UTF-7, and a wildcard may stand within a shifted run: so names are encoded,
+// not patterns decoded.
 bool is_listed(const Session& session, const std::vector<std::string>& patterns, const std::string& name) {
   if (matches_any(patterns, name)) return true;
   return !session.rev2 && !is_ascii(name) && matches_any(patterns, to_modified_utf7(name));
@@ -24,14 +25,18 @@ bool is_listed(const Session& session, const std::vector<std::string>& patterns,
 
 bool selects(const ListArguments& options, const ListEntry& entry) {
   if (options.select_subscribed && !entry.subscribed) return false;
-  if (options.select_special_use && (entry.mailbox == nullptr || entry.mailbox->special_use() == pb::SPECIAL_USE_UNSPECIFIED)) return false;
-  // A subscribed name without a mailbox shows only when subscriptions are asked for; a missing parent only for its children.
+  if (options.select_special_use &&
+      (entry.mailbox == nullptr || entry.mailbox->special_use() == pb::SPECIAL_USE_UNSPECIFIED))
+    return false;
+  // A subscribed name without a mailbox shows only when subscriptions are asked for; a missing parent only for its
+  // children.
   return entry.mailbox != nullptr || entry.has_children || options.select_subscribed;
 }
 
 bool selects_child(const ListArguments& options, const ListEntry& entry) {
   if (!options.select_recursive_match) return false;
-  return (options.select_subscribed && entry.subscribed_child) || (options.select_special_use && entry.special_use_child);
+  return (options.select_subscribed && entry.subscribed_child) ||
+         (options.select_special_use && entry.special_use_child);
 }
 
 void append_attributes(std::string& out, const Session& session, const ListArguments& options, const ListEntry& entry) {
@@ -60,7 +65,8 @@ void append_list(Session& session, const ListArguments& options, const ListEntry
   if (child_info) {
     out += " (\"CHILDINFO\" (";
     if (options.select_subscribed && entry.subscribed_child) out += "\"SUBSCRIBED\"";
-    if (options.select_special_use && entry.special_use_child) out += options.select_subscribed && entry.subscribed_child ? " \"SPECIAL-USE\"" : "\"SPECIAL-USE\"";
+    if (options.select_special_use && entry.special_use_child)
+      out += options.select_subscribed && entry.subscribed_child ? " \"SPECIAL-USE\"" : "\"SPECIAL-USE\"";
     out += "))";
   }
   out += "\r\n";

@@ -16,7 +16,8 @@ struct Translation {
 
   Result<void> text(const std::string& raw, std::string* out) const {
     auto utf8 = to_utf8(charset, raw);
-    if (!utf8 || !is_utf8(*utf8)) return Error(ErrorCode::kInvalidArgument, "search text").with_public("The text does not fit its charset");
+    if (!utf8 || !is_utf8(*utf8))
+      return Error(ErrorCode::kInvalidArgument, "search text").with_public("The text does not fit its charset");
     *out = *std::move(utf8);
     return {};
   }
@@ -39,13 +40,20 @@ struct Translation {
   Result<void> one(const SearchKey& key, pb::SearchKey* out) const {
     const auto day = static_cast<std::int64_t>(key.number);
     switch (key.kind) {
-      case Kind::kAll: out->set_all(true); return {};
-      case Kind::kAnd: return all(key.children, out->mutable_and_());
-      case Kind::kOr: return all(key.children, out->mutable_or_());
-      case Kind::kNot: return one(key.children.front(), out->mutable_not_());
+      case Kind::kAll:
+        out->set_all(true);
+        return {};
+      case Kind::kAnd:
+        return all(key.children, out->mutable_and_());
+      case Kind::kOr:
+        return all(key.children, out->mutable_or_());
+      case Kind::kNot:
+        return one(key.children.front(), out->mutable_not_());
       case Kind::kSequence:
-      case Kind::kUid: return uids(key, out);
-      case Kind::kFlag: return flag(key, out);
+      case Kind::kUid:
+        return uids(key, out);
+      case Kind::kFlag:
+        return flag(key, out);
       case Kind::kRecent: {
         const auto from = session.selected()->recent_from;
         out->set_recent_from_uid(from == 0 ? 0xffffffffU : from);
@@ -54,17 +62,37 @@ struct Translation {
       case Kind::kHeader:
         out->mutable_header()->set_name(key.name);
         return text(key.text, out->mutable_header()->mutable_value());
-      case Kind::kBody: return text(key.text, out->mutable_body());
-      case Kind::kText: return text(key.text, out->mutable_text());
-      case Kind::kBefore: out->set_received_before_day(day); return {};
-      case Kind::kOn: out->set_received_on_day(day); return {};
-      case Kind::kSince: out->set_received_since_day(day); return {};
-      case Kind::kSentBefore: out->set_sent_before_day(day); return {};
-      case Kind::kSentOn: out->set_sent_on_day(day); return {};
-      case Kind::kSentSince: out->set_sent_since_day(day); return {};
-      case Kind::kLarger: out->set_larger(key.number); return {};
-      case Kind::kSmaller: out->set_smaller(key.number); return {};
-      case Kind::kModSeq: out->set_modseq_at_least(key.number); return {};
+      case Kind::kBody:
+        return text(key.text, out->mutable_body());
+      case Kind::kText:
+        return text(key.text, out->mutable_text());
+      case Kind::kBefore:
+        out->set_received_before_day(day);
+        return {};
+      case Kind::kOn:
+        out->set_received_on_day(day);
+        return {};
+      case Kind::kSince:
+        out->set_received_since_day(day);
+        return {};
+      case Kind::kSentBefore:
+        out->set_sent_before_day(day);
+        return {};
+      case Kind::kSentOn:
+        out->set_sent_on_day(day);
+        return {};
+      case Kind::kSentSince:
+        out->set_sent_since_day(day);
+        return {};
+      case Kind::kLarger:
+        out->set_larger(key.number);
+        return {};
+      case Kind::kSmaller:
+        out->set_smaller(key.number);
+        return {};
+      case Kind::kModSeq:
+        out->set_modseq_at_least(key.number);
+        return {};
     }
     return Error(ErrorCode::kInternal, "search key without a translation");
   }
@@ -94,8 +122,8 @@ Task<std::uint64_t> highest_modseq_of(Session& session, Ranges uids) {
 }
 
 struct Found {
-  Ranges uids;       // in the session's view
-  Ranges numbers;    // what the client counts in: uids or sequence numbers
+  Ranges uids;     // in the session's view
+  Ranges numbers;  // what the client counts in: uids or sequence numbers
   std::uint64_t modseq = 0;
 };
 
@@ -147,7 +175,8 @@ void append_extended(Session& session, const Command& command, const SearchArgum
 }
 
 bool only_ends(const SearchArguments& arguments) {
-  return arguments.has_return && (arguments.return_min || arguments.return_max) && !arguments.return_all && !arguments.return_count;
+  return arguments.has_return && (arguments.return_min || arguments.return_max) && !arguments.return_all &&
+         !arguments.return_count;
 }
 
 // The messages that MIN and MAX name.
@@ -165,7 +194,8 @@ Ranges ends_of(const SearchArguments& arguments, const Ranges& uids) {
 Task<Reply> cmd_search(Session& session, const Command& command) {
   const auto& arguments = command.get<SearchArguments>();
   if (arguments.return_save) session.saved_search.clear();  // RFC 5182 2.1: also when the search fails
-  if (!arguments.charset.empty() && !to_utf8(arguments.charset, "")) co_return no("BADCHARSET (US-ASCII UTF-8)", "Unknown charset");
+  if (!arguments.charset.empty() && !to_utf8(arguments.charset, ""))
+    co_return no("BADCHARSET (US-ASCII UTF-8)", "Unknown charset");
   if (arguments.uses_modseq) session.enable_condstore();
 
   pb::SearchRequest request;
@@ -197,7 +227,8 @@ Task<Reply> cmd_search(Session& session, const Command& command) {
     session.saved_search = found.uids;
   }
   found.numbers = command.uid ? found.uids : view.to_sequences(found.uids);
-  const bool only_save = arguments.return_save && !arguments.return_min && !arguments.return_max && !arguments.return_all && !arguments.return_count;
+  const bool only_save = arguments.return_save && !arguments.return_min && !arguments.return_max &&
+                         !arguments.return_all && !arguments.return_count;
   if (only_save) co_return ok();
   if (arguments.has_return || session.rev2) {
     append_extended(session, command, arguments, found);

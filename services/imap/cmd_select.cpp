@@ -61,7 +61,8 @@ Task<Reply> cmd_select(Session& session, const Command& command) {
   auto box = std::make_unique<SelectedMailbox>();
   box->id = opened.mailbox().id();
   box->name = opened.mailbox().name();
-  box->uid_validity = opened.counts().uid_validity() != 0 ? opened.counts().uid_validity() : opened.mailbox().uid_validity();
+  box->uid_validity =
+      opened.counts().uid_validity() != 0 ? opened.counts().uid_validity() : opened.mailbox().uid_validity();
   box->uid_next = opened.counts().uid_next();
   box->read_only = read_only;
   box->uids = session.loop().uid_sets.share(session.account(), box->id, from_proto(opened.uids()));

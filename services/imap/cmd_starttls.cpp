@@ -16,7 +16,8 @@ Task<Reply> cmd_starttls(Session& session, const Command& command) {
   session.out() += command.tag + " OK Begin TLS negotiation now\r\n";
   const auto started = co_await connection.start_tls(*session.loop().tls, Deadline::after(std::chrono::seconds(30)));
   if (started.has_error() || started->dropped_bytes > 0) {
-    log::info("imap_starttls_failed", "TLS did not begin", {{"error", started.has_error() ? started.error().describe() : "input before the handshake"}});
+    log::info("imap_starttls_failed", "TLS did not begin",
+              {{"error", started.has_error() ? started.error().describe() : "input before the handshake"}});
     session.cut();
     co_return Error(ErrorCode::kUnavailable, "TLS failed");
   }

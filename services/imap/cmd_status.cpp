@@ -9,14 +9,22 @@ namespace {
 
 std::uint64_t value_of(StatusItem item, const pb::MailboxCounts& counts) {
   switch (item) {
-    case StatusItem::kMessages: return counts.messages();
-    case StatusItem::kRecent: return counts.recent();
-    case StatusItem::kUidNext: return counts.uid_next();
-    case StatusItem::kUidValidity: return counts.uid_validity();
-    case StatusItem::kUnseen: return counts.unseen();
-    case StatusItem::kDeleted: return counts.deleted();
-    case StatusItem::kSize: return counts.bytes();
-    case StatusItem::kHighestModSeq: return counts.highest_modseq();
+    case StatusItem::kMessages:
+      return counts.messages();
+    case StatusItem::kRecent:
+      return counts.recent();
+    case StatusItem::kUidNext:
+      return counts.uid_next();
+    case StatusItem::kUidValidity:
+      return counts.uid_validity();
+    case StatusItem::kUnseen:
+      return counts.unseen();
+    case StatusItem::kDeleted:
+      return counts.deleted();
+    case StatusItem::kSize:
+      return counts.bytes();
+    case StatusItem::kHighestModSeq:
+      return counts.highest_modseq();
   }
   return 0;
 }
@@ -28,7 +36,8 @@ class PendingStatus final : public PendingReply {
 
   Task<Reply> finish(Session& session) override {
     MERPATI_CO_TRY(auto response, co_await call_.wait());
-    if (response.statuses().empty() || !response.statuses(0).exists()) co_return no("NONEXISTENT", "There is no such mailbox");
+    if (response.statuses().empty() || !response.statuses(0).exists())
+      co_return no("NONEXISTENT", "There is no such mailbox");
     auto& out = session.out();
     out += "* STATUS ";
     append_mailbox(out, name_, session.name_form());
@@ -69,7 +78,8 @@ std::unique_ptr<PendingReply> start_status(Session& session, const Command& comm
   pb::GetStatusRequest request;
   request.set_account_id(session.account());
   request.add_names(*name);
-  auto call = start_call(session.loop(), session.loop().store, &store::v1::StoreClient::get_status, std::move(request), session.call_options());
+  auto call = start_call(session.loop(), session.loop().store, &store::v1::StoreClient::get_status, std::move(request),
+                         session.call_options());
   return std::make_unique<PendingStatus>(std::move(call), *std::move(name), arguments.items);
 }
 

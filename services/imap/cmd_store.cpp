@@ -8,9 +8,12 @@ namespace {
 
 pb::StoreFlagsRequest::Mode mode_of(StoreArguments::Mode mode) {
   switch (mode) {
-    case StoreArguments::Mode::kAdd: return pb::StoreFlagsRequest::MODE_ADD;
-    case StoreArguments::Mode::kRemove: return pb::StoreFlagsRequest::MODE_REMOVE;
-    case StoreArguments::Mode::kReplace: break;
+    case StoreArguments::Mode::kAdd:
+      return pb::StoreFlagsRequest::MODE_ADD;
+    case StoreArguments::Mode::kRemove:
+      return pb::StoreFlagsRequest::MODE_REMOVE;
+    case StoreArguments::Mode::kReplace:
+      break;
   }
   return pb::StoreFlagsRequest::MODE_REPLACE;
 }
@@ -60,7 +63,8 @@ Task<Reply> cmd_store(Session& session, const Command& command) {
     to_proto(take_front(rest, kAtOnce), request.mutable_uids());
     MERPATI_CO_TRY(auto response, co_await session.store().store_flags(request, session.call_options()));
     remember_own_changes(box, response);
-    answered += static_cast<std::uint64_t>(response.changed_size()) + static_cast<std::uint64_t>(response.unchanged_size());
+    answered +=
+        static_cast<std::uint64_t>(response.changed_size()) + static_cast<std::uint64_t>(response.unchanged_size());
     const auto more = from_proto(response.modified());
     modified.insert(modified.end(), more.begin(), more.end());
     write_changes(session, command, response);
@@ -69,7 +73,8 @@ Task<Reply> cmd_store(Session& session, const Command& command) {
   answered += count(modified);
   if (!modified.empty()) {
     normalize(modified);
-    co_return ok("MODIFIED " + format_ranges(command.uid ? modified : box.uids->to_sequences(modified)), "Conditional STORE failed for some");
+    co_return ok("MODIFIED " + format_ranges(command.uid ? modified : box.uids->to_sequences(modified)),
+                 "Conditional STORE failed for some");
   }
   // RFC 2180 4.2.1: the client names messages by number, and some are gone.
   if (!command.uid && answered < asked) co_return no("EXPUNGEISSUED", "Some of the messages no longer exist");

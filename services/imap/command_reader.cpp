@@ -18,7 +18,8 @@ Task<ReadCommand> read_with_literals(net::Connection& connection, std::string te
     if (literal.size > limits.literals || literals > limits.literals) {
       if (!literal.synchronizing) {
         // RFC 7888 4: the octets come anyway.
-        if (literal.size > kMostSkipped) co_return Error(ErrorCode::kResourceExhausted, "refused literal is too large to skip");
+        if (literal.size > kMostSkipped)
+          co_return Error(ErrorCode::kResourceExhausted, "refused literal is too large to skip");
         MERPATI_CO_CHECK(co_await skip_octets(connection, literal.size, timeout));
         auto rest = co_await connection.read_line(limits.line, Deadline::after(timeout));
         if (rest.has_error() && rest.error().code() != ErrorCode::kOutOfRange) co_return std::move(rest).error();
@@ -27,7 +28,8 @@ Task<ReadCommand> read_with_literals(net::Connection& connection, std::string te
     }
     if (literal.synchronizing) connection.write("+ OK\r\n");
     text += "\r\n";
-    MERPATI_CO_CHECK(co_await connection.read_exact(static_cast<std::size_t>(literal.size), text, Deadline::after(timeout)));
+    MERPATI_CO_CHECK(
+        co_await connection.read_exact(static_cast<std::size_t>(literal.size), text, Deadline::after(timeout)));
     auto line = co_await connection.read_line(limits.line, Deadline::after(timeout));
     if (line.has_error()) {
       if (line.error().code() != ErrorCode::kOutOfRange) co_return std::move(line).error();

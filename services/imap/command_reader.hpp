@@ -13,7 +13,7 @@ struct ReadLimits {
 };
 
 struct ReadCommand {
-  std::string tag;         ///< "*" when the line had none
+  std::string tag;          ///< "*" when the line had none
   Result<Command> command;  ///< kInvalidArgument: BAD with its public text
 };
 

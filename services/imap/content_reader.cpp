@@ -66,7 +66,8 @@ Task<std::string> ContentReader::read(std::uint32_t uid, OctetRange range) {
   while (!wanted_.front().read) MERPATI_CO_CHECK(co_await read_ahead());
   auto octets = std::move(wanted_.front().octets);
   wanted_.pop_front();
-  if (octets.empty()) co_return Error(ErrorCode::kNotFound, "message is gone").with_public("The message no longer exists");
+  if (octets.empty())
+    co_return Error(ErrorCode::kNotFound, "message is gone").with_public("The message no longer exists");
   co_return octets;
 }
 

@@ -6,8 +6,8 @@ namespace merpati::imap {
 namespace {
 
 constexpr std::pair<std::string_view, pb::SpecialUse> kUses[] = {
-    {"\\Drafts", pb::SPECIAL_USE_DRAFTS},   {"\\Sent", pb::SPECIAL_USE_SENT},       {"\\Junk", pb::SPECIAL_USE_JUNK},
-    {"\\Trash", pb::SPECIAL_USE_TRASH},     {"\\Archive", pb::SPECIAL_USE_ARCHIVE}, {"\\All", pb::SPECIAL_USE_ALL},
+    {"\\Drafts", pb::SPECIAL_USE_DRAFTS},   {"\\Sent", pb::SPECIAL_USE_SENT},          {"\\Junk", pb::SPECIAL_USE_JUNK},
+    {"\\Trash", pb::SPECIAL_USE_TRASH},     {"\\Archive", pb::SPECIAL_USE_ARCHIVE},    {"\\All", pb::SPECIAL_USE_ALL},
     {"\\Flagged", pb::SPECIAL_USE_FLAGGED}, {"\\Important", pb::SPECIAL_USE_IMPORTANT}};
 
 bool same(std::string_view a, std::string_view b) {
@@ -47,7 +47,8 @@ std::optional<FlagSet> parse_flags(const std::vector<std::string>& flags) {
   FlagSet out;
   for (const auto& flag : flags) {
     if (!flag.starts_with('\\')) {
-      const bool known = std::any_of(out.keywords.begin(), out.keywords.end(), [&](const std::string& k) { return same(k, flag); });
+      const bool known =
+          std::any_of(out.keywords.begin(), out.keywords.end(), [&](const std::string& k) { return same(k, flag); });
       if (!known) out.keywords.push_back(flag);
       continue;
     }

@@ -26,14 +26,30 @@ FetchPlan::FetchPlan(const FetchArguments& arguments, bool uid_command, bool can
   bool has_uid = false;
   for (const auto& item : arguments.items) {
     switch (item.kind) {
-      case Kind::kUid: has_uid = true; break;
-      case Kind::kFlags: has_flags = true; break;
-      case Kind::kModSeq: has_modseq = true; break;
-      case Kind::kInternalDate: mask.set_received_at(true); break;
-      case Kind::kRfc822Size: mask.set_size(true); break;
-      case Kind::kEnvelope: mask.set_envelope(true); break;
-      case Kind::kBody: mask.set_body(true); break;
-      case Kind::kBodyStructure: mask.set_bodystructure(true); break;
+      case Kind::kUid:
+        has_uid = true;
+        break;
+      case Kind::kFlags:
+        has_flags = true;
+        break;
+      case Kind::kModSeq:
+        has_modseq = true;
+        break;
+      case Kind::kInternalDate:
+        mask.set_received_at(true);
+        break;
+      case Kind::kRfc822Size:
+        mask.set_size(true);
+        break;
+      case Kind::kEnvelope:
+        mask.set_envelope(true);
+        break;
+      case Kind::kBody:
+        mask.set_body(true);
+        break;
+      case Kind::kBodyStructure:
+        mask.set_bodystructure(true);
+        break;
       case Kind::kBodySection:
       case Kind::kBinary:
       case Kind::kBinarySize:
@@ -48,11 +64,13 @@ FetchPlan::FetchPlan(const FetchArguments& arguments, bool uid_command, bool can
 }
 
 bool in_row_header(const FetchItem& item) {
-  return item.kind == Kind::kBodySection && item.section.part.empty() && (item.section.text == Text::kHeader || picks_fields(item));
+  return item.kind == Kind::kBodySection && item.section.part.empty() &&
+         (item.section.text == Text::kHeader || picks_fields(item));
 }
 
 std::optional<OctetRange> content_range(const pb::MessageRow& row, const FetchItem& item) {
-  if (item.kind != Kind::kBodySection && item.kind != Kind::kBinary && item.kind != Kind::kBinarySize) return std::nullopt;
+  if (item.kind != Kind::kBodySection && item.kind != Kind::kBinary && item.kind != Kind::kBinarySize)
+    return std::nullopt;
   if (in_row_header(item)) return std::nullopt;
   const auto range = locate(row, item.section);
   // Decoding and picking need the whole; a partial is cut from the result.

@@ -61,7 +61,9 @@ struct CopyDecoded {
   Task<void> pass() {
     const std::uint64_t begin = std::max(at, window.offset);
     const std::uint64_t end = std::min(at + piece.size(), window.offset + window.length);
-    std::string part = begin < end ? piece.substr(static_cast<std::size_t>(begin - at), static_cast<std::size_t>(end - begin)) : std::string();
+    std::string part = begin < end
+                           ? piece.substr(static_cast<std::size_t>(begin - at), static_cast<std::size_t>(end - begin))
+                           : std::string();
     at += piece.size();
     piece.clear();
     if (part.empty()) co_return Result<void>();
@@ -82,7 +84,8 @@ std::string literal_head(const FetchItem& item, std::uint64_t size, bool eight =
 
 std::string_view partial_of(std::string_view octets, const FetchItem& item) {
   const auto range = cut({0, octets.size()}, item.partial);
-  return octets.substr(static_cast<std::size_t>(std::min<std::uint64_t>(range.offset, octets.size())), static_cast<std::size_t>(range.length));
+  return octets.substr(static_cast<std::size_t>(std::min<std::uint64_t>(range.offset, octets.size())),
+                       static_cast<std::size_t>(range.length));
 }
 
 }  // namespace
@@ -137,7 +140,8 @@ void FetchWriter::end(const pb::MessageRow& row, bool flags_changed) {
 void FetchWriter::write_item(const pb::MessageRow& row, const FetchItem& item) {
   auto& out = session_.out();
   switch (item.kind) {
-    case Kind::kFlags: return write_flags(row);
+    case Kind::kFlags:
+      return write_flags(row);
     case Kind::kModSeq:
       out += "MODSEQ (";
       append_number(out, row.modseq());
@@ -149,7 +153,8 @@ void FetchWriter::write_item(const pb::MessageRow& row, const FetchItem& item) {
       return;
     case Kind::kInternalDate:
       out += "INTERNALDATE ";
-      append_date_time(out, (row.received_at_ms() - (row.received_at_ms() < 0 ? 999 : 0)) / 1000, row.received_zone_minutes());
+      append_date_time(out, (row.received_at_ms() - (row.received_at_ms() < 0 ? 999 : 0)) / 1000,
+                       row.received_zone_minutes());
       return;
     case Kind::kRfc822Size:
       out += "RFC822.SIZE ";
@@ -169,14 +174,17 @@ void FetchWriter::write_item(const pb::MessageRow& row, const FetchItem& item) {
       return;
     case Kind::kBodySection: {  // in_row_header
       const bool fields = item.section.text != Text::kHeader;
-      const std::string picked = fields ? pick_fields(row.header(), item.section.fields, item.section.text == Text::kHeaderFieldsNot) : std::string();
+      const std::string picked =
+          fields ? pick_fields(row.header(), item.section.fields, item.section.text == Text::kHeaderFieldsNot)
+                 : std::string();
       out += item.label;
       out += ' ';
       append_literal(out, partial_of(fields ? std::string_view(picked) : std::string_view(row.header()), item));
       return;
     }
     case Kind::kBinary:
-    case Kind::kBinarySize: return;
+    case Kind::kBinarySize:
+      return;
   }
 }
 
@@ -235,7 +243,8 @@ Task<void> FetchWriter::write_with_contents(const pb::MessageRow& row, std::uint
 
 Task<std::string> FetchWriter::read_whole(std::uint32_t uid, OctetRange range) {
   if (range.length <= ContentReader::kSmall) co_return co_await content_.read(uid, range);
-  if (range.length > kLongestHeader) co_return Error(ErrorCode::kResourceExhausted, "header too long").with_public("The header is too long");
+  if (range.length > kLongestHeader)
+    co_return Error(ErrorCode::kResourceExhausted, "header too long").with_public("The header is too long");
   Gather gather;
   MERPATI_CO_CHECK(co_await content_.stream(uid, range, gather));
   co_return std::move(gather.octets);
@@ -276,8 +285,11 @@ Task<void> FetchWriter::write_binary(const pb::MessageRow& row, const FetchItem&
     co_return Result<void>();
   }
   const auto* part = item.section.part.empty() ? nullptr : find_part(row, item.section.part);
-  const auto encoding = part == nullptr ? std::optional(mime::Encoding::kIdentity) : mime::encoding_from_name(part->encoding());
-  if (!encoding) co_return Error(ErrorCode::kUnimplemented, "unknown transfer encoding").with_public("[UNKNOWN-CTE] Unknown transfer encoding");
+  const auto encoding =
+      part == nullptr ? std::optional(mime::Encoding::kIdentity) : mime::encoding_from_name(part->encoding());
+  if (!encoding)
+    co_return Error(ErrorCode::kUnimplemented, "unknown transfer encoding")
+        .with_public("[UNKNOWN-CTE] Unknown transfer encoding");
   if (range->length <= ContentReader::kSmall) {
     MERPATI_CO_TRY(auto octets, co_await content_.read(row.uid(), *range));
     const auto decoded = mime::decode_transfer(*encoding, octets);
@@ -306,7 +318,8 @@ Task<void> FetchWriter::write_binary(const pb::MessageRow& row, const FetchItem&
     out += literal_head(item, 0);
     co_return Result<void>();
   }
-  CopyDecoded copy{mime::TransferDecoder(*encoding), window, CopyOut{session_, literal_head(item, window.length, counter.has_nul), row_left_}};
+  CopyDecoded copy{mime::TransferDecoder(*encoding), window,
+                   CopyOut{session_, literal_head(item, window.length, counter.has_nul), row_left_}};
   MERPATI_CO_CHECK(co_await content_.stream(row.uid(), *range, copy));
   copy.decoder.finish(copy.piece);
   co_return co_await copy.pass();

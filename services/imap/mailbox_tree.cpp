@@ -53,7 +53,8 @@ std::vector<ListEntry> mailbox_tree(const pb::ListMailboxesResponse& mailboxes) 
 }
 
 bool matches_any(const std::vector<std::string>& patterns, const std::string& name) {
-  return std::any_of(patterns.begin(), patterns.end(), [&name](const std::string& pattern) { return matches_pattern(pattern, name); });
+  return std::any_of(patterns.begin(), patterns.end(),
+                     [&name](const std::string& pattern) { return matches_pattern(pattern, name); });
 }
 
 }  // namespace merpati::imap

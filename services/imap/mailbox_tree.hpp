@@ -15,7 +15,7 @@ struct ListEntry {
   const pb::Mailbox* mailbox = nullptr;  ///< null: no such mailbox
   bool has_children = false;
   bool subscribed = false;
-  bool subscribed_child = false;   ///< a descendant is subscribed and does not itself match (CHILDINFO)
+  bool subscribed_child = false;  ///< a descendant is subscribed and does not itself match (CHILDINFO)
   bool special_use_child = false;
 };
 

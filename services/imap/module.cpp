@@ -52,7 +52,8 @@ Options make_options(const config::v1::Imap& config) {
 net::ServerHooks hooks() {
   net::ServerHooks hooks;
   hooks.accept_failed = [](const net::ListenerOptions& listener, const Error& error) {
-    log::warning("imap_accept_failed", "cannot accept a connection", {{"listener", listener.name}, {"error", error.describe()}});
+    log::warning("imap_accept_failed", "cannot accept a connection",
+                 {{"listener", listener.name}, {"error", error.describe()}});
   };
   hooks.refused = [](const net::ListenerOptions& listener, const net::Endpoint& client, const Error& error) {
     log::info("imap_connection_refused", "a connection was refused",
@@ -85,9 +86,9 @@ Task<void> Module::start() {
   for (std::size_t i = 0; i < process_.loops().size(); ++i) {
     const auto executor = process_.loops().executor(i);
     auto store = std::make_shared<store::v1::StoreClient>(store_);
-    loops_.push_back(std::unique_ptr<LoopState>(new LoopState{executor, options_, probe_, accounts_, store,
-                                                              std::make_shared<auth::v1::AuthClient>(auth_), tls_,
-                                                              Watcher(executor, store, probe_), UidSetCache(), TaskGroup(executor)}));
+    loops_.push_back(std::unique_ptr<LoopState>(
+        new LoopState{executor, options_, probe_, accounts_, store, std::make_shared<auth::v1::AuthClient>(auth_), tls_,
+                      Watcher(executor, store, probe_), UidSetCache(), TaskGroup(executor)}));
     background_->spawn(executor, loops_.back()->watcher.run());
     contexts.push_back(&process_.loops().context(i));
   }
@@ -104,7 +105,9 @@ Result<void> Module::listen(const config::v1::Listener& listener) {
   options.port = static_cast<std::uint16_t>(listener.port());
   const bool implicit = listener.tls() == config::v1::TLS_MODE_IMPLICIT;
   const bool starttls = listener.tls() != config::v1::TLS_MODE_NONE && !implicit;
-  if (implicit && tls_ == nullptr) return Error(ErrorCode::kFailedPrecondition, "imap listener " + options.name + " has TLS, but imap.tls.certificate_file is not set");
+  if (implicit && tls_ == nullptr)
+    return Error(ErrorCode::kFailedPrecondition,
+                 "imap listener " + options.name + " has TLS, but imap.tls.certificate_file is not set");
   if (implicit) options.tls = net::ListenerOptions::Tls::kImplicit;
   if (starttls && tls_ != nullptr) options.tls = net::ListenerOptions::Tls::kOnDemand;
   options.tls_context = tls_;
@@ -115,9 +118,10 @@ Result<void> Module::listen(const config::v1::Listener& listener) {
   options.limits = std::make_shared<net::ConnectionLimits>(std::move(limits));
   options.busy_reply = "* BYE [LIMIT] Too many connections\r\n";
   const ListenerTraits traits{starttls, listener.plaintext_login_from_loopback()};
-  MERPATI_TRY(auto port, server_->listen(std::move(options), [this, traits](net::Stream stream) -> std::unique_ptr<net::Session> {
-    return std::make_unique<Session>(std::move(stream), *loops_[runtime::Loops::current()], traits);
-  }));
+  MERPATI_TRY(auto port,
+              server_->listen(std::move(options), [this, traits](net::Stream stream) -> std::unique_ptr<net::Session> {
+                return std::make_unique<Session>(std::move(stream), *loops_[runtime::Loops::current()], traits);
+              }));
   ports_.push_back(port);
   return {};
 }
@@ -129,7 +133,8 @@ asio::awaitable<void> Module::watch_certificate() {
     if (slept.has_error()) co_return;
     const auto reloaded = tls_->reload_if_changed();
     if (reloaded.has_error()) {
-      log::warning("imap_certificate_kept", "the new certificate cannot be used", {{"error", reloaded.error().describe()}});
+      log::warning("imap_certificate_kept", "the new certificate cannot be used",
+                   {{"error", reloaded.error().describe()}});
     } else if (*reloaded) {
       log::info("imap_certificate_reloaded", "a new certificate is in use");
     }

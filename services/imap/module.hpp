@@ -29,7 +29,8 @@ struct LoopState;
 
 class Module final : public runtime::Module {
  public:
-  Module(runtime::Process& process, const config::v1::Imap& config, std::shared_ptr<rpc::Channel> auth, std::shared_ptr<rpc::Channel> store);
+  Module(runtime::Process& process, const config::v1::Imap& config, std::shared_ptr<rpc::Channel> auth,
+         std::shared_ptr<rpc::Channel> store);
   ~Module() override;
   std::string_view name() const override { return "imap"; }
   Kind kind() const override { return Kind::kEdge; }

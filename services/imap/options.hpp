@@ -10,11 +10,11 @@ namespace merpati::imap {
 
 struct Options {
   std::string hostname = "localhost";
-  std::chrono::nanoseconds idle_timeout = std::chrono::minutes(30);   ///< RFC 9051 5.4: 30 minutes at least
+  std::chrono::nanoseconds idle_timeout = std::chrono::minutes(30);  ///< RFC 9051 5.4: 30 minutes at least
   std::chrono::nanoseconds login_timeout = std::chrono::minutes(1);
-  std::chrono::nanoseconds session_timeout{0};                        ///< 0: none
+  std::chrono::nanoseconds session_timeout{0};  ///< 0: none
   std::chrono::nanoseconds write_timeout = std::chrono::minutes(5);
-  std::chrono::nanoseconds call_timeout = std::chrono::seconds(30);   ///< of one call to a backend
+  std::chrono::nanoseconds call_timeout = std::chrono::seconds(30);  ///< of one call to a backend
   std::size_t max_line = 64 * 1024;
   std::size_t max_literals = 256 * 1024;
   std::uint64_t max_append = 50ULL * 1024 * 1024;
@@ -25,7 +25,7 @@ struct Options {
 
 /// What of a listener a session must know.
 struct ListenerTraits {
-  bool starttls = false;                    ///< STARTTLS is offered while the connection is plain
+  bool starttls = false;  ///< STARTTLS is offered while the connection is plain
   bool plaintext_login_from_loopback = false;
 };
 

@@ -1,5 +1,5 @@
-// PendingReply: a command whose call to the store is under way while the session already reads the next one. Replies leave in
-// the order of the commands. For STATUS and APPEND, which clients pipeline by the hundred.
+// PendingReply: a command whose call to the store is under way while the session already reads the next one. Replies
+// leave in the order of the commands. For STATUS and APPEND, which clients pipeline by the hundred.
 #pragma once
 
 #include <memory>
@@ -64,8 +64,8 @@ class StartedCall {
 
 template <class Client, class Request, class Response>
 StartedCall<Response> start_call(LoopState& loop, std::shared_ptr<Client> client,
-                                 Task<Response> (Client::*method)(const Request&, rpc::CallOptions) const, Request request,
-                                 rpc::CallOptions options) {
+                                 Task<Response> (Client::*method)(const Request&, rpc::CallOptions) const,
+                                 Request request, rpc::CallOptions options) {
   using State = typename StartedCall<Response>::State;
   auto state = std::make_shared<State>(loop.executor);
   // Parameters, not captures: they live in the coroutine's frame.

@@ -9,15 +9,17 @@ Probe::Probe(runtime::Metrics& metrics)
       logins_ok(metrics.counter("merpati_imap_logins_total", "IMAP logins", {{"result", "ok"}})),
       logins_failed(metrics.counter("merpati_imap_logins_total", "IMAP logins", {{"result", "failed"}})),
       cut_sessions(metrics.counter("merpati_imap_cut_sessions_total", "IMAP sessions cut at the end of a drain")),
-      watch_reconnects(metrics.counter("merpati_imap_watch_reconnects_total", "Watch streams to the store opened anew")),
+      watch_reconnects(
+          metrics.counter("merpati_imap_watch_reconnects_total", "Watch streams to the store opened anew")),
       appended_bytes(metrics.counter("merpati_imap_appended_bytes_total", "Octets received by APPEND")),
-      garbage_(metrics.counter("merpati_imap_commands_total", "IMAP commands", {{"command", "none"}, {"result", "bad"}})) {
+      garbage_(
+          metrics.counter("merpati_imap_commands_total", "IMAP commands", {{"command", "none"}, {"result", "bad"}})) {
   constexpr const char* kResults[] = {"ok", "no", "bad"};
   for (std::size_t verb = 0; verb < kVerbCount; ++verb) {
     const std::string name(to_string(static_cast<Verb>(verb)));
     for (std::size_t result = 0; result < 3; ++result) {
-      commands_[verb][result] =
-          metrics.counter("merpati_imap_commands_total", "IMAP commands", {{"command", name}, {"result", kResults[result]}});
+      commands_[verb][result] = metrics.counter("merpati_imap_commands_total", "IMAP commands",
+                                                {{"command", name}, {"result", kResults[result]}});
     }
     seconds_[verb] = metrics.histogram("merpati_imap_command_seconds", "Time to answer an IMAP command",
                                        runtime::Metrics::latency_bounds(), {{"command", name}});

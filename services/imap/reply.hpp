@@ -5,8 +5,8 @@
 #include <string_view>
 #include <utility>
 
-#include "merpati/imap/command.hpp"
 #include "merpati/base/task.hpp"
+#include "merpati/imap/command.hpp"
 
 namespace merpati::imap {
 
@@ -17,17 +17,23 @@ struct Reply {
   std::string text;  ///< empty: "<command> completed"
 };
 
-inline Reply ok(std::string code = {}, std::string text = {}) { return {Reply::Condition::kOk, std::move(code), std::move(text)}; }
-inline Reply no(std::string code, std::string text) { return {Reply::Condition::kNo, std::move(code), std::move(text)}; }
-inline Reply bad(std::string text, std::string code = {}) { return {Reply::Condition::kBad, std::move(code), std::move(text)}; }
+inline Reply ok(std::string code = {}, std::string text = {}) {
+  return {Reply::Condition::kOk, std::move(code), std::move(text)};
+}
+inline Reply no(std::string code, std::string text) {
+  return {Reply::Condition::kNo, std::move(code), std::move(text)};
+}
+inline Reply bad(std::string text, std::string code = {}) {
+  return {Reply::Condition::kBad, std::move(code), std::move(text)};
+}
 
 /// As a reply's text: the tagged line was written by the handler (STARTTLS).
 inline constexpr std::string_view kAlreadyAnswered = "\x01";
 
 class Session;
 
-/// A command's handler: appends untagged responses to the session's output and returns the tagged one. An Error becomes NO or
-/// BAD by the table of libs/imap.
+/// A command's handler: appends untagged responses to the session's output and returns the tagged one. An Error becomes
+/// NO or BAD by the table of libs/imap.
 using Handler = Task<Reply> (*)(Session& session, const Command& command);
 
 Task<Reply> cmd_capability(Session& session, const Command& command);

@@ -13,7 +13,8 @@ bool is_message(const pb::Part& part) {
 // One step down: the child of a multipart, the body of a message that is not one.
 const pb::Part* child(const pb::Part& part, std::uint32_t number) {
   if (is_multipart(part)) {
-    return number <= static_cast<std::uint32_t>(part.parts_size()) ? &part.parts(static_cast<int>(number) - 1) : nullptr;
+    return number <= static_cast<std::uint32_t>(part.parts_size()) ? &part.parts(static_cast<int>(number) - 1)
+                                                                   : nullptr;
   }
   return number == 1 ? &part : nullptr;
 }
@@ -49,9 +50,12 @@ std::optional<OctetRange> locate(const pb::MessageRow& row, const Section& secti
   const std::uint64_t header_end = prefix + row.header_bytes();
   if (section.part.empty()) {
     switch (section.text) {
-      case Text::kAll: return OctetRange{0, row.size()};
-      case Text::kText: return OctetRange{header_end, row.size() - std::min(row.size(), header_end)};
-      default: return OctetRange{0, header_end};
+      case Text::kAll:
+        return OctetRange{0, row.size()};
+      case Text::kText:
+        return OctetRange{header_end, row.size() - std::min(row.size(), header_end)};
+      default:
+        return OctetRange{0, header_end};
     }
   }
   const auto* part = find_part(row, section.part);
@@ -86,7 +90,8 @@ std::string pick_fields(std::string_view header, const std::vector<std::string>&
     if (line.front() != ' ' && line.front() != '\t') {
       auto name = line.substr(0, line.find(':'));
       while (!name.empty() && (name.back() == ' ' || name.back() == '\t')) name.remove_suffix(1);
-      const bool named = std::any_of(names.begin(), names.end(), [name](const std::string& n) { return same_name(n, name); });
+      const bool named =
+          std::any_of(names.begin(), names.end(), [name](const std::string& n) { return same_name(n, name); });
       wanted = named != all_but;
     }
     if (wanted) out += line;

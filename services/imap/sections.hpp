@@ -21,7 +21,8 @@ struct OctetRange {
 /// The part that numbers mean; null when there is none. An empty list is the message itself.
 const pb::Part* find_part(const pb::MessageRow& row, const std::vector<std::uint32_t>& numbers);
 
-/// The octets of a section, before HEADER.FIELDS picks from them. Nothing when the part does not exist. `row` needs size and parts.
+/// The octets of a section, before HEADER.FIELDS picks from them. Nothing when the part does not exist. `row` needs
+/// size and parts.
 std::optional<OctetRange> locate(const pb::MessageRow& row, const Section& section);
 
 /// Cuts a partial out of a range of `length` octets: the offset within it, and what is left.

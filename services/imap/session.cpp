@@ -23,7 +23,8 @@ constexpr std::size_t kSmallLine = 8 * 1024;  // before the login
 // From the first octet of a command to its end, for each wait.
 constexpr auto kSlowWriter = std::chrono::minutes(2);
 
-// A range with '*' whose other end exists also means messages that arrived since the last announcement: its end stays open.
+// A range with '*' whose other end exists also means messages that arrived since the last announcement: its end stays
+// open.
 Ranges resolve_uids(const SequenceSet& set, std::uint32_t largest) {
   Ranges ranges;
   for (const auto& [first, last] : set.elements()) {
@@ -45,7 +46,8 @@ Reply from_error(const Error& error) {
   if (response.code == "SERVERBUG" || response.code == "CORRUPTION") {
     log::error("imap_command_failed", "a command failed for an internal reason", {{"error", error.describe()}});
   }
-  return {response.condition == "BAD" ? Reply::Condition::kBad : Reply::Condition::kNo, std::move(response.code), std::move(response.text)};
+  return {response.condition == "BAD" ? Reply::Condition::kBad : Reply::Condition::kNo, std::move(response.code),
+          std::move(response.text)};
 }
 
 }  // namespace
@@ -83,10 +85,12 @@ asio::awaitable<void> Session::serve() {
 }
 
 Deadline Session::command_deadline() const {
-  if (state_ == State::kNotAuthenticated) return Deadline(began_ + std::chrono::duration_cast<SteadyTime::duration>(options().login_timeout));
+  if (state_ == State::kNotAuthenticated)
+    return Deadline(began_ + std::chrono::duration_cast<SteadyTime::duration>(options().login_timeout));
   auto deadline = Deadline::after(options().idle_timeout);
   if (options().session_timeout.count() > 0) {
-    deadline = deadline.earlier(Deadline(began_ + std::chrono::duration_cast<SteadyTime::duration>(options().session_timeout)));
+    deadline = deadline.earlier(
+        Deadline(began_ + std::chrono::duration_cast<SteadyTime::duration>(options().session_timeout)));
   }
   return deadline;
 }
@@ -132,7 +136,8 @@ Task<void> Session::execute(Result<Command> command, std::string tag) {
   }
   if (command.has_error()) {
     MERPATI_CO_CHECK(co_await finish_pending(0));
-    finish(tag, nullptr, bad(command.error().public_text().empty() ? "Syntax error" : command.error().public_text()), began);
+    finish(tag, nullptr, bad(command.error().public_text().empty() ? "Syntax error" : command.error().public_text()),
+           began);
     co_return Result<void>();
   }
   if (accept_pipelined(*command)) {
@@ -268,7 +273,9 @@ bool Session::plaintext_allowed() const {
   return listener_.plaintext_login_from_loopback && connection_.stream().remote().address().is_loopback();
 }
 
-std::string Session::client_address() const { return net::unmapped(connection_.stream().remote().address()).to_string(); }
+std::string Session::client_address() const {
+  return net::unmapped(connection_.stream().remote().address()).to_string();
+}
 
 void Session::append_capabilities() {
   auto& output = out();
@@ -281,7 +288,8 @@ void Session::append_capabilities() {
     return;
   }
   output +=
-      " IDLE NAMESPACE UIDPLUS MOVE UNSELECT CHILDREN SPECIAL-USE CREATE-SPECIAL-USE LIST-EXTENDED LIST-STATUS STATUS=SIZE"
+      " IDLE NAMESPACE UIDPLUS MOVE UNSELECT CHILDREN SPECIAL-USE CREATE-SPECIAL-USE LIST-EXTENDED LIST-STATUS "
+      "STATUS=SIZE"
       " ESEARCH SEARCHRES BINARY CONDSTORE";
 }
 
@@ -312,8 +320,10 @@ Reply Session::log_in(const auth::v1::LoginResult& result) {
 
 Task<void> Session::keep_token_fresh() {
   constexpr std::int64_t kMarginSeconds = 330;  // more than the time between two looks
-  const auto now = std::chrono::duration_cast<std::chrono::seconds>(std::chrono::system_clock::now().time_since_epoch()).count();
-  if (claims_ == nullptr || claims_->expires_at() == 0 || claims_->expires_at() - now > kMarginSeconds) co_return Result<void>();
+  const auto now =
+      std::chrono::duration_cast<std::chrono::seconds>(std::chrono::system_clock::now().time_since_epoch()).count();
+  if (claims_ == nullptr || claims_->expires_at() == 0 || claims_->expires_at() - now > kMarginSeconds)
+    co_return Result<void>();
   auth::v1::RenewTokenRequest request;
   request.set_token(token_);
   rpc::CallOptions call;
@@ -372,7 +382,8 @@ Task<Ranges> Session::resolve_fresh(const SequenceSet& set, bool uid) {
       beyond = beyond || ((first == 0 || last == 0) && std::max(first, last) > selected_->uids->largest());
     }
     if (beyond) MERPATI_CO_CHECK(co_await synchronize(Announce::kAllButExpunges, true));
-    if (selected_ == nullptr) co_return Error(ErrorCode::kNotFound, "mailbox gone").with_public("The mailbox was deleted");
+    if (selected_ == nullptr)
+      co_return Error(ErrorCode::kNotFound, "mailbox gone").with_public("The mailbox was deleted");
   }
   co_return resolve(set, uid);
 }

@@ -59,7 +59,7 @@ class Session final : public net::Session {
   bool rev2 = false;       ///< ENABLE IMAP4rev2
   bool condstore = false;  ///< RFC 7162: untagged FETCH has MODSEQ from now on
   bool idling = false;
-  Ranges saved_search;     ///< RFC 5182, as uids
+  Ranges saved_search;  ///< RFC 5182, as uids
   NameForm name_form() const { return rev2 ? NameForm::kUtf8 : NameForm::kModifiedUtf7; }
   /// A name from the client as the store has it. kInvalidArgument when it is none.
   Result<std::string> mailbox_name(const std::string& raw) const;
@@ -77,7 +77,8 @@ class Session final : public net::Session {
   Task<Ranges> resolve_fresh(const SequenceSet& set, bool uid);
 
   enum class Announce : std::uint8_t { kAllButExpunges, kAll };
-  /// Tells the client what changed in the selected mailbox. Costs a call only when something may have changed, or with `force`.
+  /// Tells the client what changed in the selected mailbox. Costs a call only when something may have changed, or with
+  /// `force`.
   Task<void> synchronize(Announce what, bool force = false);
   /// Announces expunges that were held back, and those of `more`.
   void announce_vanished(Ranges more);

@@ -10,7 +10,8 @@
 namespace merpati::imap {
 namespace {
 
-// The store has forgotten the tombstones since our MODSEQ: compare with the whole uid set, and tell the flags that changed.
+// The store has forgotten the tombstones since our MODSEQ: compare with the whole uid set, and tell the flags that
+// changed.
 Task<pb::GetChangesResponse> compare_whole(Session& session) {
   auto& box = *session.selected();
   pb::OpenMailboxRequest open;
@@ -99,7 +100,8 @@ void append_flags_response(Session& session, const SelectedMailbox& box) {
   out += "\\*)] Flags permitted\r\n";
 }
 
-void append_flags_fetch(Session& session, std::uint32_t sequence, const pb::MessageFlags& message, bool with_uid, bool with_flags) {
+void append_flags_fetch(Session& session, std::uint32_t sequence, const pb::MessageFlags& message, bool with_uid,
+                        bool with_flags) {
   auto& out = session.out();
   const auto& box = *session.selected();
   out += "* ";
@@ -176,7 +178,8 @@ Task<void> Session::synchronize(Announce what, bool force) {
     announce_added(*this, *changes);
     for (const auto& message : changes->changed()) {
       const auto sequence = box.uids->sequence_of(message.uid());
-      const bool own = std::find(box.own_changes.begin(), box.own_changes.end(), std::pair(message.uid(), message.modseq())) != box.own_changes.end();
+      const bool own = std::find(box.own_changes.begin(), box.own_changes.end(),
+                                 std::pair(message.uid(), message.modseq())) != box.own_changes.end();
       if (sequence == 0 || own) continue;
       announce_keywords(*this, message.keywords());
       append_flags_fetch(*this, sequence, message, false, true);

@@ -24,7 +24,8 @@ void Watcher::Subscription::notify(std::uint64_t modseq) {
   if (wake_) wake_();
 }
 
-std::unique_ptr<Watcher::Subscription> Watcher::watch(std::int64_t account, const std::string& token, std::int64_t mailbox) {
+std::unique_ptr<Watcher::Subscription> Watcher::watch(std::int64_t account, const std::string& token,
+                                                      std::int64_t mailbox) {
   auto& entry = accounts_[account];
   if (entry.subscriptions.empty() || entry.token != token) {
     entry.token = token;
@@ -73,7 +74,8 @@ void Watcher::handle(const store::v1::WatchResponse& event) {
 
 void Watcher::everything_is_stale() {
   std::vector<Subscription*> all;
-  for (auto& [account, entry] : accounts_) all.insert(all.end(), entry.subscriptions.begin(), entry.subscriptions.end());
+  for (auto& [account, entry] : accounts_)
+    all.insert(all.end(), entry.subscriptions.begin(), entry.subscriptions.end());
   for (auto* subscription : all) subscription->notify(0);
 }
 

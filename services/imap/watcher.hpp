@@ -1,5 +1,5 @@
-// Watcher: the one Watch stream of a loop to the store, for all its sessions. It tells a session that its mailbox moved on,
-// so that NOOP and IDLE cost no call when nothing changed.
+// Watcher: the one Watch stream of a loop to the store, for all its sessions. It tells a session that its mailbox moved
+// on, so that NOOP and IDLE cost no call when nothing changed.
 #pragma once
 
 #include <cstdint>
@@ -34,7 +34,9 @@ class Watcher {
     Subscription(const Subscription&) = delete;
     Subscription& operator=(const Subscription&) = delete;
     /// True when the mailbox may have changed since the session saw `modseq`.
-    bool may_have_changed(std::uint64_t modseq) const { return stale_ || !watcher_.connected_ || known_modseq_ > modseq; }
+    bool may_have_changed(std::uint64_t modseq) const {
+      return stale_ || !watcher_.connected_ || known_modseq_ > modseq;
+    }
     /// The session has compared with the store just now.
     void compared() { stale_ = !watcher_.connected_; }
     void mark_stale() { stale_ = true; }

@@ -14,7 +14,8 @@ bool is_astring_char(unsigned char c) { return is_atom_char(c) || c == ']' || c 
 }  // namespace
 
 bool is_atom_char(unsigned char c) {
-  return c > 0x20 && c < 0x7f && c != '(' && c != ')' && c != '{' && c != '%' && c != '*' && c != '"' && c != '\\' && c != ']';
+  return c > 0x20 && c < 0x7f && c != '(' && c != ')' && c != '{' && c != '%' && c != '*' && c != '"' && c != '\\' &&
+         c != ']';
 }
 
 std::string to_upper(std::string_view text) {
@@ -30,7 +31,8 @@ std::int64_t days_of(int year, unsigned month, unsigned day) {
   const std::int64_t era = (y >= 0 ? y : y - 399) / 400;
   const auto year_of_era = static_cast<unsigned>(y - era * 400);
   const unsigned day_of_year = (153 * (month > 2 ? month - 3 : month + 9) + 2) / 5 + day - 1;
-  return era * 146097 + static_cast<std::int64_t>(year_of_era * 365 + year_of_era / 4 - year_of_era / 100 + day_of_year) - 719468;
+  return era * 146097 +
+         static_cast<std::int64_t>(year_of_era * 365 + year_of_era / 4 - year_of_era / 100 + day_of_year) - 719468;
 }
 
 unsigned month_of(std::string_view name) {
@@ -194,7 +196,8 @@ bool Cursor::date(std::uint64_t& out) {
   const auto month = month_of(run([](unsigned char c) { return (c | 0x20) >= 'a' && (c | 0x20) <= 'z'; }));
   if (month == 0 || day == 0 || !expect('-', "Bad date") || !number(year, 9999)) return fail("Bad date");
   if (quotes && !expect('"', "Bad date")) return false;
-  out = static_cast<std::uint64_t>(std::max<std::int64_t>(0, days_of(static_cast<int>(year), month, static_cast<unsigned>(day))));
+  out = static_cast<std::uint64_t>(
+      std::max<std::int64_t>(0, days_of(static_cast<int>(year), month, static_cast<unsigned>(day))));
   return true;
 }
 

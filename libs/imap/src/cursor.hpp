@@ -1,5 +1,5 @@
-// Cursor: the terminals of the grammar (RFC 9051 9) over the bytes of one command. Every method returns false, with the reason kept,
-// when the input does not fit; the position is then of no meaning.
+// Cursor: the terminals of the grammar (RFC 9051 9) over the bytes of one command. Every method returns false, with the
+// reason kept, when the input does not fit; the position is then of no meaning.
 #pragma once
 
 #include <cstdint>

@@ -24,7 +24,8 @@ void append_two_digits(std::string& out, unsigned value) {
 }  // namespace
 
 bool is_atom(std::string_view text) {
-  return !text.empty() && std::all_of(text.begin(), text.end(), [](unsigned char c) { return is_astring_char(c) && c != ']'; });
+  return !text.empty() &&
+         std::all_of(text.begin(), text.end(), [](unsigned char c) { return is_astring_char(c) && c != ']'; });
 }
 
 void append_literal(std::string& out, std::string_view value) {
@@ -50,9 +51,11 @@ void append_string(std::string& out, std::string_view value, bool utf8) {
 }
 
 void append_astring(std::string& out, std::string_view value, bool utf8) {
-  const bool atom = !value.empty() && std::all_of(value.begin(), value.end(), [](unsigned char c) { return is_astring_char(c); });
+  const bool atom =
+      !value.empty() && std::all_of(value.begin(), value.end(), [](unsigned char c) { return is_astring_char(c); });
   // "NIL" as an atom would read as no string at all.
-  const bool nil = value.size() == 3 && (value[0] | 0x20) == 'n' && (value[1] | 0x20) == 'i' && (value[2] | 0x20) == 'l';
+  const bool nil =
+      value.size() == 3 && (value[0] | 0x20) == 'n' && (value[1] | 0x20) == 'i' && (value[2] | 0x20) == 'l';
   if (!atom || nil) return append_string(out, value, utf8);
   out += value;
 }
@@ -80,7 +83,8 @@ void append_date_time(std::string& out, std::int64_t seconds, std::int32_t zone_
   const unsigned shifted = (5 * day_of_year + 2) / 153;
   const unsigned day = day_of_year - (153 * shifted + 2) / 5 + 1;
   const unsigned month = shifted < 10 ? shifted + 3 : shifted - 9;
-  const std::int64_t year = std::clamp<std::int64_t>(static_cast<std::int64_t>(year_of_era) + era * 400 + (month <= 2 ? 1 : 0), 0, 9999);
+  const std::int64_t year =
+      std::clamp<std::int64_t>(static_cast<std::int64_t>(year_of_era) + era * 400 + (month <= 2 ? 1 : 0), 0, 9999);
   out += '"';
   out += day < 10 ? ' ' : static_cast<char>('0' + day / 10);
   out += static_cast<char>('0' + day % 10);

@@ -16,7 +16,10 @@ std::uint32_t next_code_point(std::string_view text, std::size_t& at) {
   constexpr std::uint32_t kBad = 0xffffffff;
   const auto lead = static_cast<unsigned char>(text[at++]);
   if (lead < 0x80) return lead;
-  const int more = lead >= 0xf0 && lead < 0xf5 ? 3 : lead >= 0xe0 && lead < 0xf0 ? 2 : lead >= 0xc2 && lead < 0xe0 ? 1 : 0;
+  const int more = lead >= 0xf0 && lead < 0xf5   ? 3
+                   : lead >= 0xe0 && lead < 0xf0 ? 2
+                   : lead >= 0xc2 && lead < 0xe0 ? 1
+                                                 : 0;
   if (more == 0) return kBad;
   std::uint32_t point = lead & (0x3fU >> more);
   for (int i = 0; i < more; ++i) {
@@ -104,7 +107,8 @@ bool append_run(std::string& out, std::string_view run) {
 char lower(char c) { return c >= 'A' && c <= 'Z' ? static_cast<char>(c + 32) : c; }
 
 bool equals_ignoring_case(std::string_view a, std::string_view b) {
-  return a.size() == b.size() && std::equal(a.begin(), a.end(), b.begin(), [](char x, char y) { return lower(x) == lower(y); });
+  return a.size() == b.size() &&
+         std::equal(a.begin(), a.end(), b.begin(), [](char x, char y) { return lower(x) == lower(y); });
 }
 
 // Linear in pattern times name: a client's pattern of many '*' must not cost exponential time.
@@ -150,7 +154,8 @@ std::string to_modified_utf7(std::string_view utf8) {
       continue;
     }
     ShiftedRun run(out);
-    while (at < utf8.size() && (static_cast<unsigned char>(utf8[at]) < 0x20 || static_cast<unsigned char>(utf8[at]) >= 0x7f)) {
+    while (at < utf8.size() &&
+           (static_cast<unsigned char>(utf8[at]) < 0x20 || static_cast<unsigned char>(utf8[at]) >= 0x7f)) {
       std::uint32_t point = next_code_point(utf8, at);
       if (point == 0xffffffff) point = 0xfffd;
       if (point >= 0x10000) {
@@ -187,7 +192,8 @@ std::optional<std::string> from_modified_utf7(std::string_view text) {
 }
 
 std::string canonical_inbox(std::string_view name) {
-  if (name.size() >= 5 && equals_ignoring_case(name.substr(0, 5), "INBOX") && (name.size() == 5 || name[5] == kSeparator)) {
+  if (name.size() >= 5 && equals_ignoring_case(name.substr(0, 5), "INBOX") &&
+      (name.size() == 5 || name[5] == kSeparator)) {
     return "INBOX" + std::string(name.substr(5));
   }
   return std::string(name);
@@ -204,7 +210,8 @@ bool matches_pattern(std::string_view pattern, std::string_view name) {
 }
 
 std::optional<std::string> to_utf8(std::string_view charset, std::string_view bytes) {
-  if (charset.empty() || equals_ignoring_case(charset, "UTF-8") || equals_ignoring_case(charset, "US-ASCII")) return std::string(bytes);
+  if (charset.empty() || equals_ignoring_case(charset, "UTF-8") || equals_ignoring_case(charset, "US-ASCII"))
+    return std::string(bytes);
   UErrorCode status = U_ZERO_ERROR;
   const std::string name(charset);
   UConverter* converter = ucnv_open(name.c_str(), &status);

@@ -26,8 +26,9 @@ std::uint64_t count(std::span<const NumberRange> ranges) {
 }
 
 bool contains(std::span<const NumberRange> ranges, std::uint32_t number) {
-  const auto after = std::upper_bound(ranges.begin(), ranges.end(), number,
-                                      [](std::uint32_t value, const NumberRange& range) { return value < range.first; });
+  const auto after =
+      std::upper_bound(ranges.begin(), ranges.end(), number,
+                       [](std::uint32_t value, const NumberRange& range) { return value < range.first; });
   return after != ranges.begin() && number <= std::prev(after)->last;
 }
 
@@ -153,21 +154,24 @@ UidSet::UidSet(std::span<const NumberRange> ranges) : ranges_(ranges.begin(), ra
 
 std::uint32_t UidSet::uid_at(std::uint32_t sequence) const {
   if (sequence == 0 || sequence > size_) return 0;
-  const auto index = static_cast<std::size_t>(std::upper_bound(start_.begin(), start_.end(), sequence) - start_.begin()) - 1;
+  const auto index =
+      static_cast<std::size_t>(std::upper_bound(start_.begin(), start_.end(), sequence) - start_.begin()) - 1;
   return ranges_[index].first + (sequence - start_[index]);
 }
 
 std::uint32_t UidSet::count_below(std::uint32_t uid) const {
-  const auto after = std::lower_bound(ranges_.begin(), ranges_.end(), uid,
-                                      [](const NumberRange& range, std::uint32_t value) { return range.first < value; });
+  const auto after =
+      std::lower_bound(ranges_.begin(), ranges_.end(), uid,
+                       [](const NumberRange& range, std::uint32_t value) { return range.first < value; });
   if (after == ranges_.begin()) return 0;
   const auto index = static_cast<std::size_t>(after - ranges_.begin()) - 1;
   return start_[index] - 1 + (std::min(uid - 1, ranges_[index].last) - ranges_[index].first + 1);
 }
 
 std::uint32_t UidSet::sequence_of(std::uint32_t uid) const {
-  const auto after = std::upper_bound(ranges_.begin(), ranges_.end(), uid,
-                                      [](std::uint32_t value, const NumberRange& range) { return value < range.first; });
+  const auto after =
+      std::upper_bound(ranges_.begin(), ranges_.end(), uid,
+                       [](std::uint32_t value, const NumberRange& range) { return value < range.first; });
   if (after == ranges_.begin()) return 0;
   const auto index = static_cast<std::size_t>(after - ranges_.begin()) - 1;
   return uid <= ranges_[index].last ? start_[index] + (uid - ranges_[index].first) : 0;
@@ -177,7 +181,8 @@ Ranges UidSet::select_sequences(std::span<const NumberRange> sequences) const {
   Ranges out;
   std::size_t index = 0;
   for (const auto& wanted : sequences) {
-    while (index < ranges_.size() && start_[index] + (ranges_[index].last - ranges_[index].first) < wanted.first) ++index;
+    while (index < ranges_.size() && start_[index] + (ranges_[index].last - ranges_[index].first) < wanted.first)
+      ++index;
     for (std::size_t i = index; i < ranges_.size() && start_[i] <= wanted.last; ++i) {
       const std::uint32_t end = start_[i] + (ranges_[i].last - ranges_[i].first);
       const std::uint32_t from = std::max(start_[i], wanted.first);

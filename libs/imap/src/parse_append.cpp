@@ -5,7 +5,6 @@
 namespace merpati::imap {
 namespace {
 
-
 unsigned digits(std::string_view text, bool& good) {
   unsigned value = 0;
   for (const char c : text) {
@@ -19,7 +18,9 @@ unsigned digits(std::string_view text, bool& good) {
 
 // "dd-Mon-yyyy hh:mm:ss +zzzz": all places are fixed.
 std::optional<DateTime> parse_date_time(std::string_view text) {
-  if (text.size() != 26 || text[2] != '-' || text[6] != '-' || text[11] != ' ' || text[14] != ':' || text[17] != ':' || text[20] != ' ') return std::nullopt;
+  if (text.size() != 26 || text[2] != '-' || text[6] != '-' || text[11] != ' ' || text[14] != ':' || text[17] != ':' ||
+      text[20] != ' ')
+    return std::nullopt;
   bool good = true;
   const unsigned day = text[0] == ' ' ? digits(text.substr(1, 1), good) : digits(text.substr(0, 2), good);
   const unsigned month = month_of(text.substr(3, 3));
@@ -29,7 +30,8 @@ std::optional<DateTime> parse_date_time(std::string_view text) {
   const unsigned second = digits(text.substr(18, 2), good);
   const unsigned zone = digits(text.substr(22, 2), good) * 60 + digits(text.substr(24, 2), good);
   good = good && (text[21] == '+' || text[21] == '-');
-  if (!good || month == 0 || day == 0 || day > 31 || hour > 23 || minute > 59 || second > 60 || zone > 24 * 60) return std::nullopt;
+  if (!good || month == 0 || day == 0 || day > 31 || hour > 23 || minute > 59 || second > 60 || zone > 24 * 60)
+    return std::nullopt;
   const auto east = static_cast<std::int32_t>(zone) * (text[21] == '+' ? 1 : -1);
   const std::int64_t local = days_of(static_cast<int>(year), month, day) * 86400 + hour * 3600 + minute * 60 + second;
   return DateTime{local - std::int64_t{east} * 60, east};

@@ -93,7 +93,8 @@ bool parse_partial(Cursor& in, FetchItem& item) {
   if (!in.maybe('<')) return true;
   FetchItem::Partial partial;
   constexpr std::uint64_t kMost = 0x7fffffffffffffffULL;  // number64 of RFC 9051
-  if (!in.number(partial.offset, kMost) || !in.expect('.', "Bad partial range") || !in.number(partial.length, kMost)) return false;
+  if (!in.number(partial.offset, kMost) || !in.expect('.', "Bad partial range") || !in.number(partial.length, kMost))
+    return false;
   if (partial.length == 0) return in.fail("A partial range of length zero");
   item.partial = partial;
   item.label += '<';
@@ -124,7 +125,8 @@ bool parse_item(Cursor& in, std::vector<FetchItem>& out) {
   if (in.keyword("FLAGS")) return out.push_back(simple(Kind::kFlags, "FLAGS")), true;
   if (in.keyword("INTERNALDATE")) return out.push_back(simple(Kind::kInternalDate, "INTERNALDATE")), true;
   if (in.keyword("RFC822.SIZE")) return out.push_back(simple(Kind::kRfc822Size, "RFC822.SIZE")), true;
-  if (in.keyword("RFC822.HEADER")) return out.push_back(section_item(Section::Text::kHeader, "RFC822.HEADER", true)), true;
+  if (in.keyword("RFC822.HEADER"))
+    return out.push_back(section_item(Section::Text::kHeader, "RFC822.HEADER", true)), true;
   if (in.keyword("RFC822.TEXT")) return out.push_back(section_item(Section::Text::kText, "RFC822.TEXT", false)), true;
   if (in.keyword("RFC822")) return out.push_back(section_item(Section::Text::kAll, "RFC822", false)), true;
   if (in.keyword("ENVELOPE")) return out.push_back(simple(Kind::kEnvelope, "ENVELOPE")), true;
@@ -165,7 +167,8 @@ bool parse_fetch_modifiers(Cursor& in, FetchArguments& out) {
   if (!in.expect('(', "Expected FETCH modifiers")) return false;
   do {
     std::uint64_t modseq = 0;
-    if (!in.keyword_or_fail("CHANGEDSINCE", "Unknown FETCH modifier") || !in.space() || !in.number(modseq, kMostModSeq)) return false;
+    if (!in.keyword_or_fail("CHANGEDSINCE", "Unknown FETCH modifier") || !in.space() || !in.number(modseq, kMostModSeq))
+      return false;
     if (modseq == 0) return in.fail("CHANGEDSINCE needs a number above zero");
     out.changed_since = modseq;
   } while (in.maybe(' '));
@@ -183,11 +186,15 @@ bool parse_store(Cursor& in, StoreArguments& out) {
   if (!in.sequence_set(out.set) || !in.space()) return false;
   if (in.maybe('(')) {
     std::uint64_t modseq = 0;
-    if (!in.keyword_or_fail("UNCHANGEDSINCE", "Unknown STORE modifier") || !in.space() || !in.number(modseq, kMostModSeq)) return false;
+    if (!in.keyword_or_fail("UNCHANGEDSINCE", "Unknown STORE modifier") || !in.space() ||
+        !in.number(modseq, kMostModSeq))
+      return false;
     out.unchanged_since = modseq;
     if (!in.expect(')', "Expected ) after the modifiers") || !in.space()) return false;
   }
-  out.mode = in.maybe('+') ? StoreArguments::Mode::kAdd : in.maybe('-') ? StoreArguments::Mode::kRemove : StoreArguments::Mode::kReplace;
+  out.mode = in.maybe('+')   ? StoreArguments::Mode::kAdd
+             : in.maybe('-') ? StoreArguments::Mode::kRemove
+                             : StoreArguments::Mode::kReplace;
   out.silent = in.keyword("FLAGS.SILENT");
   if (!out.silent && !in.keyword_or_fail("FLAGS", "Expected FLAGS or FLAGS.SILENT")) return false;
   return in.space() && in.flag_list(out.flags, true);

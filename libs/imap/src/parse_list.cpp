@@ -21,13 +21,15 @@ bool parse_selection(Cursor& in, ListArguments& out) {
     }
   } while (in.maybe(' '));
   // RFC 5258 3.1: RECURSIVEMATCH needs an option that it can be applied to.
-  if (out.select_recursive_match && !out.select_subscribed && !out.select_special_use) return in.fail("RECURSIVEMATCH stands alone");
+  if (out.select_recursive_match && !out.select_subscribed && !out.select_special_use)
+    return in.fail("RECURSIVEMATCH stands alone");
   return in.expect(')', "Expected ) after the selection options");
 }
 
 bool parse_return_options(Cursor& in, ListArguments& out) {
   out.extended = true;
-  if (!in.keyword_or_fail("RETURN", "Expected RETURN") || !in.space() || !in.expect('(', "Expected ( after RETURN")) return false;
+  if (!in.keyword_or_fail("RETURN", "Expected RETURN") || !in.space() || !in.expect('(', "Expected ( after RETURN"))
+    return false;
   if (in.maybe(')')) return true;
   do {
     if (in.keyword("SUBSCRIBED")) {
@@ -67,8 +69,10 @@ bool parse_list(Cursor& in, ListArguments& out) {
 
 bool parse_status_items(Cursor& in, std::vector<StatusItem>& out) {
   constexpr std::pair<const char*, StatusItem> kItems[] = {
-      {"MESSAGES", StatusItem::kMessages}, {"RECENT", StatusItem::kRecent},   {"UIDNEXT", StatusItem::kUidNext}, {"UIDVALIDITY", StatusItem::kUidValidity},
-      {"UNSEEN", StatusItem::kUnseen},     {"DELETED", StatusItem::kDeleted}, {"SIZE", StatusItem::kSize},       {"HIGHESTMODSEQ", StatusItem::kHighestModSeq}};
+      {"MESSAGES", StatusItem::kMessages}, {"RECENT", StatusItem::kRecent},
+      {"UIDNEXT", StatusItem::kUidNext},   {"UIDVALIDITY", StatusItem::kUidValidity},
+      {"UNSEEN", StatusItem::kUnseen},     {"DELETED", StatusItem::kDeleted},
+      {"SIZE", StatusItem::kSize},         {"HIGHESTMODSEQ", StatusItem::kHighestModSeq}};
   if (!in.expect('(', "Expected ( before the STATUS items")) return false;
   do {
     bool known = false;
@@ -85,7 +89,8 @@ bool parse_status_items(Cursor& in, std::vector<StatusItem>& out) {
 }
 
 std::string_view to_string(StatusItem item) {
-  constexpr std::string_view kNames[] = {"MESSAGES", "RECENT", "UIDNEXT", "UIDVALIDITY", "UNSEEN", "DELETED", "SIZE", "HIGHESTMODSEQ"};
+  constexpr std::string_view kNames[] = {"MESSAGES", "RECENT",  "UIDNEXT", "UIDVALIDITY",
+                                         "UNSEEN",   "DELETED", "SIZE",    "HIGHESTMODSEQ"};
   return kNames[static_cast<std::size_t>(item)];
 }
 

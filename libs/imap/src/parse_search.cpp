@@ -35,8 +35,11 @@ SearchKey negated(SearchKey child) {
 
 // ALL, NEW, SEEN, UNSEEN ...: keys without arguments.
 bool plain_key(Cursor& in, SearchKey& out) {
-  constexpr std::pair<const char*, const char*> kFlags[] = {
-      {"ANSWERED", "\\Answered"}, {"DELETED", "\\Deleted"}, {"DRAFT", "\\Draft"}, {"FLAGGED", "\\Flagged"}, {"SEEN", "\\Seen"}};
+  constexpr std::pair<const char*, const char*> kFlags[] = {{"ANSWERED", "\\Answered"},
+                                                            {"DELETED", "\\Deleted"},
+                                                            {"DRAFT", "\\Draft"},
+                                                            {"FLAGGED", "\\Flagged"},
+                                                            {"SEEN", "\\Seen"}};
   for (const auto& [word, flag] : kFlags) {
     if (in.keyword(word)) return out = flag_key(flag), true;
     if (in.keyword(std::string("UN") + word)) return out = negated(flag_key(flag)), true;
@@ -57,10 +60,12 @@ bool plain_key(Cursor& in, SearchKey& out) {
 
 // Keys with a string, a date or a number. `matched` tells whether the word was one of them.
 bool valued_key(Cursor& in, SearchKey& out, bool& matched) {
-  constexpr std::pair<const char*, const char*> kHeaders[] = {{"BCC", "Bcc"}, {"CC", "Cc"}, {"FROM", "From"}, {"SUBJECT", "Subject"}, {"TO", "To"}};
+  constexpr std::pair<const char*, const char*> kHeaders[] = {
+      {"BCC", "Bcc"}, {"CC", "Cc"}, {"FROM", "From"}, {"SUBJECT", "Subject"}, {"TO", "To"}};
   constexpr std::pair<const char*, Kind> kTexts[] = {{"BODY", Kind::kBody}, {"TEXT", Kind::kText}};
-  constexpr std::pair<const char*, Kind> kDates[] = {{"BEFORE", Kind::kBefore},         {"ON", Kind::kOn},         {"SINCE", Kind::kSince},
-                                                     {"SENTBEFORE", Kind::kSentBefore}, {"SENTON", Kind::kSentOn}, {"SENTSINCE", Kind::kSentSince}};
+  constexpr std::pair<const char*, Kind> kDates[] = {{"BEFORE", Kind::kBefore}, {"ON", Kind::kOn},
+                                                     {"SINCE", Kind::kSince},   {"SENTBEFORE", Kind::kSentBefore},
+                                                     {"SENTON", Kind::kSentOn}, {"SENTSINCE", Kind::kSentSince}};
   constexpr std::pair<const char*, Kind> kNumbers[] = {{"LARGER", Kind::kLarger}, {"SMALLER", Kind::kSmaller}};
   matched = true;
   for (const auto& [word, header] : kHeaders) {

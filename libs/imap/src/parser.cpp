@@ -8,14 +8,16 @@ namespace merpati::imap {
 namespace {
 
 constexpr std::array<std::string_view, kVerbCount> kVerbs = {
-    "CAPABILITY", "NOOP",   "LOGOUT", "ID",          "STARTTLS", "AUTHENTICATE", "LOGIN",  "ENABLE", "SELECT", "EXAMINE",
-    "CREATE",     "DELETE", "RENAME", "SUBSCRIBE",   "UNSUBSCRIBE", "LIST",      "LSUB",   "NAMESPACE", "STATUS", "APPEND",
-    "IDLE",       "CHECK",  "CLOSE",  "UNSELECT",    "EXPUNGE",  "SEARCH",       "FETCH",  "STORE",  "COPY",   "MOVE"};
+    "CAPABILITY", "NOOP",      "LOGOUT", "ID",     "STARTTLS", "AUTHENTICATE", "LOGIN",       "ENABLE",
+    "SELECT",     "EXAMINE",   "CREATE", "DELETE", "RENAME",   "SUBSCRIBE",    "UNSUBSCRIBE", "LIST",
+    "LSUB",       "NAMESPACE", "STATUS", "APPEND", "IDLE",     "CHECK",        "CLOSE",       "UNSELECT",
+    "EXPUNGE",    "SEARCH",    "FETCH",  "STORE",  "COPY",     "MOVE"};
 
 bool is_tag_char(unsigned char c) { return (is_atom_char(c) || c == ']') && c != '+'; }
 
 Error bad(const char* reason) {
-  return Error(ErrorCode::kInvalidArgument, reason == nullptr ? "syntax error" : reason).with_public(reason == nullptr ? "Syntax error" : reason);
+  return Error(ErrorCode::kInvalidArgument, reason == nullptr ? "syntax error" : reason)
+      .with_public(reason == nullptr ? "Syntax error" : reason);
 }
 
 bool parse_id(Cursor& in, IdArguments& out) {
@@ -63,7 +65,9 @@ bool parse_select(Cursor& in, SelectArguments& out) {
 bool parse_create(Cursor& in, CreateArguments& out) {
   if (!in.astring(out.mailbox)) return false;
   if (!in.maybe(' ')) return true;
-  if (!in.expect('(', "Expected CREATE parameters") || !in.keyword_or_fail("USE", "Unknown CREATE parameter") || !in.space()) return false;
+  if (!in.expect('(', "Expected CREATE parameters") || !in.keyword_or_fail("USE", "Unknown CREATE parameter") ||
+      !in.space())
+    return false;
   return in.flag_list(out.special_use, false) && in.expect(')', "Expected ) after the parameters");
 }
 
@@ -96,7 +100,9 @@ bool parse_arguments(Cursor& in, Command& out) {
     case Verb::kAuthenticate:
       return with<AuthenticateArguments>(in, out, parse_authenticate);
     case Verb::kLogin:
-      return with<LoginArguments>(in, out, [](Cursor& c, LoginArguments& a) { return c.astring(a.user) && c.space() && c.astring(a.password); });
+      return with<LoginArguments>(in, out, [](Cursor& c, LoginArguments& a) {
+        return c.astring(a.user) && c.space() && c.astring(a.password);
+      });
     case Verb::kEnable:
       return with<EnableArguments>(in, out, parse_enable);
     case Verb::kSelect:
@@ -109,13 +115,16 @@ bool parse_arguments(Cursor& in, Command& out) {
     case Verb::kUnsubscribe:
       return with<MailboxArguments>(in, out, [](Cursor& c, MailboxArguments& a) { return c.astring(a.mailbox); });
     case Verb::kRename:
-      return with<RenameArguments>(in, out, [](Cursor& c, RenameArguments& a) { return c.astring(a.from) && c.space() && c.astring(a.to); });
+      return with<RenameArguments>(
+          in, out, [](Cursor& c, RenameArguments& a) { return c.astring(a.from) && c.space() && c.astring(a.to); });
     case Verb::kList:
       return with<ListArguments>(in, out, parse_list);
     case Verb::kLsub:
       return with<ListArguments>(in, out, parse_lsub);
     case Verb::kStatus:
-      return with<StatusArguments>(in, out, [](Cursor& c, StatusArguments& a) { return c.astring(a.mailbox) && c.space() && parse_status_items(c, a.items); });
+      return with<StatusArguments>(in, out, [](Cursor& c, StatusArguments& a) {
+        return c.astring(a.mailbox) && c.space() && parse_status_items(c, a.items);
+      });
     case Verb::kAppend:
       return with<AppendArguments>(in, out, parse_append);
     case Verb::kExpunge:
@@ -129,14 +138,16 @@ bool parse_arguments(Cursor& in, Command& out) {
       return with<StoreArguments>(in, out, parse_store);
     case Verb::kCopy:
     case Verb::kMove:
-      return with<CopyArguments>(in, out,
-                                 [](Cursor& c, CopyArguments& a) { return c.sequence_set(a.set) && c.space() && c.astring(a.mailbox); });
+      return with<CopyArguments>(in, out, [](Cursor& c, CopyArguments& a) {
+        return c.sequence_set(a.set) && c.space() && c.astring(a.mailbox);
+      });
   }
   return in.fail("Unknown command");
 }
 
 bool takes_uid(Verb verb) {
-  return verb == Verb::kFetch || verb == Verb::kStore || verb == Verb::kCopy || verb == Verb::kMove || verb == Verb::kSearch || verb == Verb::kExpunge;
+  return verb == Verb::kFetch || verb == Verb::kStore || verb == Verb::kCopy || verb == Verb::kMove ||
+         verb == Verb::kSearch || verb == Verb::kExpunge;
 }
 
 bool parse_verb(Cursor& in, Command& out) {

@@ -35,9 +35,11 @@ class RealStoreTest : public ::testing::Test {
     auto* listener = imap_config.add_listeners();
     listener->set_address("127.0.0.1");
     listener->set_plaintext_login_from_loopback(true);
-    if (const char* port = std::getenv("MERPATI_TEST_IMAP_PORT")) listener->set_port(static_cast<unsigned>(std::atoi(port)));
-    auto edge = std::make_unique<Module>(process_, imap_config, rpc::in_process_channel(auth_dispatcher_, rpc::Role::kImap),
-                                         rpc::in_process_channel(store->dispatcher(), rpc::Role::kImap));
+    if (const char* port = std::getenv("MERPATI_TEST_IMAP_PORT"))
+      listener->set_port(static_cast<unsigned>(std::atoi(port)));
+    auto edge =
+        std::make_unique<Module>(process_, imap_config, rpc::in_process_channel(auth_dispatcher_, rpc::Role::kImap),
+                                 rpc::in_process_channel(store->dispatcher(), rpc::Role::kImap));
     edge_ = edge.get();
     process_.add(std::move(store));
     process_.add(std::move(edge));
@@ -84,7 +86,8 @@ class RealStoreTest : public ::testing::Test {
 TEST_F(RealStoreTest, AnAccountHasItsMailboxesFromTheStart) {
   auto client = log_in();
   const auto list = client->run("LIST \"\" *");
-  for (const char* name : {"INBOX", "\\Drafts) \"/\" Drafts", "\\Sent) \"/\" Sent", "\\Junk) \"/\" Junk", "\\Trash) \"/\" Trash", "\\Archive) \"/\" Archive"}) {
+  for (const char* name : {"INBOX", "\\Drafts) \"/\" Drafts", "\\Sent) \"/\" Sent", "\\Junk) \"/\" Junk",
+                           "\\Trash) \"/\" Trash", "\\Archive) \"/\" Archive"}) {
     EXPECT_THAT(list, HasSubstr(name));
   }
 }
@@ -95,7 +98,8 @@ TEST_F(RealStoreTest, WhatIsAppendedIsReadBackByteByByte) {
   const std::string large = small_mail("large", std::string(1'000'000, 'x') + "\r\nend\r\n");
   EXPECT_THAT(append(*client, "exact", small), HasSubstr("* 1 EXISTS"));
   EXPECT_THAT(append(*client, "exact", large), HasSubstr("t OK [APPENDUID"));
-  EXPECT_THAT(client->run("FETCH 1 BODY.PEEK[]"), StartsWith("* 1 FETCH (BODY[] {" + std::to_string(small.size()) + "}\r\n" + small + ")\r\n"));
+  EXPECT_THAT(client->run("FETCH 1 BODY.PEEK[]"),
+              StartsWith("* 1 FETCH (BODY[] {" + std::to_string(small.size()) + "}\r\n" + small + ")\r\n"));
   EXPECT_TRUE(client->run("FETCH 2 BODY.PEEK[]").find("}\r\n" + large + ")\r\n") != std::string::npos);
   EXPECT_THAT(client->run("FETCH 2 BODY.PEEK[TEXT]<999999.100>"), HasSubstr("{8}\r\nx\r\nend\r\n)"));
   EXPECT_THAT(client->run("FETCH 1 (ENVELOPE RFC822.SIZE)"), HasSubstr("\"one\""));
@@ -137,7 +141,8 @@ TEST_F(RealStoreTest, PipelinedAppendsArriveInOrder) {
   }
 }
 
-// For hand-run clients: MERPATI_TEST_IMAP_PORT=24200 integration_imap --gtest_also_run_disabled_tests --gtest_filter=*Serve
+// For hand-run clients: MERPATI_TEST_IMAP_PORT=24200 integration_imap --gtest_also_run_disabled_tests
+// --gtest_filter=*Serve
 TEST_F(RealStoreTest, DISABLED_Serve) {
   while (std::getchar() != EOF) continue;
 }

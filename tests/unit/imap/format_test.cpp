@@ -28,8 +28,10 @@ TEST(Format, AStringTakesTheSimplestForm) {
 
 TEST(MailboxName, ModifiedUtf7OfTheRfc) {
   // RFC 3501 5.1.3
-  EXPECT_EQ(to_modified_utf7("~peter/mail/\xe5\x8f\xb0\xe5\x8c\x97/\xe6\x97\xa5\xe6\x9c\xac\xe8\xaa\x9e"), "~peter/mail/&U,BTFw-/&ZeVnLIqe-");
-  EXPECT_EQ(*from_modified_utf7("~peter/mail/&U,BTFw-/&ZeVnLIqe-"), "~peter/mail/\xe5\x8f\xb0\xe5\x8c\x97/\xe6\x97\xa5\xe6\x9c\xac\xe8\xaa\x9e");
+  EXPECT_EQ(to_modified_utf7("~peter/mail/\xe5\x8f\xb0\xe5\x8c\x97/\xe6\x97\xa5\xe6\x9c\xac\xe8\xaa\x9e"),
+            "~peter/mail/&U,BTFw-/&ZeVnLIqe-");
+  EXPECT_EQ(*from_modified_utf7("~peter/mail/&U,BTFw-/&ZeVnLIqe-"),
+            "~peter/mail/\xe5\x8f\xb0\xe5\x8c\x97/\xe6\x97\xa5\xe6\x9c\xac\xe8\xaa\x9e");
   EXPECT_EQ(to_modified_utf7("a&b"), "a&-b");
   EXPECT_EQ(*from_modified_utf7("a&-b"), "a&b");
   EXPECT_EQ(*from_modified_utf7("&2D3eAA-"), "\xf0\x9f\x98\x80");
@@ -37,7 +39,8 @@ TEST(MailboxName, ModifiedUtf7OfTheRfc) {
 }
 
 TEST(MailboxName, RefusesBadModifiedUtf7) {
-  for (const char* text : {"&", "&U", "&U-", "&AGE-", "caf\xc3\xa9", "&2D0-", "&****-"}) EXPECT_FALSE(from_modified_utf7(text)) << text;
+  for (const char* text : {"&", "&U", "&U-", "&AGE-", "caf\xc3\xa9", "&2D0-", "&****-"})
+    EXPECT_FALSE(from_modified_utf7(text)) << text;
 }
 
 TEST(MailboxName, Patterns) {
@@ -63,15 +66,22 @@ TEST(MailboxName, SearchCharsets) {
 }
 
 TEST(ErrorResponse, EveryCodeHasARow) {
-  const std::pair<ErrorCode, const char*> kExpected[] = {
-      {ErrorCode::kCancelled, "NO UNAVAILABLE"},         {ErrorCode::kUnknown, "NO SERVERBUG"},
-      {ErrorCode::kInvalidArgument, "NO CANNOT"},        {ErrorCode::kDeadlineExceeded, "NO UNAVAILABLE"},
-      {ErrorCode::kNotFound, "NO NONEXISTENT"},          {ErrorCode::kAlreadyExists, "NO ALREADYEXISTS"},
-      {ErrorCode::kPermissionDenied, "NO NOPERM"},       {ErrorCode::kResourceExhausted, "NO LIMIT"},
-      {ErrorCode::kFailedPrecondition, "NO CANNOT"},     {ErrorCode::kAborted, "NO UNAVAILABLE"},
-      {ErrorCode::kOutOfRange, "BAD "},                  {ErrorCode::kUnimplemented, "NO CANNOT"},
-      {ErrorCode::kInternal, "NO SERVERBUG"},            {ErrorCode::kUnavailable, "NO UNAVAILABLE"},
-      {ErrorCode::kDataLoss, "NO CORRUPTION"},           {ErrorCode::kUnauthenticated, "NO AUTHENTICATIONFAILED"}};
+  const std::pair<ErrorCode, const char*> kExpected[] = {{ErrorCode::kCancelled, "NO UNAVAILABLE"},
+                                                         {ErrorCode::kUnknown, "NO SERVERBUG"},
+                                                         {ErrorCode::kInvalidArgument, "NO CANNOT"},
+                                                         {ErrorCode::kDeadlineExceeded, "NO UNAVAILABLE"},
+                                                         {ErrorCode::kNotFound, "NO NONEXISTENT"},
+                                                         {ErrorCode::kAlreadyExists, "NO ALREADYEXISTS"},
+                                                         {ErrorCode::kPermissionDenied, "NO NOPERM"},
+                                                         {ErrorCode::kResourceExhausted, "NO LIMIT"},
+                                                         {ErrorCode::kFailedPrecondition, "NO CANNOT"},
+                                                         {ErrorCode::kAborted, "NO UNAVAILABLE"},
+                                                         {ErrorCode::kOutOfRange, "BAD "},
+                                                         {ErrorCode::kUnimplemented, "NO CANNOT"},
+                                                         {ErrorCode::kInternal, "NO SERVERBUG"},
+                                                         {ErrorCode::kUnavailable, "NO UNAVAILABLE"},
+                                                         {ErrorCode::kDataLoss, "NO CORRUPTION"},
+                                                         {ErrorCode::kUnauthenticated, "NO AUTHENTICATIONFAILED"}};
   for (const auto& [code, expected] : kExpected) {
     const auto response = to_response(Error(code, "secret detail"));
     EXPECT_EQ(response.condition + " " + response.code, expected);

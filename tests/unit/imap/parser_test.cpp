@@ -15,7 +15,8 @@ std::string reason(std::string_view text) {
 }
 
 TEST(Parser, LoginWithEveryFormOfString) {
-  for (const char* text : {"a1 LOGIN bob secret]", "a1 login \"bob\" \"secret]\"", "a1 LOGIN {3}\r\nbob {7+}\r\nsecret]"}) {
+  for (const char* text :
+       {"a1 LOGIN bob secret]", "a1 login \"bob\" \"secret]\"", "a1 LOGIN {3}\r\nbob {7+}\r\nsecret]"}) {
     const auto command = parse_command(text);
     ASSERT_TRUE(command.has_value()) << text;
     EXPECT_EQ(command->tag, "a1");
@@ -44,7 +45,8 @@ TEST(Parser, RefusesWhatTheGrammarRefuses) {
 
 TEST(Parser, FetchItemsAndTheirLabels) {
   const auto command = parse_command(
-      "A654 UID FETCH 2:4 (FLAGS BODY[HEADER.FIELDS (DATE \"From\")] BODY.PEEK[4.2.TEXT]<0.2048> BINARY.SIZE[1] RFC822.HEADER)");
+      "A654 UID FETCH 2:4 (FLAGS BODY[HEADER.FIELDS (DATE \"From\")] BODY.PEEK[4.2.TEXT]<0.2048> BINARY.SIZE[1] "
+      "RFC822.HEADER)");
   ASSERT_TRUE(command.has_value());
   EXPECT_TRUE(command->uid);
   const auto& items = command->get<FetchArguments>().items;
@@ -58,11 +60,13 @@ TEST(Parser, FetchItemsAndTheirLabels) {
   EXPECT_EQ(items[3].label, "BINARY.SIZE[1]");
   EXPECT_TRUE(items[4].peek);  // RFC 3501 6.4.5: RFC822.HEADER does not set \Seen
   EXPECT_EQ(parse_command("a FETCH 1 FULL")->get<FetchArguments>().items.size(), 5U);
-  EXPECT_EQ(*parse_command("s100 UID FETCH 1:* (FLAGS) (CHANGEDSINCE 12345)")->get<FetchArguments>().changed_since, 12345U);
+  EXPECT_EQ(*parse_command("s100 UID FETCH 1:* (FLAGS) (CHANGEDSINCE 12345)")->get<FetchArguments>().changed_since,
+            12345U);
 }
 
 TEST(Parser, StoreForms) {
-  const auto add = parse_command("d105 STORE 7,5,9 (UNCHANGEDSINCE 320162338) +FLAGS.SILENT (\\Deleted $Junk)")->get<StoreArguments>();
+  const auto add = parse_command("d105 STORE 7,5,9 (UNCHANGEDSINCE 320162338) +FLAGS.SILENT (\\Deleted $Junk)")
+                       ->get<StoreArguments>();
   EXPECT_EQ(add.mode, StoreArguments::Mode::kAdd);
   EXPECT_TRUE(add.silent);
   EXPECT_EQ(*add.unchanged_since, 320162338U);
@@ -74,7 +78,9 @@ TEST(Parser, StoreForms) {
 }
 
 TEST(Parser, SearchProgram) {
-  const auto command = parse_command("A283 SEARCH RETURN (MIN COUNT) CHARSET utf-8 OR (FLAGGED NEW) UNSEEN SINCE 1-Feb-1994 NOT FROM \"Smith\" 2,4:* MODSEQ 7");
+  const auto command = parse_command(
+      "A283 SEARCH RETURN (MIN COUNT) CHARSET utf-8 OR (FLAGGED NEW) UNSEEN SINCE 1-Feb-1994 NOT FROM \"Smith\" 2,4:* "
+      "MODSEQ 7");
   ASSERT_TRUE(command.has_value());
   const auto& search = command->get<SearchArguments>();
   EXPECT_TRUE(search.return_min && search.return_count && !search.return_all);
@@ -92,7 +98,8 @@ TEST(Parser, SearchProgram) {
 }
 
 TEST(Parser, SearchIsBounded) {
-  EXPECT_EQ(reason("a SEARCH " + std::string(60, '(') + "ALL" + std::string(60, ')')), "The search is nested too deeply");
+  EXPECT_EQ(reason("a SEARCH " + std::string(60, '(') + "ALL" + std::string(60, ')')),
+            "The search is nested too deeply");
   std::string many = "a SEARCH ALL";
   for (int i = 0; i < 3000; ++i) many += " ALL";
   EXPECT_EQ(reason(many), "The search has too many keys");
@@ -101,7 +108,10 @@ TEST(Parser, SearchIsBounded) {
 }
 
 TEST(Parser, ExtendedList) {
-  const auto list = parse_command("A04 LIST (SUBSCRIBED RECURSIVEMATCH) \"\" (\"INBOX\" a/%) RETURN (CHILDREN STATUS (MESSAGES UNSEEN))")->get<ListArguments>();
+  const auto list =
+      parse_command(
+          "A04 LIST (SUBSCRIBED RECURSIVEMATCH) \"\" (\"INBOX\" a/%) RETURN (CHILDREN STATUS (MESSAGES UNSEEN))")
+          ->get<ListArguments>();
   EXPECT_TRUE(list.extended && list.select_subscribed && list.select_recursive_match && list.return_children);
   EXPECT_EQ(list.patterns, (std::vector<std::string>{"INBOX", "a/%"}));
   EXPECT_EQ(list.return_status.size(), 2U);
@@ -125,7 +135,8 @@ TEST(Parser, AppendMessageIsToldFromItsName) {
   EXPECT_FALSE(announces_append_message("a APPEND {5}"));
   EXPECT_TRUE(announces_append_message("a APPEND {5}\r\nDraft {300+}"));
   EXPECT_FALSE(announces_append_message("a LOGIN {5}"));
-  const auto head = parse_append_head("A003 APPEND saved-messages (\\Seen $x) \" 7-Feb-1994 21:52:25 -0800\" {326}")->get<AppendArguments>();
+  const auto head = parse_append_head("A003 APPEND saved-messages (\\Seen $x) \" 7-Feb-1994 21:52:25 -0800\" {326}")
+                        ->get<AppendArguments>();
   EXPECT_EQ(head.mailbox, "saved-messages");
   EXPECT_EQ(head.size, 326U);
   EXPECT_TRUE(head.synchronizing);

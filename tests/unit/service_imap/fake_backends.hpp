@@ -8,8 +8,8 @@
 #include <vector>
 
 #include "imap/convert.hpp"
-#include "merpati/auth/v1/auth.rpc.hpp"
 #include "merpati/auth/v1/auth.pb.h"
+#include "merpati/auth/v1/auth.rpc.hpp"
 #include "merpati/base/encoding.hpp"
 #include "merpati/mime/imap_format.hpp"
 #include "merpati/mime/summary.hpp"
@@ -72,9 +72,9 @@ class FakeStore final : public pb::StoreService {
   }
 
   std::map<std::string, FakeMailbox> boxes;
-  std::map<std::string, int> calls;        ///< by method
+  std::map<std::string, int> calls;  ///< by method
   std::map<std::string, std::string> blobs;
-  std::optional<Error> fail;               ///< what every call answers
+  std::optional<Error> fail;  ///< what every call answers
 
   Task<pb::PutBlobResponse> put_blob(rpc::Context&, rpc::Reader<pb::PutBlobRequest>& in) override {
     std::string all;
@@ -94,7 +94,8 @@ class FakeStore final : public pb::StoreService {
     MERPATI_CO_TRY(auto* box, find(in.mailbox()));
     pb::AppendResponse out;
     for (const auto& message : in.messages()) {
-      const auto uid = add(in.mailbox(), message.body().has_inline_() ? message.body().inline_() : blobs.at(message.body().blob_id()));
+      const auto uid = add(
+          in.mailbox(), message.body().has_inline_() ? message.body().inline_() : blobs.at(message.body().blob_id()));
       auto& added = box->messages[uid];
       for (const auto& flag : message.flags()) {
         if (flag_bit(flag) != 0) {
@@ -103,7 +104,8 @@ class FakeStore final : public pb::StoreService {
           added.keywords.insert(flag);
         }
       }
-      if (message.received_at_ms() != 0) added.received_ms = message.received_at_ms(), added.zone = message.received_zone_minutes();
+      if (message.received_at_ms() != 0)
+        added.received_ms = message.received_at_ms(), added.zone = message.received_zone_minutes();
       out.add_uids(uid);
     }
     out.set_mailbox_id(box->id);
@@ -208,7 +210,8 @@ class FakeStore final : public pb::StoreService {
     rows(in, out);
     co_return out;
   }
-  Task<void> fetch_messages(rpc::Context&, const pb::FetchMessagesRequest& in, rpc::Writer<pb::FetchMessagesResponse>& to) override {
+  Task<void> fetch_messages(rpc::Context&, const pb::FetchMessagesRequest& in,
+                            rpc::Writer<pb::FetchMessagesResponse>& to) override {
     MERPATI_CO_CHECK(enter("fetch_messages"));
     pb::FetchMessagesResponse all;
     rows(in, all);
@@ -235,16 +238,20 @@ class FakeStore final : public pb::StoreService {
       if (content.gone()) continue;
       const auto& octets = found->second.octets;
       content.set_message_size(octets.size());
-      content.set_octets(octets.substr(range.offset(), std::min<std::size_t>(range.length() == 0 ? octets.size() : range.length(), reply_limit - total)));
+      content.set_octets(octets.substr(
+          range.offset(),
+          std::min<std::size_t>(range.length() == 0 ? octets.size() : range.length(), reply_limit - total)));
       total += content.octets().size();
       if (total >= reply_limit) break;
     }
     co_return out;
   }
   std::size_t reply_limit = 64 * 1024;
-  Task<void> stream_content(rpc::Context&, const pb::StreamContentRequest& in, rpc::Writer<pb::StreamContentResponse>& to) override {
+  Task<void> stream_content(rpc::Context&, const pb::StreamContentRequest& in,
+                            rpc::Writer<pb::StreamContentResponse>& to) override {
     MERPATI_CO_CHECK(enter("stream_content"));
-    const auto octets = by_id(in.mailbox_id())->messages.at(in.range().uid()).octets.substr(in.range().offset(), in.range().length());
+    const auto octets =
+        by_id(in.mailbox_id())->messages.at(in.range().uid()).octets.substr(in.range().offset(), in.range().length());
     for (std::size_t at = 0; at < octets.size(); at += 10000) {
       pb::StreamContentResponse chunk;
       chunk.set_chunk(octets.substr(at, 10000));
@@ -277,8 +284,10 @@ class FakeStore final : public pb::StoreService {
         continue;
       }
       const auto before = std::pair(message.flags, message.keywords);
-      if (in.mode() == pb::StoreFlagsRequest::MODE_REPLACE) message.flags = in.flags(), message.keywords = {in.keywords().begin(), in.keywords().end()};
-      if (in.mode() == pb::StoreFlagsRequest::MODE_ADD) message.flags |= in.flags(), message.keywords.insert(in.keywords().begin(), in.keywords().end());
+      if (in.mode() == pb::StoreFlagsRequest::MODE_REPLACE)
+        message.flags = in.flags(), message.keywords = {in.keywords().begin(), in.keywords().end()};
+      if (in.mode() == pb::StoreFlagsRequest::MODE_ADD)
+        message.flags |= in.flags(), message.keywords.insert(in.keywords().begin(), in.keywords().end());
       if (in.mode() == pb::StoreFlagsRequest::MODE_REMOVE) {
         message.flags &= ~in.flags();
         for (const auto& keyword : in.keywords()) message.keywords.erase(keyword);
@@ -306,8 +315,12 @@ class FakeStore final : public pb::StoreService {
     notify(name_of(in.mailbox_id()));
     co_return out;
   }
-  Task<pb::CopyMessagesResponse> copy_messages(rpc::Context&, const pb::CopyMessagesRequest& in) override { co_return copy(in, false); }
-  Task<pb::CopyMessagesResponse> move_messages(rpc::Context&, const pb::CopyMessagesRequest& in) override { co_return copy(in, true); }
+  Task<pb::CopyMessagesResponse> copy_messages(rpc::Context&, const pb::CopyMessagesRequest& in) override {
+    co_return copy(in, false);
+  }
+  Task<pb::CopyMessagesResponse> move_messages(rpc::Context&, const pb::CopyMessagesRequest& in) override {
+    co_return copy(in, true);
+  }
 
   Task<void> watch(rpc::Context&, rpc::Reader<pb::WatchRequest>& in, rpc::Writer<pb::WatchResponse>& to) override {
     Events events{{}, asio::steady_timer(co_await asio::this_coro::executor)};
@@ -418,19 +431,34 @@ class FakeStore final : public pb::StoreService {
   }
   static bool matches(const pb::SearchKey& key, std::uint32_t uid, const FakeMessage& message) {
     switch (key.key_case()) {
-      case pb::SearchKey::kAll: return true;
-      case pb::SearchKey::kAnd: return std::all_of(key.and_().keys().begin(), key.and_().keys().end(), [&](const auto& k) { return matches(k, uid, message); });
-      case pb::SearchKey::kOr: return std::any_of(key.or_().keys().begin(), key.or_().keys().end(), [&](const auto& k) { return matches(k, uid, message); });
-      case pb::SearchKey::kNot: return !matches(key.not_(), uid, message);
-      case pb::SearchKey::kUids: return contains(from_proto(key.uids().ranges()), uid);
-      case pb::SearchKey::kFlagsSet: return (message.flags & key.flags_set()) == key.flags_set();
-      case pb::SearchKey::kKeyword: return message.keywords.count(key.keyword()) != 0;
-      case pb::SearchKey::kText: return message.octets.find(key.text()) != std::string::npos;
-      case pb::SearchKey::kHeader: return message.octets.find(key.header().value()) != std::string::npos;
-      case pb::SearchKey::kLarger: return message.octets.size() > key.larger();
-      case pb::SearchKey::kModseqAtLeast: return message.modseq >= key.modseq_at_least();
-      case pb::SearchKey::kRecentFromUid: return uid >= key.recent_from_uid();
-      default: return false;
+      case pb::SearchKey::kAll:
+        return true;
+      case pb::SearchKey::kAnd:
+        return std::all_of(key.and_().keys().begin(), key.and_().keys().end(),
+                           [&](const auto& k) { return matches(k, uid, message); });
+      case pb::SearchKey::kOr:
+        return std::any_of(key.or_().keys().begin(), key.or_().keys().end(),
+                           [&](const auto& k) { return matches(k, uid, message); });
+      case pb::SearchKey::kNot:
+        return !matches(key.not_(), uid, message);
+      case pb::SearchKey::kUids:
+        return contains(from_proto(key.uids().ranges()), uid);
+      case pb::SearchKey::kFlagsSet:
+        return (message.flags & key.flags_set()) == key.flags_set();
+      case pb::SearchKey::kKeyword:
+        return message.keywords.count(key.keyword()) != 0;
+      case pb::SearchKey::kText:
+        return message.octets.find(key.text()) != std::string::npos;
+      case pb::SearchKey::kHeader:
+        return message.octets.find(key.header().value()) != std::string::npos;
+      case pb::SearchKey::kLarger:
+        return message.octets.size() > key.larger();
+      case pb::SearchKey::kModseqAtLeast:
+        return message.modseq >= key.modseq_at_least();
+      case pb::SearchKey::kRecentFromUid:
+        return uid >= key.recent_from_uid();
+      default:
+        return false;
     }
   }
   Result<pb::CopyMessagesResponse> copy(const pb::CopyMessagesRequest& in, bool move) {
@@ -466,7 +494,8 @@ class FakeAuth final : public auth::v1::AuthService {
     claims.set_account_id(7);
     claims.add_scopes(auth::v1::SCOPE_MAIL_READ);
     claims.add_scopes(auth::v1::SCOPE_MAIL_WRITE);
-    const auto now = std::chrono::duration_cast<std::chrono::seconds>(std::chrono::system_clock::now().time_since_epoch()).count();
+    const auto now =
+        std::chrono::duration_cast<std::chrono::seconds>(std::chrono::system_clock::now().time_since_epoch()).count();
     claims.set_issued_at(now);
     claims.set_expires_at(now + 900);
     auth::v1::LoginResult out;
@@ -483,7 +512,8 @@ class FakeAuth final : public auth::v1::AuthService {
     }
     co_return out;
   }
-  Task<void> sasl(rpc::Context&, rpc::Reader<auth::v1::SaslRequest>& in, rpc::Writer<auth::v1::SaslResponse>& to) override {
+  Task<void> sasl(rpc::Context&, rpc::Reader<auth::v1::SaslRequest>& in,
+                  rpc::Writer<auth::v1::SaslResponse>& to) override {
     MERPATI_CO_TRY(auto first, co_await in.read());
     auth::v1::SaslResponse answer;
     std::string said = first->start().initial_response();

@@ -26,7 +26,9 @@ class Client {
     if (::connect(socket_, reinterpret_cast<sockaddr*>(&address), sizeof address) != 0) ADD_FAILURE() << "connect";
   }
   ~Client() { ::close(socket_); }
-  void send(std::string_view text) { EXPECT_EQ(::send(socket_, text.data(), text.size(), MSG_NOSIGNAL), static_cast<ssize_t>(text.size())); }
+  void send(std::string_view text) {
+    EXPECT_EQ(::send(socket_, text.data(), text.size(), MSG_NOSIGNAL), static_cast<ssize_t>(text.size()));
+  }
   /// Everything up to and with the line that starts with `start`; what came so far when the connection ends.
   std::string until(const std::string& start) {
     std::size_t line = 0;
@@ -82,8 +84,9 @@ class ImapTest : public ::testing::Test {
     listener->set_plaintext_login_from_loopback(true);
   }
   void start() {
-    auto module = std::make_unique<Module>(process_, config_, rpc::in_process_channel(auth_dispatcher_, rpc::Role::kImap),
-                                           rpc::in_process_channel(store_dispatcher_, rpc::Role::kImap));
+    auto module =
+        std::make_unique<Module>(process_, config_, rpc::in_process_channel(auth_dispatcher_, rpc::Role::kImap),
+                                 rpc::in_process_channel(store_dispatcher_, rpc::Role::kImap));
     module_ = module.get();
     process_.add(std::move(module));
     const auto started = process_.start();

@@ -93,15 +93,18 @@ TEST_F(ImapTest, FetchesItemsAndSections) {
   start();
   auto client = open();
   EXPECT_THAT(client->run("FETCH 1 (UID FLAGS INTERNALDATE RFC822.SIZE)"),
-              StartsWith("* 1 FETCH (UID 1 FLAGS (\\Recent) INTERNALDATE \"14-Nov-2023 22:13:20 +0000\" RFC822.SIZE " + std::to_string(small_mail("one").size()) + ")\r\n"));
+              StartsWith("* 1 FETCH (UID 1 FLAGS (\\Recent) INTERNALDATE \"14-Nov-2023 22:13:20 +0000\" RFC822.SIZE " +
+                         std::to_string(small_mail("one").size()) + ")\r\n"));
   EXPECT_THAT(client->run("FETCH 1 ENVELOPE"), HasSubstr("\"one\" ((\"Bob\" NIL \"bob\" \"example.test\"))"));
   EXPECT_THAT(client->run("FETCH 1 BODY.PEEK[TEXT]<1.3>"), HasSubstr("BODY[TEXT]<1> {3}\r\nell)\r\n"));
-  EXPECT_THAT(client->run("FETCH 1 BODY.PEEK[HEADER.FIELDS (subject)]"), HasSubstr("BODY[HEADER.FIELDS (subject)] {16}\r\nSubject: one\r\n\r\n)"));
+  EXPECT_THAT(client->run("FETCH 1 BODY.PEEK[HEADER.FIELDS (subject)]"),
+              HasSubstr("BODY[HEADER.FIELDS (subject)] {16}\r\nSubject: one\r\n\r\n)"));
   EXPECT_THAT(client->run("FETCH 1 BODY.PEEK[7]"), HasSubstr("BODY[7] \"\""));
   EXPECT_THAT(client->run("FETCH 2 FLAGS"), HasSubstr("t BAD"));
   EXPECT_THAT(client->run("UID FETCH 9 FLAGS"), Not(HasSubstr("FETCH (")));
   const auto body = client->run("UID FETCH 1 BODY[]");
-  EXPECT_THAT(body, HasSubstr("UID 1 BODY[] {" + std::to_string(small_mail("one").size()) + "}\r\n" + small_mail("one") + " FLAGS (\\Seen \\Recent))\r\n"));
+  EXPECT_THAT(body, HasSubstr("UID 1 BODY[] {" + std::to_string(small_mail("one").size()) + "}\r\n" +
+                              small_mail("one") + " FLAGS (\\Seen \\Recent))\r\n"));
   EXPECT_THAT(client->run("FETCH 1 BODY[]"), Not(HasSubstr("FLAGS")));
 }
 
@@ -111,25 +114,34 @@ TEST_F(ImapTest, StreamsLargeBodiesAndDecodesBinary) {
   std::string encoded = to_base64(raw);
   std::string lines;
   for (std::size_t at = 0; at < encoded.size(); at += 76) lines += encoded.substr(at, 76) + "\r\n";
-  const auto mail = "MIME-Version: 1.0\r\nContent-Type: application/octet-stream\r\nContent-Transfer-Encoding: base64\r\n\r\n" + lines;
+  const auto mail =
+      "MIME-Version: 1.0\r\nContent-Type: application/octet-stream\r\nContent-Transfer-Encoding: base64\r\n\r\n" +
+      lines;
   store.add("INBOX", mail);
   start();
   auto client = open();
-  EXPECT_THAT(client->run("FETCH 1 BODY.PEEK[]"), HasSubstr("BODY[] {" + std::to_string(mail.size()) + "}\r\n" + mail + ")\r\n"));
+  EXPECT_THAT(client->run("FETCH 1 BODY.PEEK[]"),
+              HasSubstr("BODY[] {" + std::to_string(mail.size()) + "}\r\n" + mail + ")\r\n"));
   EXPECT_THAT(client->run("FETCH 1 BINARY.SIZE[1]"), HasSubstr("BINARY.SIZE[1] 200000)"));
-  EXPECT_TRUE(client->run("FETCH 1 BINARY.PEEK[1]").find("BINARY[1] ~{200000}\r\n" + raw + ")\r\n") != std::string::npos);
-  EXPECT_TRUE(client->run("FETCH 1 BINARY.PEEK[1]<199990.100>").find("BINARY[1]<199990> ~{10}\r\n" + raw.substr(199990) + ")\r\n") != std::string::npos);
+  EXPECT_TRUE(client->run("FETCH 1 BINARY.PEEK[1]").find("BINARY[1] ~{200000}\r\n" + raw + ")\r\n") !=
+              std::string::npos);
+  EXPECT_TRUE(client->run("FETCH 1 BINARY.PEEK[1]<199990.100>")
+                  .find("BINARY[1]<199990> ~{10}\r\n" + raw.substr(199990) + ")\r\n") != std::string::npos);
 }
 
 TEST_F(ImapTest, BatchesContentsThatNeedSeveralReplies) {
   std::string expected;
-  for (int i = 0; i < 30; ++i) store.add("INBOX", small_mail("m" + std::to_string(i), std::string(5000, 'a' + i % 26) + "\r\n"));
+  for (int i = 0; i < 30; ++i)
+    store.add("INBOX", small_mail("m" + std::to_string(i), std::string(5000, 'a' + i % 26) + "\r\n"));
   store.reply_limit = 17'000;
   start();
   auto client = open();
   const auto answer = client->run("FETCH 1:* BODY.PEEK[]");
   EXPECT_THAT(answer.substr(0, 500), HasSubstr("BODY"));
-  for (int i = 0; i < 30; ++i) EXPECT_TRUE(answer.find(small_mail("m" + std::to_string(i), std::string(5000, 'a' + i % 26) + "\r\n") + ")\r\n") != std::string::npos) << i;
+  for (int i = 0; i < 30; ++i)
+    EXPECT_TRUE(answer.find(small_mail("m" + std::to_string(i), std::string(5000, 'a' + i % 26) + "\r\n") + ")\r\n") !=
+                std::string::npos)
+        << i;
   EXPECT_LT(store.calls["read_content"], 25);
 }
 
@@ -210,8 +222,10 @@ TEST_F(ImapTest, AppendsSmallLargeAndPipelined) {
 
   const std::string large = "a: b\r\n\r\n" + std::string(300'000, 'x') + "\r\n";
   std::string pipeline;
-  for (int i = 0; i < 3; ++i) pipeline += "p" + std::to_string(i) + " APPEND Sent {" + std::to_string(large.size()) + "+}\r\n" + large + "\r\n";
-  pipeline += "s STATUS Sent (MESSAGES)\r\nn APPEND Nowhere {4+}\r\na:b\n\r\nb APPEND Sent (\\Foo) {4+}\r\na:b\n\r\nx NOOP\r\n";
+  for (int i = 0; i < 3; ++i)
+    pipeline += "p" + std::to_string(i) + " APPEND Sent {" + std::to_string(large.size()) + "+}\r\n" + large + "\r\n";
+  pipeline +=
+      "s STATUS Sent (MESSAGES)\r\nn APPEND Nowhere {4+}\r\na:b\n\r\nb APPEND Sent (\\Foo) {4+}\r\na:b\n\r\nx NOOP\r\n";
   client->send(pipeline);
   const auto all = client->until("x ");
   EXPECT_THAT(all, HasSubstr("p0 OK [APPENDUID 1002 2]"));
@@ -238,7 +252,8 @@ TEST_F(ImapTest, Searches) {
   start();
   auto client = open();
   EXPECT_THAT(client->run("SEARCH SEEN"), StartsWith("* SEARCH 1 3\r\n"));
-  EXPECT_THAT(client->run("SEARCH RETURN (MIN MAX COUNT ALL) SEEN"), StartsWith("* ESEARCH (TAG \"t\") MIN 1 MAX 3 ALL 1,3 COUNT 2\r\n"));
+  EXPECT_THAT(client->run("SEARCH RETURN (MIN MAX COUNT ALL) SEEN"),
+              StartsWith("* ESEARCH (TAG \"t\") MIN 1 MAX 3 ALL 1,3 COUNT 2\r\n"));
   EXPECT_THAT(client->run("UID SEARCH RETURN (SAVE) SEEN"), StartsWith("t OK"));
   EXPECT_THAT(client->run("FETCH $ UID"), StartsWith("* 1 FETCH (UID 1)\r\n* 3 FETCH (UID 3)\r\nt OK"));
   EXPECT_THAT(client->run("SEARCH 2,99"), StartsWith("* SEARCH 2\r\n"));
@@ -278,7 +293,8 @@ TEST_F(ImapTest, CondstoreTellsModseq) {
   store.add("INBOX", small_mail("two"));
   start();
   auto client = open("INBOX (CONDSTORE)");
-  EXPECT_THAT(client->run("FETCH 1:* (FLAGS) (CHANGEDSINCE 2)"), StartsWith("* 2 FETCH (FLAGS (\\Recent) MODSEQ (3))\r\nt OK"));
+  EXPECT_THAT(client->run("FETCH 1:* (FLAGS) (CHANGEDSINCE 2)"),
+              StartsWith("* 2 FETCH (FLAGS (\\Recent) MODSEQ (3))\r\nt OK"));
   EXPECT_THAT(client->run("STORE 1 +FLAGS.SILENT (\\Seen)"), StartsWith("* 1 FETCH (UID 1 MODSEQ (4))\r\nt OK"));
   EXPECT_THAT(client->run("STATUS INBOX (HIGHESTMODSEQ SIZE)"), HasSubstr("HIGHESTMODSEQ 4 SIZE"));
 }

@@ -1,4 +1,5 @@
-// Command: one parsed IMAP command as values. Strings are the client's bytes: names and search texts are not decoded yet.
+// Command: one parsed IMAP command as values. Strings are the client's bytes: names and search texts are not decoded
+// yet.
 #pragma once
 
 #include <cstdint>
@@ -141,10 +142,10 @@ struct FetchItem {
     kInternalDate,
     kRfc822Size,
     kEnvelope,
-    kBody,           ///< the structure without extension data
+    kBody,  ///< the structure without extension data
     kBodyStructure,
     kModSeq,
-    kBodySection,    ///< BODY[...], RFC822, RFC822.HEADER, RFC822.TEXT
+    kBodySection,  ///< BODY[...], RFC822, RFC822.HEADER, RFC822.TEXT
     kBinary,
     kBinarySize,
   };
@@ -153,10 +154,10 @@ struct FetchItem {
     std::uint64_t length = 0;  ///< above zero
   };
   Kind kind = Kind::kUid;
-  bool peek = false;           ///< does not set \Seen
+  bool peek = false;  ///< does not set \Seen
   Section section;
   std::optional<Partial> partial;
-  std::string label;           ///< what the response calls it, such as "BODY[1.MIME]<0>"
+  std::string label;  ///< what the response calls it, such as "BODY[1.MIME]<0>"
 };
 
 struct FetchArguments {
@@ -192,20 +193,20 @@ struct SearchKey {
     kNot,
     kSequence,
     kUid,
-    kFlag,     ///< text: "\Seen" or a keyword
+    kFlag,  ///< text: "\Seen" or a keyword
     kRecent,
-    kHeader,   ///< name, text (empty: has the header)
+    kHeader,  ///< name, text (empty: has the header)
     kBody,
     kText,
-    kBefore,   ///< number: days since 1970-01-01
+    kBefore,  ///< number: days since 1970-01-01
     kOn,
     kSince,
     kSentBefore,
     kSentOn,
     kSentSince,
-    kLarger,   ///< number: octets
+    kLarger,  ///< number: octets
     kSmaller,
-    kModSeq,   ///< number
+    kModSeq,  ///< number
   };
   Kind kind = Kind::kAll;
   std::string name;
@@ -231,9 +232,9 @@ struct Command {
   std::string tag;
   Verb verb = Verb::kNoop;
   bool uid = false;  ///< UID FETCH, UID STORE ...
-  std::variant<std::monostate, IdArguments, AuthenticateArguments, LoginArguments, EnableArguments, SelectArguments, CreateArguments,
-               MailboxArguments, RenameArguments, StatusArguments, ListArguments, AppendArguments, FetchArguments, StoreArguments,
-               CopyArguments, ExpungeArguments, SearchArguments>
+  std::variant<std::monostate, IdArguments, AuthenticateArguments, LoginArguments, EnableArguments, SelectArguments,
+               CreateArguments, MailboxArguments, RenameArguments, StatusArguments, ListArguments, AppendArguments,
+               FetchArguments, StoreArguments, CopyArguments, ExpungeArguments, SearchArguments>
       arguments;
 
   template <class T>

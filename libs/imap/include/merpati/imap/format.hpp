@@ -1,8 +1,9 @@
-// Values as a server prints them. Everything appends to one output string, so that a response costs no allocation of its own.
+// Values as a server prints them. Everything appends to one output string, so that a response costs no allocation of
+// its own.
 #pragma once
 
-#include <concepts>
 #include <charconv>
+#include <concepts>
 #include <cstdint>
 #include <string>
 #include <string_view>

@@ -23,8 +23,8 @@ Result<std::optional<Literal>> announced_literal(std::string_view line);
 /// The tag at the start of a line, or "*" where there is none (then the answer is untagged BAD).
 std::string tag_of(std::string_view text);
 
-/// True when the text so far is an APPEND whose literal, announced at its end, is the message itself; the head then comes by
-/// parse_append_head. False also for other commands.
+/// True when the text so far is an APPEND whose literal, announced at its end, is the message itself; the head then
+/// comes by parse_append_head. False also for other commands.
 bool announces_append_message(std::string_view text);
 
 /// Parses a whole command: its lines joined by CRLF with the literals in place, without the last CRLF.
