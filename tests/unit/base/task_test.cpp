@@ -2,6 +2,10 @@
 
 #include <gtest/gtest.h>
 
+#include <atomic>
+#include <string>
+#include <thread>
+
 #include <boost/asio/io_context.hpp>
 #include <boost/asio/use_future.hpp>
 
@@ -50,6 +54,34 @@ TEST(Task, GroupCancelsAndJoins) {
   loop.run();
   done.get();
   EXPECT_TRUE(cancelled);
+}
+
+TEST(Task, BlockingWorkOutlivesItsCancelledCaller) {
+  asio::io_context loop;
+  asio::thread_pool pool(4);
+  std::atomic<int> ended = 0;
+  auto body = [&]() -> asio::awaitable<void> {
+    auto blocked = with_deadline(
+        [](asio::thread_pool& where) -> Task<int> {
+          co_return co_await run_blocking(where, [text = std::string(100, 'x')]() -> Result<int> {
+            std::this_thread::sleep_for(std::chrono::microseconds(50));
+            return static_cast<int>(text.size());
+          });
+        }(pool),
+        Deadline::after(50us));
+    static_cast<void>(co_await std::move(blocked));
+    ++ended;
+  };
+  TaskGroup group(loop.get_executor());
+  for (int round = 0; round < 200; ++round) {
+    for (int i = 0; i < 10; ++i) group.spawn(body());
+    loop.run_for(1ms);
+    group.cancel();
+    loop.restart();
+    loop.run();
+    loop.restart();
+  }
+  EXPECT_EQ(ended, 2000);
 }
 
 TEST(Task, ACancelledCoroutineMayStillAwaitItsCleanUp) {

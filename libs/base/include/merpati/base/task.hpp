@@ -7,11 +7,14 @@
 #include <boost/asio/bind_cancellation_slot.hpp>
 #include <boost/asio/cancellation_signal.hpp>
 #include <boost/asio/co_spawn.hpp>
+#include <boost/asio/executor_work_guard.hpp>
 #include <boost/asio/experimental/awaitable_operators.hpp>
+#include <boost/asio/post.hpp>
 #include <boost/asio/steady_timer.hpp>
 #include <boost/asio/this_coro.hpp>
 #include <boost/asio/thread_pool.hpp>
 #include <boost/asio/use_awaitable.hpp>
+#include <exception>
 #include <memory>
 #include <type_traits>
 #include <utility>
@@ -47,11 +50,38 @@ Task<T> with_deadline(Task<T> op, Deadline deadline) {
 /// Waits; kCancelled when the coroutine is cancelled meanwhile.
 Task<void> sleep_for(std::chrono::nanoseconds wait);
 
-/// Runs `call` on a pool of threads for blocking work and completes on the caller's executor.
+/// Runs `call` on a pool of threads for blocking work and completes on the caller's executor. Not cancellable: what
+/// blocks cannot be interrupted, and co_spawn() to another executor races with cancellation there (its signal may be
+/// emitted after the coroutine has ended). Whoever cancels waits for the call's end.
 template <class Call, class R = std::invoke_result_t<Call>>
 asio::awaitable<R> run_blocking(asio::thread_pool& pool, Call call) {
-  auto body = [](Call fn) -> asio::awaitable<R> { co_return fn(); };
-  co_return co_await asio::co_spawn(pool, body(std::move(call)), asio::use_awaitable);
+  if constexpr (std::is_void_v<R>) {
+    auto with_value = [call = std::move(call)]() mutable {
+      call();
+      return true;
+    };
+    co_await run_blocking(pool, std::move(with_value));
+    co_return;
+  } else {
+    auto start = [](auto handler, asio::thread_pool* where, Call what) {
+      auto work = asio::make_work_guard(handler);
+      asio::post(*where, [handler = std::move(handler), work = std::move(work), what = std::move(what)]() mutable {
+        std::exception_ptr failure;
+        R result{};
+        try {
+          result = what();
+        } catch (...) {
+          failure = std::current_exception();
+        }
+        const auto home = work.get_executor();
+        asio::post(home, [handler = std::move(handler), failure, result = std::move(result)]() mutable {
+          std::move(handler)(failure, std::move(result));
+        });
+      });
+    };
+    co_return co_await asio::async_initiate<const asio::use_awaitable_t<>, void(std::exception_ptr, R)>(
+        start, asio::use_awaitable, &pool, std::move(call));
+  }
 }
 
 /// Coroutines that somebody waits for: spawns, counts, cancels and joins. Thread safe. The group must outlive
@@ -63,7 +93,8 @@ class TaskGroup {
   TaskGroup(const TaskGroup&) = delete;
   TaskGroup& operator=(const TaskGroup&) = delete;
 
-  /// Starts `body` on `executor` (the group's home by default). An exception that escapes ends the process: it is a bug.
+  /// Starts `body` on `executor` (the group's home by default). An exception that escapes ends the process: it is a
+  /// bug.
   void spawn(asio::any_io_executor executor, asio::awaitable<void> body);
   void spawn(asio::awaitable<void> body);
   /// Asks every coroutine to end: each is cancelled on its own executor.
