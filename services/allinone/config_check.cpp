@@ -61,13 +61,14 @@ void check_peer(Faults& faults, const std::string& name, const config::v1::Peer&
 
 /// Whom each service must be able to call.
 void check_peers(Faults& faults, const config::v1::Peers& peers, std::string_view service) {
-  const auto is = [&](std::initializer_list<std::string_view> names) { return std::find(names.begin(), names.end(), service) != names.end(); };
+  const auto is = [&](std::initializer_list<std::string_view> names) {
+    return std::find(names.begin(), names.end(), service) != names.end();
+  };
   if (is({"smtp", "pop3", "imap", "store", "queue", "admin"})) check_peer(faults, "auth", peers.auth());
   if (is({"smtp", "pop3", "imap", "queue", "admin"})) check_peer(faults, "store", peers.store());
   if (is({"smtp"})) check_peer(faults, "filter", peers.filter());
   if (is({"smtp", "admin"})) check_peer(faults, "queue", peers.queue());
 }
-
 
 }  // namespace
 
@@ -82,11 +83,13 @@ const config::v1::GrpcServer& grpc_of(const config::v1::Config& config, std::str
   return config.admin().grpc();
 }
 
-std::vector<std::string> find_faults(const config::v1::Config& config, std::span<const std::string_view> services, bool network) {
+std::vector<std::string> find_faults(const config::v1::Config& config, std::span<const std::string_view> services,
+                                     bool network) {
   Faults faults;
   check_port(faults, "http.port", config.http().port());
   for (const auto service : services) {
-    if (network || service == "admin") check_port(faults, std::string(service) + ".grpc.port", grpc_of(config, service).port());
+    if (network || service == "admin")
+      check_port(faults, std::string(service) + ".grpc.port", grpc_of(config, service).port());
     if (service == "smtp") check_edge(faults, "smtp", config.smtp());
     if (service == "pop3") check_edge(faults, "pop3", config.pop3());
     if (service == "imap") check_edge(faults, "imap", config.imap());

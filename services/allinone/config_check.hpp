@@ -11,7 +11,8 @@
 namespace merpati::allinone {
 
 /// One sentence for each fault that would keep `services` from running; "network" when each is a process of its own.
-std::vector<std::string> find_faults(const config::v1::Config& config, std::span<const std::string_view> services, bool network);
+std::vector<std::string> find_faults(const config::v1::Config& config, std::span<const std::string_view> services,
+                                     bool network);
 
 /// Where a service serves gRPC; for an unknown name admin's.
 const config::v1::GrpcServer& grpc_of(const config::v1::Config& config, std::string_view service);

@@ -69,7 +69,8 @@ int run(const Options& options) {
   if (loaded.has_error()) return complain({loaded.error().message()});
   complete(config);
   log::Level level = log::Level::kInfo;
-  if (!log::parse_level(config.log().level(), level)) return complain({"log.level is not debug, info, warning or error"});
+  if (!log::parse_level(config.log().level(), level))
+    return complain({"log.level is not debug, info, warning or error"});
   log::configure(options.what.empty() ? "merpati" : options.what, level);
   if (options.print) {
     std::cout << runtime::print_config(config);
@@ -97,7 +98,8 @@ int main(int argc, char** argv) {
   std::vector<std::string> names{"migrate"};
   for (const auto service : Wiring::services()) names.emplace_back(service);
   app.add_option("what", options.what, "one service, or migrate")->check(CLI::IsMember(names));
-  app.add_option("-c,--config", options.config, "YAML; MERPATI_SECTION__KEY=value in the environment overrides it")->envname("MERPATI_CONFIG");
+  app.add_option("-c,--config", options.config, "YAML; MERPATI_SECTION__KEY=value in the environment overrides it")
+      ->envname("MERPATI_CONFIG");
   app.add_flag("--check-config", options.check, "say whether the configuration can be used, and end");
   app.add_flag("--print-config", options.print, "print the whole configuration, secrets redacted, and end");
   app.add_flag("--wait", options.wait, "with migrate: wait until the schemas are up to date");

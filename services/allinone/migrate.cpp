@@ -40,7 +40,8 @@ Result<void> migrate_all(const config::v1::Config& config) {
     auto report = pg::migrate(schema.dsn, schema.name, schema.table);
     if (report.has_error()) return std::move(report).error().in("schema " + schema.name);
     if (report->before == report->now) continue;
-    log::info("schema_migrated", "schema migrated", {{"schema", schema.name}, {"from", report->before}, {"to", report->now}});
+    log::info("schema_migrated", "schema migrated",
+              {{"schema", schema.name}, {"from", report->before}, {"to", report->now}});
   }
   return {};
 }

@@ -1,5 +1,5 @@
-// ServerModule: a dispatcher on the network, as a module of the process. Added after the service that it exposes, so that it
-// starts after it and stops before it.
+// ServerModule: a dispatcher on the network, as a module of the process. Added after the service that it exposes, so
+// that it starts after it and stops before it.
 #pragma once
 
 #include <string>

@@ -15,7 +15,8 @@ std::string machine_name() {
 StatusService::StatusService(runtime::Process& process, std::string service)
     : process_(process),
       service_(std::move(service)),
-      started_at_(std::chrono::duration_cast<std::chrono::seconds>(std::chrono::system_clock::now().time_since_epoch()).count()) {}
+      started_at_(std::chrono::duration_cast<std::chrono::seconds>(std::chrono::system_clock::now().time_since_epoch())
+                      .count()) {}
 
 Task<runtime::v1::GetStatusResponse> StatusService::get_status(rpc::Context&, const runtime::v1::GetStatusRequest&) {
   runtime::v1::GetStatusResponse response;

@@ -39,14 +39,22 @@ rpc::Credentials credentials(const config::v1::Trust& trust) {
 
 const config::v1::Peer* peer_config(const config::v1::Peers& peers, Role role) {
   switch (role) {
-    case Role::kAuth: return &peers.auth();
-    case Role::kStore: return &peers.store();
-    case Role::kFilter: return &peers.filter();
-    case Role::kQueue: return &peers.queue();
-    case Role::kSmtp: return &peers.smtp();
-    case Role::kPop3: return &peers.pop3();
-    case Role::kImap: return &peers.imap();
-    default: return nullptr;
+    case Role::kAuth:
+      return &peers.auth();
+    case Role::kStore:
+      return &peers.store();
+    case Role::kFilter:
+      return &peers.filter();
+    case Role::kQueue:
+      return &peers.queue();
+    case Role::kSmtp:
+      return &peers.smtp();
+    case Role::kPop3:
+      return &peers.pop3();
+    case Role::kImap:
+      return &peers.imap();
+    default:
+      return nullptr;
   }
 }
 
@@ -185,7 +193,8 @@ bool Wiring::wire_one(Process& process, const Config& config, std::string_view s
   parts_->status = std::make_unique<StatusService>(process, std::string(service));
   std::map<std::string, Channel> status;
   if (service == "admin") {
-    for (const auto role : {Role::kAuth, Role::kStore, Role::kFilter, Role::kQueue, Role::kSmtp, Role::kPop3, Role::kImap}) {
+    for (const auto role :
+         {Role::kAuth, Role::kStore, Role::kFilter, Role::kQueue, Role::kSmtp, Role::kPop3, Role::kImap}) {
       const auto* peer = peer_config(parts_->config.peers(), role);
       if (!peer->target().empty()) status.emplace(rpc::to_string(role), peers.to(role, Role::kAdmin));
     }

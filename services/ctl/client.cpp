@@ -20,8 +20,12 @@ void read_config(Target& target) {
     const auto file = YAML::LoadFile(target.config_file);
     for (const auto& entry : file) {
       const auto key = entry.first.as<std::string>();
-      std::string* field = key == "server" ? &target.server : key == "ca_file" ? &target.ca_file : key == "token_file" ? &target.token_file : nullptr;
-      if (field == nullptr) fail(target.config_file + ": unknown key \"" + key + "\"", "it may hold server, ca_file and token_file");
+      std::string* field = key == "server"       ? &target.server
+                           : key == "ca_file"    ? &target.ca_file
+                           : key == "token_file" ? &target.token_file
+                                                 : nullptr;
+      if (field == nullptr)
+        fail(target.config_file + ": unknown key \"" + key + "\"", "it may hold server, ca_file and token_file");
       if (field->empty()) *field = entry.second.as<std::string>();
     }
   } catch (const YAML::Exception& error) {

@@ -20,12 +20,9 @@ struct AccountOptions {
   bool deleted = false;
 };
 
-const std::vector<Column> kColumns = {{"ADDRESS", "address"},
-                                      {"ID", "account_id"},
-                                      {"ENABLED", "enabled"},
-                                      {"QUOTA", "quota_bytes", Column::Kind::kSize},
-                                      {"NAME", "display_name"},
-                                      {"CREATED", "created_at", Column::Kind::kTime}};
+const std::vector<Column> kColumns = {{"ADDRESS", "address"},   {"ID", "account_id"},
+                                      {"ENABLED", "enabled"},   {"QUOTA", "quota_bytes", Column::Kind::kSize},
+                                      {"NAME", "display_name"}, {"CREATED", "created_at", Column::Kind::kTime}};
 
 void create(Client& client, const Session& session, const AccountOptions& options) {
   auth::v1::CreateAccountRequest request;
@@ -66,11 +63,13 @@ std::string numbered(const std::string& pattern, std::int64_t number) {
 void create_many(Client& client, const Session& session, const AccountOptions& options) {
   const auto at = options.address.rfind('@');
   if (options.address.find("%d") == std::string::npos || at == std::string::npos) {
-    throw Failure{Error(ErrorCode::kInvalidArgument, "the pattern needs a %d and a domain"), "such as u%d@example.test"};
+    throw Failure{Error(ErrorCode::kInvalidArgument, "the pattern needs a %d and a domain"),
+                  "such as u%d@example.test"};
   }
   const std::string password = read_password(options.password_stdin);
   std::set<std::string> present;
-  for (const auto& account : read_all(client, options.address.substr(at + 1), "", false)) present.insert(account["address"]);
+  for (const auto& account : read_all(client, options.address.substr(at + 1), "", false))
+    present.insert(account["address"]);
   std::int64_t made = 0;
   auth::v1::CreateAccountsRequest request;
   request.set_password(password);
@@ -104,23 +103,27 @@ void add_changes(CLI::App* group, Session& session, const std::shared_ptr<Accoun
   changed->add_flag("--disable", options->disable, "refuse logins")->excludes(on);
   auto* name = changed->add_option("--display-name", options->display_name);
   changed->callback([&session, options, name] {
-    session.run = [&session, options, rename = !name->empty()](Client& client) { update(client, session, *options, rename); };
+    session.run = [&session, options, rename = !name->empty()](Client& client) {
+      update(client, session, *options, rename);
+    };
   });
 
-  auto* removed = add_command(group, session, "delete", "Delete an account (its mail is purged after 30 days)", [&session, options](Client& client) {
-    auth::v1::DeleteAccountRequest request;
-    request.set_address(options->address);
-    client.call(&AdminClient::delete_account, request);
-    session.done("account " + options->address + " deleted");
-  });
+  auto* removed = add_command(group, session, "delete", "Delete an account (its mail is purged after 30 days)",
+                              [&session, options](Client& client) {
+                                auth::v1::DeleteAccountRequest request;
+                                request.set_address(options->address);
+                                client.call(&AdminClient::delete_account, request);
+                                session.done("account " + options->address + " deleted");
+                              });
   removed->add_option("address", options->address)->required();
 
-  auto* out = add_command(group, session, "sign-out", "End every session of an account", [&session, options](Client& client) {
-    auth::v1::RevokeTokensRequest request;
-    request.set_address(options->address);
-    client.call(&AdminClient::revoke_sessions, request);
-    session.done("sessions of " + options->address + " end at their next renewal");
-  });
+  auto* out =
+      add_command(group, session, "sign-out", "End every session of an account", [&session, options](Client& client) {
+        auth::v1::RevokeTokensRequest request;
+        request.set_address(options->address);
+        client.call(&AdminClient::revoke_sessions, request);
+        session.done("sessions of " + options->address + " end at their next renewal");
+      });
   out->add_option("address", options->address)->required();
 }
 
@@ -130,16 +133,19 @@ void add_account_commands(CLI::App& app, Session& session) {
   auto* group = add_group(app, "account", "People and their mailboxes");
   auto options = std::make_shared<AccountOptions>();
 
-  auto* made = add_command(group, session, "create", "Add an account", [&session, options](Client& client) { create(client, session, *options); });
+  auto* made = add_command(group, session, "create", "Add an account",
+                           [&session, options](Client& client) { create(client, session, *options); });
   made->add_option("address", options->address)->required();
-  auto* from_stdin = made->add_flag("--password-stdin", options->password_stdin, "the password is the first line of standard input");
+  auto* from_stdin =
+      made->add_flag("--password-stdin", options->password_stdin, "the password is the first line of standard input");
   made->add_flag("--no-password", options->no_password, "no login until one is set")->excludes(from_stdin);
   made->add_option("--display-name", options->display_name);
   made->add_option("--quota", options->quota, "such as 5GiB; 0: no limit");
   made->add_flag("--if-missing", options->if_missing, "an existing account is no error");
 
-  auto* many = add_command(group, session, "create-many", "Add numbered accounts with one password, those that are missing",
-                           [&session, options](Client& client) { create_many(client, session, *options); });
+  auto* many =
+      add_command(group, session, "create-many", "Add numbered accounts with one password, those that are missing",
+                  [&session, options](Client& client) { create_many(client, session, *options); });
   many->add_option("pattern", options->address, "such as u%d@example.test")->required();
   many->add_option("--count", options->count, "the last number")->required()->check(CLI::Range(1, 10'000'000));
   many->add_flag("--password-stdin", options->password_stdin, "the password is the first line of standard input");
@@ -163,13 +169,14 @@ void add_account_commands(CLI::App& app, Session& session) {
 void add_password_commands(CLI::App& app, Session& session) {
   auto* group = add_group(app, "password", "Passwords of accounts");
   auto options = std::make_shared<AccountOptions>();
-  auto* set = add_command(group, session, "set", "Set an account's password; its sessions end at their next renewal", [&session, options](Client& client) {
-    auth::v1::SetPasswordRequest request;
-    request.set_address(options->address);
-    request.set_password(read_password(options->password_stdin));
-    client.call(&AdminClient::set_password, request);
-    session.done("password of " + options->address + " set");
-  });
+  auto* set = add_command(group, session, "set", "Set an account's password; its sessions end at their next renewal",
+                          [&session, options](Client& client) {
+                            auth::v1::SetPasswordRequest request;
+                            request.set_address(options->address);
+                            request.set_password(read_password(options->password_stdin));
+                            client.call(&AdminClient::set_password, request);
+                            session.done("password of " + options->address + " set");
+                          });
   set->add_option("address", options->address)->required();
   set->add_flag("--password-stdin", options->password_stdin, "the password is the first line of standard input");
 }

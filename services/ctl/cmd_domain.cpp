@@ -35,7 +35,11 @@ void list(Client& client, const Session& session) {
     request.set_page_token(page.next_page_token());
   } while (!request.page_token().empty());
   print_rows(session.format, rows,
-             {{"DOMAIN", "name"}, {"ENABLED", "enabled"}, {"ACCOUNTS", "account_count"}, {"CATCH-ALL", "catch_all"}, {"CREATED", "created_at", Column::Kind::kTime}});
+             {{"DOMAIN", "name"},
+              {"ENABLED", "enabled"},
+              {"ACCOUNTS", "account_count"},
+              {"CATCH-ALL", "catch_all"},
+              {"CREATED", "created_at", Column::Kind::kTime}});
 }
 
 void update(Client& client, const Session& session, const DomainOptions& options, bool catch_all, bool separator) {
@@ -56,10 +60,13 @@ void add_domain_commands(CLI::App& app, Session& session) {
   auto* made = add_command(group, session, "create", "Add a domain", nullptr);
   made->add_option("name", options->name, "such as example.org")->required();
   auto* made_catch = made->add_option("--catch-all", options->catch_all, "address that takes what nobody else takes");
-  auto* made_separator = made->add_option("--separator", options->separator, "of subaddresses (user+detail); empty: none");
+  auto* made_separator =
+      made->add_option("--separator", options->separator, "of subaddresses (user+detail); empty: none");
   made->add_flag("--if-missing", options->if_missing, "an existing domain is no error");
   made->callback([&session, options, made_catch, made_separator] {
-    session.run = [&session, options, c = !made_catch->empty(), s = !made_separator->empty()](Client& client) { create(client, session, *options, c, s); };
+    session.run = [&session, options, c = !made_catch->empty(), s = !made_separator->empty()](Client& client) {
+      create(client, session, *options, c, s);
+    };
   });
 
   auto* get = add_command(group, session, "get", "Show a domain", [&session, options](Client& client) {
@@ -78,15 +85,18 @@ void add_domain_commands(CLI::App& app, Session& session) {
   auto* new_catch = changed->add_option("--catch-all", options->catch_all, "empty: none");
   auto* new_separator = changed->add_option("--separator", options->separator);
   changed->callback([&session, options, new_catch, new_separator] {
-    session.run = [&session, options, c = !new_catch->empty(), s = !new_separator->empty()](Client& client) { update(client, session, *options, c, s); };
+    session.run = [&session, options, c = !new_catch->empty(), s = !new_separator->empty()](Client& client) {
+      update(client, session, *options, c, s);
+    };
   });
 
-  auto* removed = add_command(group, session, "delete", "Remove a domain without accounts", [&session, options](Client& client) {
-    auth::v1::DeleteDomainRequest request;
-    request.set_name(options->name);
-    client.call(&AdminClient::delete_domain, request);
-    session.done("domain " + options->name + " deleted");
-  });
+  auto* removed =
+      add_command(group, session, "delete", "Remove a domain without accounts", [&session, options](Client& client) {
+        auth::v1::DeleteDomainRequest request;
+        request.set_name(options->name);
+        client.call(&AdminClient::delete_domain, request);
+        session.done("domain " + options->name + " deleted");
+      });
   removed->add_option("name", options->name)->required();
 }
 

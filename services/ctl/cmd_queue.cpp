@@ -47,7 +47,8 @@ void list(Client& client, const Session& session, const QueueOptions& options) {
 void add_queue_commands(CLI::App& app, Session& session) {
   auto* group = add_group(app, "queue", "Mail on its way to other servers");
   auto options = std::make_shared<QueueOptions>();
-  auto* listed = add_command(group, session, "list", "What waits", [&session, options](Client& client) { list(client, session, *options); });
+  auto* listed = add_command(group, session, "list", "What waits",
+                             [&session, options](Client& client) { list(client, session, *options); });
   listed->add_option("--state", options->state, "held, due, sending, done or failed")->check(CLI::IsMember(kStates));
   listed->add_option("--domain", options->domain, "only to this domain");
   listed->add_option("--sender", options->sender, "only from this address");
@@ -64,7 +65,8 @@ void add_queue_commands(CLI::App& app, Session& session) {
   auto* domain = retried->add_option("--domain", options->domain, "all items to this domain")->excludes(items);
   retried->add_flag("--all", options->all, "every item")->excludes(items)->excludes(domain);
   retried->callback([&session, options] {
-    if (options->items.empty() && options->domain.empty() && !options->all) throw CLI::RequiredError("items, --domain or --all");
+    if (options->items.empty() && options->domain.empty() && !options->all)
+      throw CLI::RequiredError("items, --domain or --all");
     session.run = [&session, options](Client& client) {
       queue::v1::RetryItemsRequest request;
       for (const auto item : options->items) request.add_item_ids(item);

@@ -9,7 +9,8 @@ std::string complaints(const Json& status) {
   for (const char* list : {"gates", "dependencies"}) {
     for (const auto& condition : status.value(list, Json::array())) {
       if (condition["ok"].get<bool>()) continue;
-      text += (text.empty() ? "" : "; ") + condition["name"].get<std::string>() + ": " + condition["reason"].get<std::string>();
+      text += (text.empty() ? "" : "; ") + condition["name"].get<std::string>() + ": " +
+              condition["reason"].get<std::string>();
     }
   }
   return text;
@@ -26,25 +27,28 @@ std::string state_of(const Json& service) {
 
 void add_service_commands(CLI::App& app, Session& session) {
   auto* group = add_group(app, "service", "The platform's processes");
-  add_command(group, session, "status", "How every service does; exit code 6 when one cannot be reached", [&session](Client& client) {
-    const auto response = client.call(&AdminClient::get_services, v1::GetServicesRequest());
-    Json rows = rows_of(response.services());
-    bool reachable = true;
-    for (auto& row : rows) {
-      reachable = reachable && row["reachable"].get<bool>();
-      if (session.format != Format::kTable) continue;
-      row["state"] = state_of(row);
-      row["detail"] = row["reachable"].get<bool>() ? complaints(row["status"]) : row["error"].get<std::string>();
-    }
-    print_rows(session.format, rows,
-               {{"SERVICE", "service"},
-                {"STATE", "state"},
-                {"VERSION", "status/version"},
-                {"HOST", "status/host"},
-                {"SINCE (UTC)", "status/started_at", Column::Kind::kTime},
-                {"DETAIL", "detail"}});
-    if (!reachable) throw Failure{Error(ErrorCode::kUnavailable, "a service cannot be reached"), "its log says why"};
-  });
+  add_command(group, session, "status", "How every service does; exit code 6 when one cannot be reached",
+              [&session](Client& client) {
+                const auto response = client.call(&AdminClient::get_services, v1::GetServicesRequest());
+                Json rows = rows_of(response.services());
+                bool reachable = true;
+                for (auto& row : rows) {
+                  reachable = reachable && row["reachable"].get<bool>();
+                  if (session.format != Format::kTable) continue;
+                  row["state"] = state_of(row);
+                  row["detail"] =
+                      row["reachable"].get<bool>() ? complaints(row["status"]) : row["error"].get<std::string>();
+                }
+                print_rows(session.format, rows,
+                           {{"SERVICE", "service"},
+                            {"STATE", "state"},
+                            {"VERSION", "status/version"},
+                            {"HOST", "status/host"},
+                            {"SINCE (UTC)", "status/started_at", Column::Kind::kTime},
+                            {"DETAIL", "detail"}});
+                if (!reachable)
+                  throw Failure{Error(ErrorCode::kUnavailable, "a service cannot be reached"), "its log says why"};
+              });
 }
 
 }  // namespace merpati::ctl

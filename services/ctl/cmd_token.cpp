@@ -29,19 +29,22 @@ std::int64_t expiry(const std::string& life) {
 void add_token_commands(CLI::App& app, Session& session) {
   auto* group = add_group(app, "token", "API tokens of operators and scripts");
   auto options = std::make_shared<TokenOptions>();
-  auto* made = add_command(group, session, "create", "Make a token; its secret is shown once", [&session, options](Client& client) {
-    v1::CreateTokenRequest request;
-    request.set_name(options->name);
-    request.set_role(kRoles.at(options->role));
-    request.set_domain(options->domain);
-    request.set_expires_at(expiry(options->expires_in));
-    const auto response = client.call(&AdminClient::create_token, request);
-    Json out = to_json(response.token());
-    out["secret"] = response.secret();
-    print_one(session.format, out);
-  });
+  auto* made = add_command(group, session, "create", "Make a token; its secret is shown once",
+                           [&session, options](Client& client) {
+                             v1::CreateTokenRequest request;
+                             request.set_name(options->name);
+                             request.set_role(kRoles.at(options->role));
+                             request.set_domain(options->domain);
+                             request.set_expires_at(expiry(options->expires_in));
+                             const auto response = client.call(&AdminClient::create_token, request);
+                             Json out = to_json(response.token());
+                             out["secret"] = response.secret();
+                             print_one(session.format, out);
+                           });
   made->add_option("name", options->name)->required();
-  made->add_option("--role", options->role, "admin, domain-admin or read-only")->required()->check(CLI::IsMember(kRoles));
+  made->add_option("--role", options->role, "admin, domain-admin or read-only")
+      ->required()
+      ->check(CLI::IsMember(kRoles));
   made->add_option("--domain", options->domain, "of a domain admin");
   made->add_option("--expires-in", options->expires_in, "such as 90d; default: never");
 

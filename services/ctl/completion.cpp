@@ -8,7 +8,8 @@ namespace {
 
 std::string words_of(const CLI::App& app) {
   std::string words;
-  for (const auto* command : app.get_subcommands([](const CLI::App*) { return true; })) words += command->get_name() + " ";
+  for (const auto* command : app.get_subcommands([](const CLI::App*) { return true; }))
+    words += command->get_name() + " ";
   for (const auto* option : app.get_options()) {
     for (const auto& name : option->get_lnames()) words += "--" + name + " ";
   }
@@ -42,10 +43,11 @@ std::string bash(const CLI::App& app) {
 
 void fish_lines(const CLI::App& app, std::string& out) {
   for (const auto* group : app.get_subcommands([](const CLI::App*) { return true; })) {
-    out += fmt::format("complete -c merpatictl -n __fish_use_subcommand -f -a {} -d '{}'\n", group->get_name(), group->get_description());
+    out += fmt::format("complete -c merpatictl -n __fish_use_subcommand -f -a {} -d '{}'\n", group->get_name(),
+                       group->get_description());
     for (const auto* command : group->get_subcommands([](const CLI::App*) { return true; })) {
-      out += fmt::format("complete -c merpatictl -n '__fish_seen_subcommand_from {}' -f -a {} -d '{}'\n", group->get_name(),
-                         command->get_name(), command->get_description());
+      out += fmt::format("complete -c merpatictl -n '__fish_seen_subcommand_from {}' -f -a {} -d '{}'\n",
+                         group->get_name(), command->get_name(), command->get_description());
     }
   }
 }

@@ -11,35 +11,49 @@ namespace {
 int exit_code(ErrorCode code) {
   switch (code) {
     case ErrorCode::kInvalidArgument:
-    case ErrorCode::kOutOfRange: return 2;
-    case ErrorCode::kNotFound: return 3;
-    case ErrorCode::kAlreadyExists: return 4;
+    case ErrorCode::kOutOfRange:
+      return 2;
+    case ErrorCode::kNotFound:
+      return 3;
+    case ErrorCode::kAlreadyExists:
+      return 4;
     case ErrorCode::kPermissionDenied:
-    case ErrorCode::kUnauthenticated: return 5;
+    case ErrorCode::kUnauthenticated:
+      return 5;
     case ErrorCode::kUnavailable:
     case ErrorCode::kDeadlineExceeded:
-    case ErrorCode::kResourceExhausted: return 6;
+    case ErrorCode::kResourceExhausted:
+      return 6;
     case ErrorCode::kFailedPrecondition:
-    case ErrorCode::kAborted: return 7;
-    default: return 1;
+    case ErrorCode::kAborted:
+      return 7;
+    default:
+      return 1;
   }
 }
 
 std::string hint_for(ErrorCode code, const std::string& server) {
   switch (code) {
     case ErrorCode::kUnavailable:
-    case ErrorCode::kDeadlineExceeded: return "is admin running at " + server + "? \"merpatictl service status\" tells of the services behind it";
-    case ErrorCode::kUnauthenticated: return "check the token: --token-file FILE or MERPATI_TOKEN; \"merpatictl token create\" makes one";
-    case ErrorCode::kPermissionDenied: return "\"merpatictl token whoami\" shows the token's role";
-    case ErrorCode::kAlreadyExists: return "--if-missing makes this a success where a create command has it";
-    case ErrorCode::kNotFound: return "the list command of this kind of thing shows what there is";
-    default: return {};
+    case ErrorCode::kDeadlineExceeded:
+      return "is admin running at " + server + "? \"merpatictl service status\" tells of the services behind it";
+    case ErrorCode::kUnauthenticated:
+      return "check the token: --token-file FILE or MERPATI_TOKEN; \"merpatictl token create\" makes one";
+    case ErrorCode::kPermissionDenied:
+      return "\"merpatictl token whoami\" shows the token's role";
+    case ErrorCode::kAlreadyExists:
+      return "--if-missing makes this a success where a create command has it";
+    case ErrorCode::kNotFound:
+      return "the list command of this kind of thing shows what there is";
+    default:
+      return {};
   }
 }
 
 int report(const Failure& failure, const std::string& server) {
   const auto& error = failure.error;
-  std::cerr << "merpatictl: " << (error.public_text().empty() ? error.message() : error.public_text()) << " (" << to_string(error.code()) << ")\n";
+  std::cerr << "merpatictl: " << (error.public_text().empty() ? error.message() : error.public_text()) << " ("
+            << to_string(error.code()) << ")\n";
   const std::string hint = failure.hint.empty() && !server.empty() ? hint_for(error.code(), server) : failure.hint;
   if (!hint.empty()) std::cerr << "hint: " << hint << "\n";
   return exit_code(error.code());
@@ -69,12 +83,17 @@ int main(int argc, char** argv) {
   CLI::App app{"Administers a Merpati mail platform."};
   app.require_subcommand(1);
   app.fallthrough();
-  app.add_option("-c,--config", session.target.config_file, "YAML with server, ca_file, token_file")->envname("MERPATICTL_CONFIG");
+  app.add_option("-c,--config", session.target.config_file, "YAML with server, ca_file, token_file")
+      ->envname("MERPATICTL_CONFIG");
   app.add_option("--server", session.target.server, "HOST:PORT of admin")->envname("MERPATICTL_SERVER");
-  app.add_option("--ca-file", session.target.ca_file, "PEM, authority of the server's certificate")->envname("MERPATICTL_CA_FILE");
+  app.add_option("--ca-file", session.target.ca_file, "PEM, authority of the server's certificate")
+      ->envname("MERPATICTL_CA_FILE");
   app.add_option("--token-file", session.target.token_file, "file with the API token; or set MERPATI_TOKEN");
-  const std::map<std::string, Format> formats{{"table", Format::kTable}, {"json", Format::kJson}, {"yaml", Format::kYaml}};
-  app.add_option("-o,--output", session.format, "table, json or yaml")->transform(CLI::CheckedTransformer(formats).description(""))->option_text("FORMAT");
+  const std::map<std::string, Format> formats{
+      {"table", Format::kTable}, {"json", Format::kJson}, {"yaml", Format::kYaml}};
+  app.add_option("-o,--output", session.format, "table, json or yaml")
+      ->transform(CLI::CheckedTransformer(formats).description(""))
+      ->option_text("FORMAT");
   if (const char* token = std::getenv("MERPATI_TOKEN")) session.target.token = token;
   add_domain_commands(app, session);
   add_account_commands(app, session);
@@ -86,8 +105,11 @@ int main(int argc, char** argv) {
   add_service_commands(app, session);
   add_token_commands(app, session);
   add_audit_commands(app, session);
-  auto* completion = app.add_subcommand("completion", "Completion script for a shell: source <(merpatictl completion bash)");
-  completion->add_option("shell", shell, "bash, zsh or fish")->required()->check(CLI::IsMember({"bash", "zsh", "fish"}));
+  auto* completion =
+      app.add_subcommand("completion", "Completion script for a shell: source <(merpatictl completion bash)");
+  completion->add_option("shell", shell, "bash, zsh or fish")
+      ->required()
+      ->check(CLI::IsMember({"bash", "zsh", "fish"}));
   for (auto* group : app.get_subcommands({})) {
     group->fallthrough();
     for (auto* command : group->get_subcommands({})) command->fallthrough();

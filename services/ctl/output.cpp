@@ -24,7 +24,8 @@ std::string enum_text(const google::protobuf::EnumValueDescriptor& value) {
   std::string name = value.name();
   if (name.rfind(prefix + "_", 0) == 0) name.erase(0, prefix.size() + 1);
   if (name == "UNSPECIFIED") return "";
-  std::transform(name.begin(), name.end(), name.begin(), [](char c) { return c >= 'A' && c <= 'Z' ? static_cast<char>(c + 32) : c; });
+  std::transform(name.begin(), name.end(), name.begin(),
+                 [](char c) { return c >= 'A' && c <= 'Z' ? static_cast<char>(c + 32) : c; });
   return name;
 }
 
@@ -32,16 +33,26 @@ Json value_of(const Message& message, const FieldDescriptor& field, int index) {
   const auto* r = message.GetReflection();
   const bool element = index >= 0;
   switch (field.cpp_type()) {
-    case FieldDescriptor::CPPTYPE_INT32: return element ? r->GetRepeatedInt32(message, &field, index) : r->GetInt32(message, &field);
-    case FieldDescriptor::CPPTYPE_INT64: return element ? r->GetRepeatedInt64(message, &field, index) : r->GetInt64(message, &field);
-    case FieldDescriptor::CPPTYPE_UINT32: return element ? r->GetRepeatedUInt32(message, &field, index) : r->GetUInt32(message, &field);
-    case FieldDescriptor::CPPTYPE_UINT64: return element ? r->GetRepeatedUInt64(message, &field, index) : r->GetUInt64(message, &field);
-    case FieldDescriptor::CPPTYPE_BOOL: return element ? r->GetRepeatedBool(message, &field, index) : r->GetBool(message, &field);
-    case FieldDescriptor::CPPTYPE_DOUBLE: return element ? r->GetRepeatedDouble(message, &field, index) : r->GetDouble(message, &field);
-    case FieldDescriptor::CPPTYPE_FLOAT: return element ? r->GetRepeatedFloat(message, &field, index) : r->GetFloat(message, &field);
-    case FieldDescriptor::CPPTYPE_STRING: return element ? r->GetRepeatedString(message, &field, index) : r->GetString(message, &field);
-    case FieldDescriptor::CPPTYPE_ENUM: return enum_text(element ? *r->GetRepeatedEnum(message, &field, index) : *r->GetEnum(message, &field));
-    case FieldDescriptor::CPPTYPE_MESSAGE: return to_json(element ? r->GetRepeatedMessage(message, &field, index) : r->GetMessage(message, &field));
+    case FieldDescriptor::CPPTYPE_INT32:
+      return element ? r->GetRepeatedInt32(message, &field, index) : r->GetInt32(message, &field);
+    case FieldDescriptor::CPPTYPE_INT64:
+      return element ? r->GetRepeatedInt64(message, &field, index) : r->GetInt64(message, &field);
+    case FieldDescriptor::CPPTYPE_UINT32:
+      return element ? r->GetRepeatedUInt32(message, &field, index) : r->GetUInt32(message, &field);
+    case FieldDescriptor::CPPTYPE_UINT64:
+      return element ? r->GetRepeatedUInt64(message, &field, index) : r->GetUInt64(message, &field);
+    case FieldDescriptor::CPPTYPE_BOOL:
+      return element ? r->GetRepeatedBool(message, &field, index) : r->GetBool(message, &field);
+    case FieldDescriptor::CPPTYPE_DOUBLE:
+      return element ? r->GetRepeatedDouble(message, &field, index) : r->GetDouble(message, &field);
+    case FieldDescriptor::CPPTYPE_FLOAT:
+      return element ? r->GetRepeatedFloat(message, &field, index) : r->GetFloat(message, &field);
+    case FieldDescriptor::CPPTYPE_STRING:
+      return element ? r->GetRepeatedString(message, &field, index) : r->GetString(message, &field);
+    case FieldDescriptor::CPPTYPE_ENUM:
+      return enum_text(element ? *r->GetRepeatedEnum(message, &field, index) : *r->GetEnum(message, &field));
+    case FieldDescriptor::CPPTYPE_MESSAGE:
+      return to_json(element ? r->GetRepeatedMessage(message, &field, index) : r->GetMessage(message, &field));
   }
   return {};
 }
@@ -95,12 +106,14 @@ std::string time_text(std::int64_t seconds) {
   const time_t at = seconds;
   tm utc{};
   gmtime_r(&at, &utc);
-  return fmt::format("{:04}-{:02}-{:02} {:02}:{:02}:{:02}", utc.tm_year + 1900, utc.tm_mon + 1, utc.tm_mday, utc.tm_hour, utc.tm_min, utc.tm_sec);
+  return fmt::format("{:04}-{:02}-{:02} {:02}:{:02}:{:02}", utc.tm_year + 1900, utc.tm_mon + 1, utc.tm_mday,
+                     utc.tm_hour, utc.tm_min, utc.tm_sec);
 }
 
 /// What a peer wrote may not steer the operator's terminal.
 std::string printable(std::string text) {
-  std::replace_if(text.begin(), text.end(), [](char c) { return static_cast<unsigned char>(c) < 0x20 || c == 0x7f; }, ' ');
+  std::replace_if(
+      text.begin(), text.end(), [](char c) { return static_cast<unsigned char>(c) < 0x20 || c == 0x7f; }, ' ');
   return text;
 }
 
@@ -116,15 +129,19 @@ std::string cell(const Json& row, const Column& column) {
   if (!row.contains(pointer)) return "-";
   const Json& value = row.at(pointer);
   switch (column.kind) {
-    case Column::Kind::kSize: return size_text(value.get<double>());
-    case Column::Kind::kTime: return time_text(value.get<std::int64_t>());
-    case Column::Kind::kTimeMs: return time_text(value.get<std::int64_t>() / 1000);
+    case Column::Kind::kSize:
+      return size_text(value.get<double>());
+    case Column::Kind::kTime:
+      return time_text(value.get<std::int64_t>());
+    case Column::Kind::kTimeMs:
+      return time_text(value.get<std::int64_t>() / 1000);
     case Column::Kind::kList: {
       std::string text;
       for (const auto& element : value) text += (text.empty() ? "" : ", ") + plain_text(element);
       return text;
     }
-    case Column::Kind::kPlain: break;
+    case Column::Kind::kPlain:
+      break;
   }
   const std::string text = plain_text(value);
   return text.empty() ? "-" : text;
