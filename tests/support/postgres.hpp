@@ -60,7 +60,7 @@ class Postgres {
       arguments.push_back(setting);
     }
     pid_ = spawn(arguments);
-    for (int i = 0; i < 400; ++i) {
+    for (int i = 0; i < 2400; ++i) {  // a loaded machine takes its time
       PGconn* connection = PQconnectdb(dsn().c_str());
       const bool good = PQstatus(connection) == CONNECTION_OK;
       PQfinish(connection);
