@@ -1,4 +1,4 @@
-"""The IMAP dialogs of tests/protocol against the whole system, and its answers beside Dovecot's."""
+"""The IMAP and POP3 dialogs of tests/protocol against the whole system, and its IMAP answers beside Dovecot's."""
 import pathlib
 import sys
 
@@ -16,6 +16,14 @@ class Dialogs(MailTest):
             with self.subTest(dialog.stem):
                 self.run_program(sys.executable, PROTOCOL / "run_dialog.py", "--host", self.target.host, "--port", f"imap={self.target.port('IMAP')}",
                                  "--port", f"imaps={self.target.port('IMAPS')}", "--var", f"user={self.target.account()}",
+                                 "--var", f"pass={self.target.password}", dialog)
+
+    def test_pop3(self):
+        account = self.target.account()
+        for dialog in sorted((PROTOCOL / "pop3").glob("*.txt")):
+            with self.subTest(dialog.stem):
+                self.run_program(sys.executable, PROTOCOL / "run_dialog.py", "--host", self.target.host, "--port", f"pop3={self.target.port('POP3')}",
+                                 "--port", f"pop3s={self.target.port('POP3S')}", "--var", f"user={account}",
                                  "--var", f"pass={self.target.password}", dialog)
 
     def test_imap_answers_as_dovecot_does(self):
