@@ -71,6 +71,10 @@ Task<std::optional<net::Line>> Session::next_line() {
   }
   auto line = co_await connection_.read_line(kLongestLine, deadline);
   if (line.has_value()) co_return *line;
+  if (line.error().code() == ErrorCode::kResourceExhausted) {
+    goodbye(421, "4.5.2", "Line without an end");
+    co_return std::nullopt;
+  }
   if (line.error().code() != ErrorCode::kOutOfRange) co_return std::move(line).error();
   verb_ = Verb::kUnknown;
   reply(500, "5.5.2", "Line too long");

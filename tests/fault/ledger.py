@@ -254,9 +254,8 @@ class Work:
 
     def read_mailbox(self, account):
         """id -> list of digests."""
-        client = imaplib.IMAP4_SSL(self.target.host, self.target.port("IMAPS"), ssl_context=self.tls(), timeout=120)
+        client = self.login(account)
         try:
-            client.login(account, self.target.password)
             found = collections.defaultdict(list)
             count = int(client.select("INBOX", readonly=True)[1][0])
             for first in range(1, count + 1, 100):
@@ -269,6 +268,21 @@ class Work:
             return found
         finally:
             client.shutdown()
+
+    def login(self, account, patience=30):
+        """A session; waits while a backend that was killed last comes back (the server says UNAVAILABLE meanwhile)."""
+        give_up = time.monotonic() + patience
+        while True:
+            try:
+                client = imaplib.IMAP4_SSL(self.target.host, self.target.port("IMAPS"), ssl_context=self.tls(), timeout=120)
+                client.login(account, self.target.password)
+                return client
+            except (imaplib.IMAP4.error, OSError) as error:
+                if isinstance(error, imaplib.IMAP4.error) and "UNAVAILABLE" not in str(error):
+                    raise
+                if time.monotonic() > give_up:
+                    raise
+                time.sleep(0.3)
 
     def check(self, patience=90):
         """The list of what is wrong; empty when every promise was kept. Prints the sums."""
