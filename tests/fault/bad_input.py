@@ -6,6 +6,7 @@ usage: bad_input.py [--services] [TEST ...]
 import os
 import pathlib
 import random
+import re
 import signal
 import smtplib
 import imaplib
@@ -463,6 +464,12 @@ class Surroundings(MailTest):
         self.assert_same_mail(found[1], large)
 
 
+def free_port():
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return probe.getsockname()[1]
+
+
 class Configuration(MailTest):
     """`merpati --check-config` and a start with what is wrong: the error names it, and the exit code is not 0."""
 
@@ -510,11 +517,8 @@ class Configuration(MailTest):
         text = self.good
         for name in ("auth", "store", "queue", "filter", "admin"):
             text = text.replace(f"{self.instance.state}/secrets/dsn-{name}", dsn)
-        shift = random.Random().randrange(1, 9)  # other ports than the running instance's
-        lines = []
-        for line in text.splitlines():
-            lines.append(line.replace("port: ", f"port: {shift}") if "port: " in line and len(line.split("port: ")[1].split("}")[0].split(",")[0]) < 5 else line)
-        process = subprocess.Popen([str(self.binary), *self.service, "--config", self.path("config.yaml", "\n".join(lines))],
+        text = re.sub(r"\bport: \d+", lambda _: f"port: {free_port()}", text)  # other ports than the running instance's
+        process = subprocess.Popen([str(self.binary), *self.service, "--config", self.path("config.yaml", text)],
                                    stdout=subprocess.PIPE, stderr=subprocess.STDOUT)
         try:
             output, _ = process.communicate(timeout=30)

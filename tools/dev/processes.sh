@@ -1,7 +1,8 @@
 # Programs of an instance: start, are they alive, stop. A pid file holds the pid and the start time, so that a reused pid
 # is never taken for ours.
 
-start_time() { cut -d' ' -f22 "/proc/$1/stat" 2>/dev/null; }
+# Nothing for a process that has ended and that its parent has not waited for.
+start_time() { awk '$3 != "Z" { print $22 }' "/proc/$1/stat" 2>/dev/null; }
 pid_of() {
   local pid started
   read -r pid started 2>/dev/null <"$STATE/run/$1.pid" || return 1
