@@ -154,6 +154,7 @@ Task<v1::ResolveDeliveryResponse> resolve_delivery(Core& core, const Caller& cal
   pg::Params params;
   params.bigint(request.account_id_of_recipient()).uuid(request.delivery_id());
   MERPATI_CO_TRY(auto rows, co_await core.pool.write(kResolve, std::move(params), caller.deadline));
+  MERPATI_CO_FAIL_POINT("store_after_resolve");
   v1::ResolveDeliveryResponse response;
   response.set_committed(rows.front().boolean(0));
   co_return response;

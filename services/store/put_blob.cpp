@@ -171,6 +171,7 @@ Task<v1::PutBlobResponse> put_blob(Core& core, const Caller& caller, rpc::Reader
   MERPATI_CO_CHECK(co_await upload(core, octets, packed, caller.deadline));
   MERPATI_CO_FAIL_POINT("store_after_object");
   MERPATI_CO_CHECK(co_await record(core, packed, caller.deadline));
+  MERPATI_CO_FAIL_POINT("store_after_record");
   co_return response;
 }
 

@@ -3,8 +3,8 @@
 
 usage: fail_points.py [--preset dev] [NAME ...]
 
-For each name it is killed there (at the first and at the third passing) while mail is delivered, restarted, and in the end
-the ledger is compared with the mailboxes; then the same with an error instead of a kill. Needs a build with fail points.
+For each name mail is delivered while the process is killed there (at the first passing; after its restart at the third), and
+then meets an error there instead. In the end the ledger is compared with the mailboxes. Needs a build with fail points.
 """
 import argparse
 import pathlib
@@ -17,11 +17,21 @@ HERE = pathlib.Path(__file__).resolve().parent
 sys.path[:0] = [str(HERE.parent / "support"), str(HERE)]
 
 from instance import ROOT, Instance  # noqa: E402
-from ledger import Work, environment_for  # noqa: E402
+from ledger import EVERY_WAY, Work, environment_for  # noqa: E402
 from processes import Processes  # noqa: E402
 from smtp_sink import Sink  # noqa: E402
 
 MAILBOXES = 10
+# Where a message's way only leads when something else fails first.
+BESIDE = {
+    "queue_held_resolved": "smtp_after_enqueue=error",
+    "queue_before_drop": "store_before_commit=error",
+    "queue_after_drop": "store_before_commit=error",
+    "store_after_resolve": "store_before_commit=error",
+}
+ACTIONS = ["kill@1", "kill@3", "error@2"]
+AT_LEAST = 32  # messages for each action
+AT_MOST = 15  # seconds to wait for what happens behind the last reply
 
 
 def names_in_sources():
@@ -33,26 +43,38 @@ def names_in_sources():
     return sorted(names)
 
 
-def one_round(instance, processes, entries, name, action, seed, sink):
-    """Delivers while `name` acts; True when the process stopped there (kills only)."""
-    processes.kill("merpati")
-    processes.restart("merpati", {"MERPATI_FAIL_POINTS_ACTIVE": f"{name}={action}"})
-    processes.wait_ready("merpati")
-    work = Work(instance.target, 60, MAILBOXES, 4, seed, sink)
-    work.entries = entries
-    work.start()
-    stopped = False
-    give_up = time.monotonic() + 120
-    while any(client.is_alive() for client in work.clients):
-        if processes.pid("merpati") is None:
-            stopped = True
-            processes.restart("merpati")  # without the fail point
-            processes.wait_ready("merpati")
-        if time.monotonic() > give_up:
-            raise RuntimeError(f"{name}={action}: the deliveries do not end")
+def one_name(instance, processes, entries, name, sink):
+    """Delivers while `name` acts; the actions that it was not reached for."""
+    def restart(action):
+        processes.kill("merpati")
+        active = f"{name}={action}" + (f",{BESIDE[name]}" if name in BESIDE else "")
+        processes.restart("merpati", {"MERPATI_FAIL_POINTS_ACTIVE": active})
+        while not processes.ready("merpati") and processes.pid("merpati"):  # it may stop there before it is ready
+            time.sleep(0.02)
+
+    missed, works = [], []
+    for action in ACTIONS:
+        restart(action)
+        works.append(Work(instance.target, AT_LEAST, MAILBOXES, 4, f"{name}-{action}", sink, EVERY_WAY))
+        works[-1].entries = entries
+        works[-1].start()
+        if action.startswith("kill") and not wait_stopped(processes, works):
+            missed.append(action)
+    for work in works:
+        work.join()
+    return missed
+
+
+def wait_stopped(processes, works):
+    """Whether the process stopped, while mail was delivered or soon after the last reply (the queue goes on then)."""
+    give_up = time.monotonic() + AT_MOST
+    while processes.pid("merpati") is not None:
+        if any(client.is_alive() for work in works for client in work.clients):
+            give_up = time.monotonic() + AT_MOST
+        elif time.monotonic() > give_up:
+            return False
         time.sleep(0.02)
-    work.join()
-    return stopped
+    return True
 
 
 def main():
@@ -67,11 +89,15 @@ def main():
     with Instance(accounts=MAILBOXES, arguments=["--preset", options.preset], environment=environment_for(sink)) as instance:
         processes = Processes(instance.state)
         for name in names:
-            reached = [one_round(instance, processes, entries, name, f"kill@{times}", f"{name}-{times}", sink) for times in (1, 3)]
-            one_round(instance, processes, entries, name, "error@2", f"{name}-error", sink)
-            print(f"{name}: {'stopped there' if any(reached) else 'NOT REACHED'}", flush=True)
-            if not any(reached):
-                problems.append(f"{name} was never reached: a message's way does not lead there, or the build has no fail points")
+            began = time.monotonic()
+            missed = one_name(instance, processes, entries, name, sink)
+            print(f"{name}: {'NOT REACHED for ' + ', '.join(missed) if missed else 'stopped there'}"
+                  f" ({time.monotonic() - began:.0f} s)", flush=True)
+            if missed:
+                problems.append(f"{name} was not reached: a message's way does not lead there, or the build has no fail points")
+        processes.kill("merpati")
+        processes.restart("merpati")
+        processes.wait_ready("merpati")
         work = Work(instance.target, 0, MAILBOXES, 0, 0, sink)
         work.entries = entries
         problems += work.check()

@@ -5,8 +5,9 @@ Every message has an id of its own in X-Ledger and is sent once, whatever happen
   refused       a reply said no: counted apart when the message is there all the same
   in_doubt      the connection was lost after the last octet was on its way: there once or not at all (RFC 1047)
   not_sent      lost or refused before the last octet: must not be there
-A recipient elsewhere is an SMTP sink. What was acknowledged must reach it; a sender that dies between the sink's 250 and
-its own commit sends again (RFC 5321 6.1 prefers that to a loss), so copies beyond the first are only counted there.
+A recipient elsewhere is an SMTP sink, and has an address of its own for each message. What was acknowledged must reach it;
+a sender that dies between the sink's 250 and its own commit sends again (RFC 5321 6.1 prefers that to a loss), so copies
+beyond the first are only counted there. What the sink refuses must come back to its sender as one bounce.
 """
 import base64
 import collections
@@ -19,8 +20,16 @@ import ssl
 import threading
 import time
 
+from smtp_sink import REFUSED
+
 imaplib._MAXLINE = 10_000_000
 SINK_DOMAIN = "sink.test"
+MARK = b"X-Ledger: "
+# What is sent, in turn: the way, and whether it is large enough for the object store.
+MOSTLY_ARRIVING = ([("mx", False)] * 4 + [("append", False), ("mx", False), ("submission", False)]) * 2 + [
+    ("mixed", False), ("mx", True), ("mx", False), ("append", False), ("bounced", False), ("mx", False)]
+EVERY_WAY = [("mixed", False), ("mx", True), ("append", False), ("bounced", False), ("mx", False), ("mixed", True),
+             ("append", True), ("submission", False)]
 # Short times, so that what a killed sender left behind is taken up while the test still looks.
 QUEUE_ENVIRONMENT = {"MERPATI_QUEUE__RETRY_FIRST": "1s", "MERPATI_QUEUE__LEASE": "5s", "MERPATI_QUEUE__HELD_CHECK": "5s"}
 
@@ -34,25 +43,53 @@ class Entry:
     id: str
     recipients: list
     digest: bytes
-    way: str  # mx, submission, append
+    way: str  # mx, submission, append, mixed (one recipient is elsewhere), bounced (and is refused there)
     outcome: str = "not_sent"
     reply: str = ""
+    bounce_to: str = ""  # who gets the bounce, if the way ends in one
 
 
-def make_message(rng, number, sender):
-    """Mostly small, one in twenty large enough for the object store."""
-    size = rng.choice([200, 1500, 4000, 4000, 9000]) if rng.random() > 0.05 else rng.randrange(70_000, 700_000)
+def make_message(rng, number, identity, sender, large):
+    size = rng.randrange(70_000, 700_000) if large else rng.choice([200, 1500, 4000, 4000, 9000])
     body = base64.encodebytes(rng.randbytes(size * 3 // 4)).replace(b"\n", b"\r\n")
-    identity = f"{number}-{rng.getrandbits(64):016x}"
+    body += b".\r\n..\r\n.a line that starts with a dot\r\n" * rng.randrange(2)  # RFC 5321 4.5.2
     head = (f"X-Ledger: {identity}\r\nDate: Mon, 02 Nov 2026 10:11:12 +0100\r\nMessage-ID: <{identity}@ledger.test>\r\n"
             f"From: <{sender}>\r\nTo: <ledger@example.test>\r\nSubject: ledger {number}\r\n\r\n")
-    return identity, head.encode() + body
+    return head.encode() + body
+
+
+def compose(rng, number, way, large, template, mailboxes):
+    """A new entry, its octets, and the account that submits it."""
+    identity = f"{number}-{rng.getrandbits(64):016x}"
+    people = rng.sample(range(1, mailboxes + 1), rng.choice([1, 1, 1, 2, 3]) if way == "mx" else 1)
+    recipients = [template % person for person in people]
+    user = template % rng.randrange(1, mailboxes + 1)
+    if way == "mixed":
+        recipients.append(f"r{identity}@{SINK_DOMAIN}")
+    elif way == "bounced":
+        recipients.append(f"{REFUSED}{identity}@{SINK_DOMAIN}")
+    message = make_message(rng, number, identity, "anna@sender.test" if way in ("mx", "append") else user, large)
+    entry = Entry(identity, recipients, hashlib.sha256(message).digest(), way, bounce_to=user if way == "bounced" else "")
+    return entry, message, user
 
 
 def from_ledger_on(message):
     """The message without what servers put before it."""
-    at = message.find(b"X-Ledger: ")
+    at = message.find(MARK)
     return message[at:] if at >= 0 else b""
+
+
+def sort_out(messages):
+    """What a mailbox holds: (id -> list of digests, id -> number of bounces about it)."""
+    found, bounces = collections.defaultdict(list), collections.Counter()
+    for whole in messages:
+        message = from_ledger_on(whole)
+        identity = message[len(MARK):message.find(b"\r\n")].decode()
+        if b"multipart/report" in whole[:whole.find(b"\r\n\r\n")]:
+            bounces[identity] += 1
+        else:
+            found[identity].append(hashlib.sha256(message).digest())
+    return found, bounces
 
 
 class Client(threading.Thread):
@@ -88,18 +125,12 @@ class Client(threading.Thread):
                 pass
 
     def one(self, number):
-        target = self.work.target
-        weights = [0.7, 0.1, 0.15, 0.05 if self.work.sink else 0]
-        way = self.rng.choices(["mx", "submission", "append", "mixed"], weights)[0]
-        people = self.rng.sample(range(1, self.work.mailboxes + 1), self.rng.choice([1, 1, 1, 2, 3]) if way == "mx" else 1)
-        recipients = [target.template % person for person in people]
-        user = target.template % self.rng.randrange(1, self.work.mailboxes + 1)
-        if way == "mixed":
-            recipients.append(f"r{number}@{SINK_DOMAIN}")
-        identity, message = make_message(self.rng, number, user if way in ("submission", "mixed") else "anna@sender.test")
-        entry = Entry(identity, recipients, hashlib.sha256(message).digest(), way)
+        way, large = self.work.mix[number % len(self.work.mix)]
+        if way in ("mixed", "bounced") and not self.work.sink:
+            way = "submission"
+        entry, message, user = compose(self.rng, number, way, large, self.work.target.template, self.work.mailboxes)
         self.work.entries.append(entry)
-        send = {"mx": self.by_mx, "submission": self.by_submission, "append": self.by_append, "mixed": self.by_submission}[way]
+        send = {"mx": self.by_mx, "append": self.by_append}.get(way, self.by_submission)
         for _ in range(600):  # until a connection stands; nothing of the message has been sent before
             try:
                 send(entry, message, user)
@@ -224,7 +255,8 @@ class NotConnected(Exception):
 
 
 class Work:
-    def __init__(self, target, total, mailboxes, connections, seed, sink=None):
+    def __init__(self, target, total, mailboxes, connections, seed, sink=None, mix=None):
+        self.mix = mix or MOSTLY_ARRIVING
         self.target, self.total, self.mailboxes, self.sink = target, total, mailboxes, sink
         self.entries = []  # append is atomic
         self.lock = threading.Lock()
@@ -253,19 +285,15 @@ class Work:
             raise failures[0]
 
     def read_mailbox(self, account):
-        """id -> list of digests."""
+        """As sort_out does."""
         client = self.login(account)
         try:
-            found = collections.defaultdict(list)
+            messages = []
             count = int(client.select("INBOX", readonly=True)[1][0])
             for first in range(1, count + 1, 100):
                 answer = client.fetch(f"{first}:{min(first + 99, count)}", "(BODY.PEEK[])")[1]
-                for part in answer:
-                    if isinstance(part, tuple):
-                        message = from_ledger_on(part[1])
-                        identity = message[10:message.find(b"\r\n")].decode()
-                        found[identity].append(hashlib.sha256(message).digest())
-            return found
+                messages += [part[1] for part in answer if isinstance(part, tuple)]
+            return sort_out(messages)
         finally:
             client.shutdown()
 
@@ -288,11 +316,11 @@ class Work:
         """The list of what is wrong; empty when every promise was kept. Prints the sums."""
         give_up = time.monotonic() + patience
         while True:
-            mailboxes = {}
+            mailboxes, bounces = {}, {}
             for person in range(1, self.mailboxes + 1):
                 account = self.target.template % person
-                mailboxes[account] = self.read_mailbox(account)
-            problems, sums = self.compare(mailboxes, self.read_sink())
+                mailboxes[account], bounces[account] = self.read_mailbox(account)
+            problems, sums = self.compare(mailboxes, self.read_sink(), bounces)
             # A submission may still be on its way through the queue.
             if not any(": lost" in problem for problem in problems) or time.monotonic() > give_up:
                 break
@@ -308,15 +336,14 @@ class Work:
             return {recipient: [hashlib.sha256(from_ledger_on(message)).digest() for message in messages]
                     for recipient, messages in self.sink.messages.items()}
 
-    def compare(self, mailboxes, elsewhere=None):
+    def compare(self, mailboxes, elsewhere=None, bounces=None):
+        elsewhere, bounces = elsewhere or {}, bounces or {}
         problems, sums = [], collections.Counter()
-        known = set()
         for entry in self.entries:
             sums[entry.outcome] += 1
-            known.add(entry.id)
             for recipient in entry.recipients:
                 remote = recipient.endswith("@" + SINK_DOMAIN)
-                copies = (elsewhere or {}).get(recipient, []) if remote else mailboxes[recipient].get(entry.id, [])
+                copies = elsewhere.get(recipient, []) if remote else mailboxes[recipient].get(entry.id, [])
                 what = f"{entry.way} {entry.id} for {recipient} ({entry.outcome}, {entry.reply})"
                 if any(copy != entry.digest for copy in copies):
                     problems.append(f"{what}: changed")
@@ -324,6 +351,9 @@ class Work:
                     sums["copies sent again to the remote host"] += len(copies) - 1
                 elif len(copies) > 1:
                     problems.append(f"{what}: {len(copies)} copies")
+                if remote and entry.bounce_to:
+                    self.compare_bounce(entry, what, bounces.get(entry.bounce_to, {}).get(entry.id, 0), problems, sums)
+                    continue
                 if entry.outcome == "acknowledged" and not copies:
                     problems.append(f"{what}: lost")
                 if entry.outcome == "not_sent" and copies:
@@ -335,8 +365,26 @@ class Work:
             places = [account for account, found in mailboxes.items() if entry.id in found]
             if any(place not in entry.recipients for place in places):
                 problems.append(f"{entry.id}: in the mailbox of somebody else: {places}")
-        for account, found in mailboxes.items():
-            for identity in found:
-                if identity not in known:
-                    problems.append(f"{account}: a message that nobody sent: {identity}")
+            places = [account for account, found in bounces.items() if entry.id in found]
+            if any(place != entry.bounce_to for place in places):
+                problems.append(f"{entry.id}: a bounce that nobody is owed: {places}")
+        self.compare_unknown({**mailboxes, **{f"bounces of {account}": found for account, found in bounces.items()}},
+                             elsewhere, problems)
         return problems, sums
+
+    @staticmethod
+    def compare_bounce(entry, what, count, problems, sums):
+        sums["bounces"] += count
+        if count > 1:
+            problems.append(f"{what}: {count} bounces")
+        if entry.outcome == "acknowledged" and count == 0:
+            problems.append(f"{what}: lost, no bounce")
+        if entry.outcome == "not_sent" and count > 0:
+            problems.append(f"{what}: bounced, although it was never sent whole")
+
+    def compare_unknown(self, mailboxes, elsewhere, problems):
+        known = {entry.id for entry in self.entries}
+        for account, found in mailboxes.items():
+            problems += [f"{account}: a message that nobody sent: {identity}" for identity in found if identity not in known]
+        addresses = {recipient for entry in self.entries for recipient in entry.recipients}
+        problems += [f"{address}: nobody wrote there" for address in elsewhere if address not in addresses]

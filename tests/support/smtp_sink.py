@@ -1,9 +1,10 @@
-"""An SMTP server that takes everything and remembers it: the remote host of tests."""
+"""An SMTP server that takes everything but recipients called refused… and remembers it: the remote host of tests."""
 import collections
 import socket
 import socketserver
 import threading
 
+REFUSED = "refused"
 
 class Sink:
     """`messages` maps a recipient's address to the messages that were acknowledged for it."""
@@ -49,8 +50,14 @@ class Sink:
                     recipients = []
                     say("250 2.0.0 ok")
                 elif verb == b"RCPT":
-                    recipients.append(line[line.index(b"<") + 1:line.index(b">")].decode())
+                    recipient = line[line.index(b"<") + 1:line.index(b">")].decode()
+                    if recipient.startswith(REFUSED):
+                        say("550 5.1.1 nobody of that name")
+                        continue
+                    recipients.append(recipient)
                     say("250 2.1.5 ok")
+                elif verb == b"DATA" and not recipients:
+                    say("554 5.5.1 no valid recipients")
                 elif verb == b"DATA":
                     say("354 go on")
                     body = []
