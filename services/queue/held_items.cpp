@@ -1,5 +1,6 @@
 #include "queue/held_items.hpp"
 
+#include "merpati/base/fail_point.hpp"
 #include "merpati/runtime/log.hpp"
 #include "merpati/store/v1/store.rpc.hpp"
 
@@ -18,6 +19,7 @@ Task<std::size_t> resolve_held(Repository& repository, std::shared_ptr<rpc::Chan
     rpc::CallOptions options;
     options.deadline = deadline();
     MERPATI_CO_TRY(const auto response, co_await client.resolve_delivery(request, options));
+    MERPATI_CO_FAIL_POINT("queue_held_resolved");
     log::info("queue_held_resolved",
               response.committed() ? "The delivery was committed" : "The delivery was not committed",
               {{"delivery_id", delivery.delivery_id}});

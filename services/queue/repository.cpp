@@ -146,6 +146,16 @@ Task<std::int64_t> Repository::release(std::string delivery_id, Deadline deadlin
   co_return rows.front().bigint(0);
 }
 
+Task<bool> Repository::was_taken_back(std::string delivery_id, Deadline deadline) {
+  static const pg::Statement kTakenBack{
+      "queue_taken_back",
+      "select exists (select 1 from items where delivery_id = $1 and state = 5 and last_error = 'taken back')"};
+  pg::Params params;
+  params.uuid(delivery_id);
+  MERPATI_CO_TRY(const pg::Rows rows, co_await pool_.write(kTakenBack, std::move(params), deadline));
+  co_return rows.front().boolean(0);
+}
+
 Task<std::int64_t> Repository::drop_held(std::string delivery_id, Deadline deadline) {
   pg::Params params;
   params.uuid(delivery_id);

@@ -71,6 +71,8 @@ class Repository {
   Task<Enqueued> enqueue(const Message& message, const std::string* octets, std::span<const NewRecipient> recipients,
                          bool held, Deadline deadline);
   Task<std::int64_t> release(std::string delivery_id, Deadline deadline);
+  /// Whether drop_held ended the delivery.
+  Task<bool> was_taken_back(std::string delivery_id, Deadline deadline);
   Task<std::int64_t> drop_held(std::string delivery_id, Deadline deadline);
   /// Held longer than `age`.
   Task<std::vector<HeldDelivery>> held_longer_than(std::chrono::nanoseconds age, Deadline deadline);

@@ -146,6 +146,7 @@ Task<bool> Sender::lease_some() {
   const int room = config_.parallel - static_cast<int>(in_hand_.size());
   if (room <= 0) co_return false;
   MERPATI_CO_TRY(auto jobs, co_await repository_.lease(room, busy(), soon()));
+  if (!jobs.empty()) MERPATI_CO_FAIL_POINT("queue_after_lease");
   std::size_t items = 0;
   for (const Job& job : jobs) items += job.items.size();
   take(std::move(jobs));
@@ -321,6 +322,7 @@ Task<void> Sender::finish(Job& job, std::vector<Outcome> outcomes, Content* cont
     bounces_.add();
   }
   MERPATI_CO_CHECK(co_await repository_.finish(std::move(items), std::move(bounce), soon()));
+  MERPATI_CO_FAIL_POINT("queue_after_finish");
   co_return Result<void>();
 }
 

@@ -37,6 +37,10 @@ bool is_ambiguous(const Error& error) {
   }
 }
 
+bool has_copy(const DeliverResult& result) {
+  return result.status() == DeliverResult::STATUS_DELIVERED || result.status() == DeliverResult::STATUS_DUPLICATE;
+}
+
 }  // namespace
 
 Acceptance::Acceptance(Parts parts)
@@ -278,12 +282,8 @@ Task<Reply> Acceptance::commit() {
   MERPATI_CO_TRY(auto reply, co_await deliver_cells());
   MERPATI_CO_FAIL_POINT("smtp_after_deliver");
   if (leaves && reply.positive()) {
-    queue::v1::ReleaseRequest release;
-    release.set_delivery_id(transaction_.id);
-    // The delivery is committed: a lost release is made good by the queue itself when it asks the store.
-    auto released = co_await site_.queue.release(release, call);
-    if (released.has_error())
-      log::warning("smtp_release_failed", released.error().describe(), {{"delivery_id", transaction_.id}});
+    MERPATI_CO_CHECK(co_await let_go());
+    MERPATI_CO_FAIL_POINT("smtp_after_release");
   } else if (leaves) {
     queue::v1::DropRequest drop;
     drop.set_delivery_id(transaction_.id);
@@ -292,8 +292,30 @@ Task<Reply> Acceptance::commit() {
   co_return reply;
 }
 
+/// Releases what is held, before the 250 that promises it.
+Task<void> Acceptance::let_go() {
+  queue::v1::ReleaseRequest release;
+  release.set_delivery_id(transaction_.id);
+  const auto call = options();
+  auto released = co_await site_.queue.release(release, call);
+  if (released.has_error()) {
+    log::warning("smtp_release_failed", released.error().describe(), {{"delivery_id", transaction_.id}});
+    // The queue will ask the store about the deciding account. If that one has no copy, what is held would be dropped.
+    if (deciding_has_it_) co_return Result<void>();
+    site_.probe.in_doubt();
+    co_return std::move(released).error();
+  }
+  if (!released->taken_back()) co_return Result<void>();
+  // The delivery took longer than the queue holds, so it goes in once more; nothing of the first one can leave.
+  log::warning("smtp_held_was_taken_back", "enqueued once more", {{"delivery_id", transaction_.id}});
+  outbound_.set_delivery_id(new_uuid());
+  outbound_.set_held(false);
+  MERPATI_CO_CHECK(co_await site_.queue.enqueue(outbound_, call));
+  co_return Result<void>();
+}
+
 Task<Reply> Acceptance::deliver_cells() {
-  std::vector<std::pair<const Target*, DeliverResult>> results;
+  Results results;
   for (std::size_t i = 0; i < deliveries_.size(); ++i) {
     auto& delivery = deliveries_[i];
     if (i + 1 == deliveries_.size()) {
@@ -302,33 +324,41 @@ Task<Reply> Acceptance::deliver_cells() {
       *delivery.request.mutable_body() = body_;
     }
     auto response = co_await deliver(delivery.request);
+    if (response.has_error()) {
+      log::warning("smtp_delivery_failed", response.error().describe(), {{"delivery_id", transaction_.id}});
+      failure_ = response.error();
+      response = co_await outcome_of_failed(delivery);
+      if (response.has_error()) co_return std::move(response).error();
+    }
     for (std::size_t k = 0; k < delivery.targets.size(); ++k) {
       DeliverResult result;
-      if (response.has_error()) {
-        result.set_status(DeliverResult::STATUS_TEMPORARY);
-      } else if (static_cast<int>(k) < response->results_size()) {
+      if (static_cast<int>(k) < response->results_size())
         result = std::move(*response->mutable_results(static_cast<int>(k)));
-      }
       results.emplace_back(delivery.targets[k], std::move(result));
     }
-    if (response.has_error() && deliveries_.size() == 1) co_return co_await explain(response.error());
   }
   co_return co_await settle(std::move(results));
 }
 
-/// What to answer when the only delivery failed. An error, and not a reply, when its outcome cannot be learnt: what is
-/// held is then left to the queue, which asks the store later.
-Task<Reply> Acceptance::explain(const Error& error) {
-  log::warning("smtp_delivery_failed", error.describe(), {{"delivery_id", transaction_.id}});
-  if (!is_ambiguous(error)) co_return reply_for(error);
-  auto committed = co_await was_committed(deliveries_.front().targets.front()->local->claims().account_id());
-  if (committed.has_error()) {
-    site_.probe.in_doubt();
-    log::warning("smtp_delivery_in_doubt", committed.error().describe(), {{"delivery_id", transaction_.id}});
-    co_return error;
+/// What became of a delivery whose call failed. An error when that cannot be learnt: what is held is then left to the
+/// queue, which asks the store later.
+Task<store::v1::DeliverResponse> Acceptance::outcome_of_failed(const CellDelivery& delivery) {
+  store::v1::DeliverResponse response;
+  const bool ambiguous = is_ambiguous(*failure_);
+  for (const auto* target : delivery.targets) {
+    auto& result = *response.add_results();
+    result.set_status(DeliverResult::STATUS_TEMPORARY);
+    if (!ambiguous) continue;
+    // Each is asked for, which also keeps a late call from delivering after the client was told to try again.
+    const auto committed = co_await was_committed(target->local->claims().account_id());
+    if (committed.has_error()) {
+      site_.probe.in_doubt();
+      log::warning("smtp_delivery_in_doubt", committed.error().describe(), {{"delivery_id", transaction_.id}});
+      co_return *failure_;
+    }
+    if (*committed) result.set_status(DeliverResult::STATUS_DELIVERED);
   }
-  if (*committed) co_return Reply{250, "2.0.0", "Ok: " + transaction_.id};
-  co_return reply_for(error);
+  co_return response;
 }
 
 /// Repeats an ambiguous call once with the same delivery id, which the store knows again.
@@ -354,20 +384,21 @@ Task<bool> Acceptance::was_committed(std::int64_t account_id) {
 }
 
 /// One reply for all recipients: 250 as soon as one has the message; the others then go on by the queue.
-Task<Reply> Acceptance::settle(std::vector<std::pair<const Target*, DeliverResult>> results) {
+Task<Reply> Acceptance::settle(Results results) {
   std::vector<const Target*> undelivered;
   const DeliverResult* failure = nullptr;
   for (const auto& [target, result] : results) {
-    if (result.status() == DeliverResult::STATUS_DELIVERED || result.status() == DeliverResult::STATUS_DUPLICATE)
-      continue;
+    if (has_copy(result)) continue;
     undelivered.push_back(target);
     if (failure == nullptr || result.status() == DeliverResult::STATUS_TEMPORARY) failure = &result;
   }
+  deciding_has_it_ = has_copy(results.front().second);
   if (undelivered.empty()) co_return Reply{250, "2.0.0", "Ok: " + transaction_.id};
   if (undelivered.size() < results.size()) {
     MERPATI_CO_CHECK(co_await queue_undelivered(undelivered));
     co_return Reply{250, "2.0.0", "Ok: " + transaction_.id};
   }
+  if (failure_) co_return reply_for(*failure_);
   switch (failure->status()) {
     case DeliverResult::STATUS_OVER_QUOTA:
       co_return Reply{452, "4.2.2", "Mailbox full"};

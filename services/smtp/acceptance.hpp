@@ -37,6 +37,13 @@ class Acceptance {
     filter::v1::RecipientVerdict verdict;
   };
 
+  struct CellDelivery {
+    std::string cell;
+    store::v1::DeliverRequest request;
+    std::vector<const Target*> targets;
+  };
+  using Results = std::vector<std::pair<const Target*, store::v1::DeliverResult>>;
+
   void find_targets();
   void fill_in_missing();
   Task<filter::v1::CheckMessageResponse> ask_filter();
@@ -46,11 +53,12 @@ class Acceptance {
   Task<void> fill_delivery();
   Task<void> fill_queue();
   Task<Reply> commit();
+  Task<void> let_go();
   Task<Reply> deliver_cells();
+  Task<store::v1::DeliverResponse> outcome_of_failed(const CellDelivery& delivery);
   Task<store::v1::DeliverResponse> deliver(const store::v1::DeliverRequest& request);
-  Task<Reply> explain(const Error& error);
   Task<bool> was_committed(std::int64_t account_id);
-  Task<Reply> settle(std::vector<std::pair<const Target*, store::v1::DeliverResult>> results);
+  Task<Reply> settle(Results results);
   Task<void> queue_undelivered(const std::vector<const Target*>& targets);
   rpc::CallOptions options() const;
   void log_outcome(const Reply& reply) const;
@@ -70,12 +78,9 @@ class Acceptance {
   HeaderEdits edits_;
   bool message_junk_ = false;
   store::v1::Body body_;  ///< what most recipients get
-  struct CellDelivery {
-    std::string cell;
-    store::v1::DeliverRequest request;
-    std::vector<const Target*> targets;
-  };
   std::vector<CellDelivery> deliveries_;
+  std::optional<Error> failure_;  ///< of the last call of Deliver that failed
+  bool deciding_has_it_ = false;  ///< the account that the queue would ask the store about
   queue::v1::EnqueueRequest outbound_;
 };
 

@@ -145,14 +145,23 @@ Task<v1::EnqueueResponse> QueueService::enqueue(rpc::Context& context, const v1:
 
 Task<v1::ReleaseResponse> QueueService::release(rpc::Context& context, const v1::ReleaseRequest& request) {
   if (!is_uuid(request.delivery_id())) co_return invalid("delivery_id is not a UUID");
-  MERPATI_CO_CHECK(co_await repository_.release(request.delivery_id(), context.deadline()));
+  MERPATI_CO_FAIL_POINT("queue_before_release");
+  MERPATI_CO_TRY(const auto count, co_await repository_.release(request.delivery_id(), context.deadline()));
+  MERPATI_CO_FAIL_POINT("queue_after_release");
+  v1::ReleaseResponse response;
+  if (count == 0) {
+    MERPATI_CO_TRY(const bool back, co_await repository_.was_taken_back(request.delivery_id(), context.deadline()));
+    response.set_taken_back(back);
+  }
   wake_();
-  co_return v1::ReleaseResponse();
+  co_return response;
 }
 
 Task<v1::DropResponse> QueueService::drop(rpc::Context& context, const v1::DropRequest& request) {
   if (!is_uuid(request.delivery_id())) co_return invalid("delivery_id is not a UUID");
+  MERPATI_CO_FAIL_POINT("queue_before_drop");
   MERPATI_CO_CHECK(co_await repository_.drop_held(request.delivery_id(), context.deadline()));
+  MERPATI_CO_FAIL_POINT("queue_after_drop");
   co_return v1::DropResponse();
 }
 

@@ -64,7 +64,51 @@ TEST(Acceptance, ADeliveryOfUnknownOutcomeIsRepeatedWithItsIdAndThenAskedAfter) 
   edge.store.committed = false;
   EXPECT_EQ(client.mail("s@elsewhere.test", {"team@example.test"}, kMessage).substr(0, 3), "451");
   EXPECT_EQ(edge.queue.dropped.size(), 1U) << "what was held is taken back";
-  EXPECT_EQ(edge.store.resolutions, 2);
+  EXPECT_EQ(edge.store.resolutions, 3) << "each recipient was asked for";
+}
+
+TEST(Acceptance, WhoHasACopyAfterAllIsNotSentAnother) {
+  Edge edge;
+  Client client(edge.port(0));
+  edge.store.failures = {down(), down()};
+  edge.store.committed_for = {7};
+  EXPECT_EQ(client.mail("s@elsewhere.test", {"alice@example.test", "bob@example.test"}, kMessage).substr(0, 3), "250");
+  ASSERT_EQ(edge.queue.items.size(), 1U);
+  ASSERT_EQ(edge.queue.items[0].recipients_size(), 1);
+  EXPECT_EQ(edge.queue.items[0].recipients(0).address(), "bob@example.test");
+
+  // The same where the other cell's delivery is in doubt.
+  edge.store.failures = {std::nullopt, down(), down()};
+  edge.store.committed_for = {10};
+  EXPECT_EQ(client.mail("s@elsewhere.test", {"alice@example.test", "far@example.test"}, kMessage).substr(0, 3), "250");
+  EXPECT_EQ(edge.queue.items.size(), 1U);
+  edge.store.failures = {std::nullopt, down(), down()};
+  edge.store.committed = std::nullopt;
+  EXPECT_EQ(client.mail("s@elsewhere.test", {"alice@example.test", "far@example.test"}, kMessage).substr(0, 3), "451")
+      << "nobody knows";
+  EXPECT_EQ(edge.queue.items.size(), 1U);
+}
+
+TEST(Acceptance, ALostReleaseIsFineOnlyWhenTheQueueWillLearnOfTheDelivery) {
+  Edge edge;
+  edge.queue.release_fails = down();
+  Client client(edge.port(0));
+  edge.store.over_quota = {8};
+  EXPECT_EQ(client.mail("s@elsewhere.test", {"team@example.test"}, kMessage).substr(0, 3), "250");
+  edge.store.over_quota = {7};  // the account that the queue asks about
+  EXPECT_EQ(client.mail("s@elsewhere.test", {"team@example.test"}, kMessage).substr(0, 3), "451");
+}
+
+TEST(Acceptance, WhatTheQueueTookBackMeanwhileIsEnqueuedOnceMore) {
+  Edge edge;
+  edge.queue.taken_back = true;
+  Client client(edge.port(0));
+  EXPECT_EQ(client.mail("s@elsewhere.test", {"team@example.test"}, kMessage).substr(0, 3), "250");
+  ASSERT_EQ(edge.queue.items.size(), 2U);
+  EXPECT_TRUE(edge.queue.items[0].held());
+  EXPECT_FALSE(edge.queue.items[1].held());
+  EXPECT_NE(edge.queue.items[0].delivery_id(), edge.queue.items[1].delivery_id());
+  EXPECT_EQ(edge.queue.items[1].body().inline_(), kMessage);
 }
 
 TEST(Acceptance, SomeRecipientsOverQuotaGoOnByTheQueueAllOverQuotaIsTemporary) {

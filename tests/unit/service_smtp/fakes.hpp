@@ -23,7 +23,8 @@ namespace merpati::smtp::testing {
 
 using namespace std::chrono_literals;
 
-/// alice (7) and bob (8) of example.test, everything "secret"; team@ is both and an address outside.
+/// alice (7) and bob (8) of example.test, everything "secret"; team@ is both and an address outside; far@ lives in
+/// another cell.
 class FakeAuth final : public auth::v1::AuthService {
  public:
   Task<auth::v1::ResolveRecipientResponse> resolve_recipient(
@@ -50,6 +51,9 @@ class FakeAuth final : public auth::v1::AuthService {
       add(8, "bob@example.test");
     } else if (address == "p\xc3\xa4ul@example.test") {
       add(9, address);
+    } else if (address == "far@example.test") {
+      add(10, address);
+      out.mutable_recipients(0)->mutable_claims()->set_cell("two");
     } else if (address == "team@example.test") {
       add(7, "alice@example.test");
       add(8, "bob@example.test");
@@ -114,7 +118,7 @@ class FakeStore final : public store::v1::StoreService {
     if (!failures.empty()) {
       const auto failure = failures.front();
       failures.erase(failures.begin());
-      co_return failure;
+      if (failure) co_return *failure;
     }
     store::v1::DeliverResponse out;
     for (const auto& recipient : request.recipients()) {
@@ -151,7 +155,7 @@ class FakeStore final : public store::v1::StoreService {
     ++resolutions;
     if (committed == std::nullopt) co_return Error(ErrorCode::kUnavailable, "down");
     store::v1::ResolveDeliveryResponse out;
-    out.set_committed(*committed);
+    out.set_committed(*committed || committed_for.contains(request.account_id_of_recipient()));
     co_return out;
   }
   Mail only_mail() {
@@ -164,9 +168,10 @@ class FakeStore final : public store::v1::StoreService {
   std::vector<Mail> mails;
   std::set<std::pair<std::string, std::int64_t>> seen;
   std::map<std::string, std::string> blobs;
-  std::vector<Error> failures;  ///< for the next calls of Deliver
+  std::vector<std::optional<Error>> failures;  ///< for the next calls of Deliver; nullopt: goes well
   std::set<std::int64_t> over_quota;
   std::optional<bool> committed = false;
+  std::set<std::int64_t> committed_for;
   int deliveries = 0, resolutions = 0;
 };
 
@@ -215,15 +220,19 @@ class FakeQueue final : public queue::v1::QueueService {
   }
   Task<queue::v1::ReleaseResponse> release(rpc::Context&, const queue::v1::ReleaseRequest& request) override {
     std::lock_guard lock(mutex);
+    if (release_fails) co_return *release_fails;
     released.push_back(request.delivery_id());
-    co_return queue::v1::ReleaseResponse();
+    queue::v1::ReleaseResponse out;
+    out.set_taken_back(taken_back);
+    co_return out;
   }
   Task<queue::v1::DropResponse> drop(rpc::Context&, const queue::v1::DropRequest& request) override {
     std::lock_guard lock(mutex);
     dropped.push_back(request.delivery_id());
     co_return queue::v1::DropResponse();
   }
-  std::optional<Error> fail;
+  std::optional<Error> fail, release_fails;
+  bool taken_back = false;
   std::mutex mutex;
   std::vector<queue::v1::EnqueueRequest> items;
   std::vector<std::string> released, dropped;
