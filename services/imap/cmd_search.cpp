@@ -55,8 +55,10 @@ struct Translation {
       case Kind::kFlag:
         return flag(key, out);
       case Kind::kRecent: {
-        const auto from = session.selected()->recent_from;
-        out->set_recent_from_uid(from == 0 ? 0xffffffffU : from);
+        const auto& box = *session.selected();
+        auto* either = out->mutable_or_();
+        to_proto(box.recent, either->add_keys()->mutable_uids()->mutable_ranges());
+        either->add_keys()->set_recent_from_uid(box.uids->largest() + 1);  // not announced yet
         return {};
       }
       case Kind::kHeader:

@@ -67,7 +67,7 @@ Task<Reply> cmd_select(Session& session, const Command& command) {
   box->read_only = read_only;
   box->uids = session.loop().uid_sets.share(session.account(), box->id, from_proto(opened.uids()));
   box->modseq = opened.counts().highest_modseq();
-  box->recent_from = opened.first_recent_uid();
+  box->add_recent(box->uids->ranges(), opened.first_recent_uid());
   box->keywords.assign(opened.keywords().begin(), opened.keywords().end());
   box->opened_at = std::chrono::steady_clock::now();
   box->subscription = session.loop().watcher.watch(session.account(), session.call_options().token, box->id);

@@ -17,6 +17,7 @@ Task<pb::GetChangesResponse> compare_whole(Session& session) {
   pb::OpenMailboxRequest open;
   open.set_account_id(session.account());
   open.set_name(box.name);
+  open.set_take_recent(!box.read_only);
   MERPATI_CO_TRY(auto now, co_await session.store().open_mailbox(open, session.call_options()));
   pb::GetChangesResponse changes;
   if (now.mailbox().id() != box.id) {
@@ -28,6 +29,7 @@ Task<pb::GetChangesResponse> compare_whole(Session& session) {
   to_proto(subtract(present, box.uids->ranges()), changes.mutable_added());
   changes.set_highest_modseq(now.counts().highest_modseq());
   changes.set_uid_next(now.counts().uid_next());
+  changes.set_first_recent_uid(now.first_recent_uid());
   pb::FetchMask mask;
   mask.set_flags(true);
   RowReader rows(session, intersect(present, box.uids->ranges()), mask, box.modseq);
@@ -49,6 +51,7 @@ void announce_added(Session& session, const pb::GetChangesResponse& changes) {
   auto& box = *session.selected();
   auto added = subtract(from_proto(changes.added()), box.uids->ranges());
   if (added.empty()) return;
+  box.add_recent(added, changes.first_recent_uid());
   Ranges all = box.uids->ranges();
   all.insert(all.end(), added.begin(), added.end());
   normalize(all);
@@ -156,6 +159,7 @@ Task<void> Session::synchronize(Announce what, bool force) {
     request.set_mailbox_id(box.id);
     request.set_since_modseq(box.modseq);
     request.set_below_uid(box.uids->largest() + 1);
+    request.set_take_recent(!box.read_only);
     box.subscription->compared();  // before the call: what comes meanwhile counts again
     auto changes = co_await store().get_changes(request, call_options());
     // Also when there are more changes than one reply holds.

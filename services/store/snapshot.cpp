@@ -22,6 +22,16 @@ void normalise(google::protobuf::RepeatedPtrField<v1::UidRange>& ranges) {
   if (!ranges.empty()) ranges.DeleteSubrange(kept + 1, ranges.size() - kept - 1);
 }
 
+/// The uid from which on messages were recent to nobody so far; those below `next` are the caller's from now on.
+Task<std::int64_t> take_recent(Core& core, const Caller& caller, const v1::GetChangesRequest& request, std::int64_t next) {
+  static const pg::Statement kTake{"store_take_recent", "select take_recent($1, $2, $3)"};
+  pg::Params params;
+  params.bigint(request.account_id()).bigint(request.mailbox_id()).bigint(next);
+  MERPATI_CO_TRY(auto rows, co_await core.pool.write(kTake, std::move(params), caller.deadline));
+  if (rows.empty() || rows.front().is_null(0)) co_return Error(ErrorCode::kNotFound, "no such mailbox");
+  co_return rows.front().bigint(0);
+}
+
 }  // namespace
 
 Task<v1::OpenMailboxResponse> open_mailbox(Core& core, const Caller& caller, const v1::OpenMailboxRequest& request) {
@@ -72,7 +82,8 @@ Task<v1::OpenMailboxResponse> open_mailbox(Core& core, const Caller& caller, con
 
 Task<v1::GetChangesResponse> get_changes(Core& core, const Caller& caller, const v1::GetChangesRequest& request) {
   static const pg::Statement kChanges{"store_changes",
-                                      "select kind, uid, last, modseq, flags, keywords from changes_since($1, $2, $3, $4)"};
+                                      "select kind, uid, last, modseq, flags, keywords, (select first_recent_uid from mailboxes "
+                                      "where account_id = $1 and id = $2) from changes_since($1, $2, $3, $4)"};
   enum Kind { kMailbox = 0, kVanished = 1, kAdded = 2, kFlags = 3 };
   pg::Params params;
   params.bigint(request.account_id()).bigint(request.mailbox_id()).bigint(static_cast<std::int64_t>(request.since_modseq()));
@@ -86,6 +97,7 @@ Task<v1::GetChangesResponse> get_changes(Core& core, const Caller& caller, const
         response.set_deleted(false);
         response.set_uid_next(static_cast<std::uint32_t>(row.bigint(1)));
         response.set_highest_modseq(static_cast<std::uint64_t>(row.bigint(3)));
+        response.set_first_recent_uid(static_cast<std::uint32_t>(row.bigint(6)));
         response.set_too_old(request.since_modseq() < static_cast<std::uint64_t>(row.bigint(2)));
         break;
       case kVanished: add_range(*response.mutable_vanished(), row.bigint(1), row.bigint(2)); break;
@@ -104,6 +116,12 @@ Task<v1::GetChangesResponse> get_changes(Core& core, const Caller& caller, const
   }
   normalise(*response.mutable_vanished());
   normalise(*response.mutable_added());
+  const auto added = response.added().empty() ? 0 : response.added(response.added_size() - 1).last();
+  if (request.take_recent() && added >= response.first_recent_uid() && added != 0) {
+    // RFC 3501 2.3.2: recent to the first session that is told. When that cannot be found out, recent it is.
+    const auto from = co_await take_recent(core, caller, request, static_cast<std::int64_t>(added) + 1);
+    if (from.has_value()) response.set_first_recent_uid(static_cast<std::uint32_t>(*from));
+  }
   co_return response;
 }
 

@@ -122,6 +122,29 @@ TEST_F(RealStoreTest, SessionsHearOfEachOther) {
   EXPECT_THAT(first->run("NOOP"), StartsWith("t OK"));
 }
 
+// RFC 3501 2.3.2: \Recent is for the first session that is told, and for no later one; EXAMINE takes it from nobody.
+TEST_F(RealStoreTest, MailIsRecentToTheFirstSessionThatHearsOfIt) {
+  auto writer = open("recent-source");
+  auto first = open("recent");
+  auto second = open("recent");
+  auto reader = log_in();
+  reader->run("EXAMINE recent");
+  append(*writer, "recent", small_mail("one"));
+  EXPECT_THAT(reader->run("NOOP"), HasSubstr("* 1 RECENT"));
+  EXPECT_THAT(writer->run("STATUS recent (RECENT)"), HasSubstr("(RECENT 1)"));
+  EXPECT_THAT(first->run("NOOP"), HasSubstr("* 1 EXISTS\r\n* 1 RECENT"));
+  EXPECT_THAT(second->run("NOOP"), HasSubstr("* 1 EXISTS\r\n* 0 RECENT"));
+  EXPECT_THAT(writer->run("STATUS recent (RECENT)"), HasSubstr("(RECENT 0)"));
+  append(*writer, "recent", small_mail("two"));
+  EXPECT_THAT(second->run("NOOP"), HasSubstr("* 2 EXISTS\r\n* 1 RECENT"));
+  EXPECT_THAT(first->run("NOOP"), HasSubstr("* 2 EXISTS\r\n* 1 RECENT"));
+  EXPECT_THAT(first->run("FETCH 1:2 FLAGS"), StartsWith("* 1 FETCH (FLAGS (\\Recent))\r\n* 2 FETCH (FLAGS ())"));
+  EXPECT_THAT(second->run("FETCH 1:2 FLAGS"), StartsWith("* 1 FETCH (FLAGS ())\r\n* 2 FETCH (FLAGS (\\Recent))"));
+  EXPECT_THAT(first->run("SEARCH RECENT"), HasSubstr("* SEARCH 1\r\n"));
+  EXPECT_THAT(second->run("SEARCH OLD"), HasSubstr("* SEARCH 1\r\n"));
+  EXPECT_THAT(log_in()->run("SELECT recent"), HasSubstr("* 0 RECENT"));
+}
+
 TEST_F(RealStoreTest, PipelinedAppendsArriveInOrder) {
   auto client = open("pipeline");
   std::string pipeline;

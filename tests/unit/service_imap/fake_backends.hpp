@@ -202,6 +202,8 @@ class FakeStore final : public pb::StoreService {
       }
     }
     to_proto(added, out.mutable_added());
+    out.set_first_recent_uid(box->first_recent);
+    if (in.take_recent()) box->first_recent = box->uid_next;
     co_return out;
   }
   Task<pb::FetchMessagesResponse> read_messages(rpc::Context&, const pb::FetchMessagesRequest& in) override {
