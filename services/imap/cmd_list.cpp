@@ -4,23 +4,37 @@
 #include "imap/mailbox_tree.hpp"
 #include "imap/session.hpp"
 #include "merpati/imap/mailbox_name.hpp"
+#include "merpati/mime/charset.hpp"
 #include "merpati/store/v1/store.rpc.hpp"
 
 namespace merpati::imap {
 namespace {
 
-// The reference and each pattern together (RFC 9051 6.3.9).
-std::vector<std::string> full_patterns(const ListArguments& arguments) {
-  std::vector<std::string> out;
-  for (const auto& pattern : arguments.patterns) out.push_back(arguments.reference + pattern);
+struct Patterns {
+  std::vector<std::string> utf8;     // for names as they are
+  std::vector<std::string> encoded;  // for names in modified UTF-7
+};
+
+// The reference and each pattern together (RFC 9051 6.3.9), in NFC as names are. Before IMAP4rev2 they are in modified
+// UTF-7, and a wildcard may stand within a shifted run: such a one is compared with the encoded name.
+Patterns full_patterns(const Session& session, const ListArguments& arguments) {
+  Patterns out;
+  for (const auto& pattern : arguments.patterns) {
+    const auto full = arguments.reference + pattern;
+    if (session.rev2 || !is_ascii(full)) {
+      out.utf8.push_back(mime::to_nfc(full));
+    } else if (auto decoded = from_modified_utf7(full)) {
+      out.utf8.push_back(mime::to_nfc(*decoded));
+    } else {
+      out.encoded.push_back(full);
+    }
+  }
   return out;
 }
 
-// Before IMAP4rev2 a pattern is in modified UTF-7, and a wildcard may stand within a shifted run: so names are encoded,
-// not patterns decoded.
-bool is_listed(const Session& session, const std::vector<std::string>& patterns, const std::string& name) {
-  if (matches_any(patterns, name)) return true;
-  return !session.rev2 && !is_ascii(name) && matches_any(patterns, to_modified_utf7(name));
+bool is_listed(const Patterns& patterns, const std::string& name) {
+  return matches_any(patterns.utf8, name) ||
+         (!patterns.encoded.empty() && matches_any(patterns.encoded, to_modified_utf7(name)));
 }
 
 bool selects(const ListArguments& options, const ListEntry& entry) {
@@ -89,13 +103,13 @@ Task<Reply> cmd_list(Session& session, const Command& command) {
     session.out() += "* LIST (\\Noselect) \"/\" \"\"\r\n";
     co_return ok();
   }
-  const auto patterns = full_patterns(arguments);
+  const auto patterns = full_patterns(session, arguments);
   const bool with_status = !arguments.return_status.empty();
   MERPATI_CO_TRY(auto mailboxes, co_await list_mailboxes(session, with_status));
   for (const auto& entry : mailbox_tree(mailboxes)) {
     const bool selected = selects(arguments, entry);
     const bool child = selects_child(arguments, entry);
-    if ((!selected && !child) || !is_listed(session, patterns, entry.name)) continue;
+    if ((!selected && !child) || !is_listed(patterns, entry.name)) continue;
     append_list(session, arguments, entry, child);
     if (!with_status || entry.mailbox == nullptr || entry.mailbox->no_select()) continue;
     auto& out = session.out();
@@ -110,13 +124,13 @@ Task<Reply> cmd_list(Session& session, const Command& command) {
 
 Task<Reply> cmd_lsub(Session& session, const Command& command) {
   const auto& arguments = command.get<ListArguments>();
-  const auto patterns = full_patterns(arguments);
+  const auto patterns = full_patterns(session, arguments);
   MERPATI_CO_TRY(auto mailboxes, co_await list_mailboxes(session, false));
-  const bool percent = patterns.front().ends_with('%');
+  const bool percent = arguments.patterns.front().ends_with('%');
   for (const auto& entry : mailbox_tree(mailboxes)) {
     // RFC 3501 6.3.9: with '%', a parent of a subscribed name shows with \Noselect although it is not subscribed.
     const bool parent_only = !entry.subscribed && percent && entry.subscribed_child;
-    if ((!entry.subscribed && !parent_only) || !is_listed(session, patterns, entry.name)) continue;
+    if ((!entry.subscribed && !parent_only) || !is_listed(patterns, entry.name)) continue;
     auto& out = session.out();
     out += parent_only ? "* LSUB (\\Noselect) \"/\" " : "* LSUB () \"/\" ";
     append_mailbox(out, entry.name, session.name_form());

@@ -10,6 +10,7 @@
 #include "merpati/auth/v1/auth.rpc.hpp"
 #include "merpati/imap/error_response.hpp"
 #include "merpati/imap/mailbox_name.hpp"
+#include "merpati/mime/charset.hpp"
 #include "merpati/runtime/log.hpp"
 
 namespace merpati::imap {
@@ -341,7 +342,7 @@ Result<std::string> Session::mailbox_name(const std::string& raw) const {
   if (!name || name->empty() || !is_utf8(*name)) {
     return Error(ErrorCode::kInvalidArgument, "mailbox name").with_public("The mailbox name is not valid");
   }
-  return canonical_inbox(*name);
+  return canonical_inbox(mime::to_nfc(*name));  // RFC 9051 5.1: Net-Unicode
 }
 
 void Session::select(std::unique_ptr<SelectedMailbox> mailbox) {

@@ -2,6 +2,7 @@
 
 #include <algorithm>
 
+#include "merpati/mime/charset.hpp"
 #include "store/operations.hpp"
 
 namespace merpati::store {
@@ -21,6 +22,8 @@ bool is_clean_utf8(std::string_view text) {
     if (length == 2 && byte == 0xc2 && static_cast<unsigned char>(text[i + 1]) < 0xa0) return false;  // C1 controls
     if (length == 3) {
       const auto second = static_cast<unsigned char>(text[i + 1]);
+      // RFC 9051 5.1: no U+2028, no U+2029.
+      if (byte == 0xe2 && second == 0x80 && (static_cast<unsigned char>(text[i + 2]) & 0xfe) == 0xa8) return false;
       if ((byte == 0xe0 && second < 0xa0) || (byte == 0xed && second >= 0xa0)) return false;
     }
     if (length == 4) {
@@ -49,8 +52,11 @@ bool is_uuid(std::string_view text) {
   return true;
 }
 
-Result<std::string> normal_name(std::string_view name) {
+Result<std::string> normal_name(std::string_view given) {
   const auto bad = [](const char* why) { return Error(ErrorCode::kInvalidArgument, why).with_public(why); };
+  if (given.size() > 4 * kMostOctets) return bad("the mailbox name is too long");
+  // RFC 9051 5.1: names are Net-Unicode, so what looks the same is the same name (RFC 5198 3).
+  const std::string name = mime::to_nfc(given);
   if (name.empty()) return bad("the mailbox name is empty");
   if (name.size() > kMostOctets) return bad("the mailbox name is too long");
   if (!is_clean_utf8(name)) return bad("the mailbox name is not clean UTF-8");
@@ -61,7 +67,7 @@ Result<std::string> normal_name(std::string_view name) {
     if (at - start > kMostLevelOctets) return bad("a level of the mailbox name is too long");
     start = at + 1;
   }
-  std::string out(name);
+  std::string out = name;
   // RFC 9051 5.1: INBOX in any case is INBOX, also as the first level.
   if (::strncasecmp(out.c_str(), "inbox", 5) == 0 && (out.size() == 5 || out[5] == '/')) out.replace(0, 5, "INBOX");
   return out;

@@ -1,8 +1,11 @@
 #include "store/status_reader.hpp"
 
+#include <deque>
+
 #include "merpati/runtime/loops.hpp"
 #include "store/flags.hpp"
 #include "store/gather.hpp"
+#include "store/operations.hpp"
 
 namespace merpati::store {
 namespace {
@@ -34,6 +37,7 @@ struct StatusReader::Impl {
 
   Task<void> read_one(Group::Batch& batch) {
     std::vector<std::int64_t> accounts;
+    std::deque<std::string> kept;
     std::vector<std::string_view> names;
     std::vector<v1::MailboxStatus*> statuses;
     std::vector<v1::GetStatusResponse> responses(batch.size());
@@ -41,7 +45,9 @@ struct StatusReader::Impl {
       const auto& request = batch[i]->work;
       for (const auto& name : request.names()) {
         accounts.push_back(request.account_id());
-        names.push_back(name);
+        // A name that nobody can have is asked for as it is, and not found.
+        auto normal = normal_name(name);
+        names.push_back(kept.emplace_back(normal.has_value() ? *std::move(normal) : name));
         auto* status = responses[i].add_statuses();
         status->set_name(name);
         statuses.push_back(status);

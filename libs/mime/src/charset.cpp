@@ -1,5 +1,7 @@
 #include "merpati/mime/charset.hpp"
 
+#include <unicode/bytestream.h>
+#include <unicode/normalizer2.h>
 #include <unicode/uchar.h>
 #include <unicode/ucnv.h>
 #include <unicode/unorm2.h>
@@ -215,6 +217,17 @@ bool is_valid_utf8(std::string_view bytes) {
     if (c < 0) return false;
   }
   return true;
+}
+
+std::string to_nfc(std::string_view utf8) {
+  if (is_ascii(utf8) || !is_valid_utf8(utf8)) return std::string(utf8);
+  UErrorCode status = U_ZERO_ERROR;
+  const icu::Normalizer2* nfc = icu::Normalizer2::getNFCInstance(status);
+  if (U_FAILURE(status)) return std::string(utf8);
+  std::string out;
+  icu::StringByteSink<std::string> sink(&out);
+  nfc->normalizeUTF8(0, icu::StringPiece(utf8.data(), static_cast<std::int32_t>(utf8.size())), sink, nullptr, status);
+  return U_FAILURE(status) ? std::string(utf8) : out;
 }
 
 std::string casemap(std::string_view utf8) {

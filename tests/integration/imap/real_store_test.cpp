@@ -145,6 +145,28 @@ TEST_F(RealStoreTest, MailIsRecentToTheFirstSessionThatHearsOfIt) {
   EXPECT_THAT(log_in()->run("SELECT recent"), HasSubstr("* 0 RECENT"));
 }
 
+// RFC 9051 5.1, RFC 5198 3: macOS sends e and U+0301, others U+00E9; both mean one mailbox.
+TEST_F(RealStoreTest, NamesThatLookTheSameAreTheSame) {
+  const std::string composed = "\"caf\xc3\xa9\"", decomposed = "\"cafe\xcc\x81\"";
+  auto client = log_in();
+  EXPECT_THAT(client->run("ENABLE IMAP4rev2"), HasSubstr("t OK"));
+  EXPECT_THAT(client->run("CREATE " + decomposed), HasSubstr("t OK"));
+  EXPECT_THAT(client->run("CREATE " + composed), HasSubstr("NO [ALREADYEXISTS]"));
+  EXPECT_THAT(client->run("LIST \"\" \"cafe\xcc\x81*\""), HasSubstr("* LIST (\\HasNoChildren) \"/\" " + composed + "\r\n"));
+  EXPECT_THAT(client->run("SUBSCRIBE " + decomposed), HasSubstr("t OK"));
+  EXPECT_THAT(client->run("LIST (SUBSCRIBED) \"\" \"caf*\""), HasSubstr(composed));
+  EXPECT_THAT(client->run("STATUS " + decomposed + " (MESSAGES)"), HasSubstr("(MESSAGES 0)"));
+  EXPECT_THAT(client->run("SELECT " + decomposed), HasSubstr("* LIST () \"/\" " + composed));
+  EXPECT_THAT(client->run("CREATE \"line\xe2\x80\xa8separator\""), HasSubstr("t NO [CANNOT]"));
+  auto older = log_in();
+  EXPECT_THAT(older->run("STATUS caf&AOk- (MESSAGES)"), HasSubstr("* STATUS caf&AOk- (MESSAGES 0)"));
+  EXPECT_THAT(older->run("SELECT cafe&AwE-"), HasSubstr("[READ-WRITE]"));
+  EXPECT_THAT(older->run("LIST \"\" cafe&AwE-"), HasSubstr("caf&AOk-\r\n"));
+  EXPECT_THAT(client->run("RENAME " + decomposed + " \"a&b\""), HasSubstr("t OK"));
+  EXPECT_THAT(older->run("LIST \"\" a&-%"), HasSubstr("* LIST (\\HasNoChildren) \"/\" a&-b\r\n"));
+  EXPECT_THAT(older->run("CREATE a&b"), HasSubstr("t NO"));
+}
+
 TEST_F(RealStoreTest, PipelinedAppendsArriveInOrder) {
   auto client = open("pipeline");
   std::string pipeline;
