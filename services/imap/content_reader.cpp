@@ -17,6 +17,7 @@ Task<std::unique_ptr<ContentReader::Stream>> ContentReader::open(std::uint32_t u
   request.mutable_range()->set_uid(uid);
   request.mutable_range()->set_offset(range.offset);
   request.mutable_range()->set_length(range.length);
+  request.mutable_range()->set_verbatim(range.verbatim);
   auto options = session_.call_options();
   options.deadline = Deadline::after(std::chrono::hours(1));  // the client's reading sets the pace
   co_return co_await session_.store().stream_content(request, options);
@@ -36,6 +37,7 @@ Task<void> ContentReader::read_ahead() {
     range->set_uid(wanted.uid);
     range->set_offset(wanted.range.offset + wanted.octets.size());
     range->set_length(wanted.range.length - wanted.octets.size());
+    range->set_verbatim(wanted.range.verbatim);
   }
   MERPATI_CO_TRY(auto response, co_await session_.store().read_content(request, session_.call_options()));
   if (response.contents_size() == 0) co_return Error(ErrorCode::kDataLoss, "no content in the reply");
@@ -61,7 +63,8 @@ Task<void> ContentReader::read_ahead() {
 Task<std::string> ContentReader::read(std::uint32_t uid, OctetRange range) {
   if (range.length == 0) co_return std::string();
   const bool planned = !wanted_.empty() && wanted_.front().uid == uid && wanted_.front().range.offset == range.offset &&
-                       wanted_.front().range.length == range.length;
+                       wanted_.front().range.length == range.length &&
+                       wanted_.front().range.verbatim == range.verbatim;
   if (!planned) wanted_.push_front({uid, range, {}, false});
   while (!wanted_.front().read) MERPATI_CO_CHECK(co_await read_ahead());
   auto octets = std::move(wanted_.front().octets);

@@ -13,7 +13,7 @@ void plan_section(FetchPlan& plan, const FetchItem& item) {
     return;
   }
   plan.contents = true;
-  if (!item.section.part.empty() || item.section.text != Text::kAll) plan.mask.set_parts(true);
+  if (!item.section.part.empty() || item.section.text != Text::kAll || item.kind != Kind::kBodySection) plan.mask.set_parts(true);
 }
 
 bool picks_fields(const FetchItem& item) {
@@ -72,6 +72,9 @@ std::optional<OctetRange> content_range(const pb::MessageRow& row, const FetchIt
   if (item.kind != Kind::kBodySection && item.kind != Kind::kBinary && item.kind != Kind::kBinarySize)
     return std::nullopt;
   if (in_row_header(item)) return std::nullopt;
+  // BINARY[] is the message as it came, NUL octets too; everything else counts in what is shown.
+  if (item.kind != Kind::kBodySection && item.section.part.empty() && row.verbatim_size() != 0)
+    return OctetRange{0, row.verbatim_size(), true};
   const auto range = locate(row, item.section);
   // Decoding and picking need the whole; a partial is cut from the result.
   if (!range || item.kind != Kind::kBodySection || picks_fields(item)) return range;

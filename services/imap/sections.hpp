@@ -16,6 +16,7 @@ namespace merpati::imap {
 struct OctetRange {
   std::uint64_t offset = 0;
   std::uint64_t length = 0;
+  bool verbatim = false;  ///< of the message as it came, not as it is shown (binary mail)
 };
 
 /// The part that numbers mean; null when there is none. An empty list is the message itself.

@@ -5,6 +5,7 @@
 #include "merpati/store/v1/summary.pb.h"
 #include "store/core.hpp"
 #include "store/summary.hpp"
+#include "store/view.hpp"
 
 namespace merpati::store {
 namespace {
@@ -29,6 +30,10 @@ std::shared_ptr<const StoredBody> parse_inline(const std::string& octets) {
   body->octets = std::move(encoded.octets);
   v1::MessageSummary summary;
   summarize_message(octets, summary);
+  if (summary.view_size() > 0) {
+    body->codec = as_binary(body->codec);
+    body->size = shown_size(view_of(summary));
+  }
   set_summary(*body, std::move(summary));
   return body;
 }
@@ -49,7 +54,9 @@ Task<std::shared_ptr<const StoredBody>> find_object(Core& core, const std::strin
   body->envelope = row.bytea(1);
   body->structure = row.bytea(2);
   body->detail = row.bytea(3);
-  body->thread = thread_of(join_summary("", "", body->detail));
+  const auto summary = join_summary("", "", body->detail);
+  if (summary.view_size() > 0) body->size = shown_size(view_of(summary));
+  body->thread = thread_of(summary);
   co_return std::shared_ptr<const StoredBody>(std::move(body));
 }
 

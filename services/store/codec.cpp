@@ -6,6 +6,7 @@
 
 namespace merpati::store {
 namespace {
+constexpr std::uint64_t kMostBinary = 1024 * 1024;  // inline bodies are far smaller
 constexpr int kLevel = 1;  // levels above cost more processor than they save in the database
 
 ZSTD_CCtx* compressor() {
@@ -38,6 +39,11 @@ std::string encode_always(std::string_view octets) {
 }
 
 Result<std::string> decode(Codec codec, std::string_view stored, std::uint64_t size) {
+  if (is_binary(codec)) {
+    if (is_raw(codec)) return std::string(stored);
+    size = ZSTD_getFrameContentSize(stored.data(), stored.size());
+    if (size > kMostBinary) return Error(ErrorCode::kDataLoss, "a compressed body without its size");
+  }
   if (codec == Codec::kRaw) {
     if (stored.size() != size) return Error(ErrorCode::kDataLoss, "a raw body of the wrong size");
     return std::string(stored);

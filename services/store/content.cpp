@@ -1,7 +1,10 @@
 #include "store/content.hpp"
 
 #include <algorithm>
+#include <utility>
 
+#include "merpati/store/v1/summary.pb.h"
+#include "store/body.hpp"
 #include "store/operations.hpp"
 #include "store/source_cache.hpp"
 
@@ -15,14 +18,14 @@ constexpr std::size_t kMostUids = 64;               // bodies in memory at once
 
 const pg::Statement kSources{
     "store_sources",
-    "select m.uid, m.size, m.header_prefix, m.inline, b.codec, b.size, b.octets, o.codec, o.size, o.key, o.frames "
+    "select m.uid, m.size, m.header_prefix, m.inline, b.codec, b.size, b.octets, o.codec, o.size, o.key, o.frames, o.detail "
     // lateral and offset 0 keep these as lookups by key: joined freely, the planner may read a whole mailbox.
     "from unnest($3::bigint[]) u (uid), lateral ("
     "select uid, size, header_prefix, inline, blob_id from messages where account_id = $1 and mailbox_id = $2 and uid = u.uid "
     "union all "
     "select uid, size, header_prefix, inline, blob_id from graves where account_id = $1 and mailbox_id = $2 and uid = u.uid) m "
     "left join lateral (select codec, size, octets from bodies where account_id = $1 and blob_id = m.blob_id offset 0) b on m.inline "
-    "left join lateral (select codec, size, key, frames from objects where blob_id = m.blob_id offset 0) o on not m.inline"};
+    "left join lateral (select codec, size, key, frames, case when codec >= 2 then detail end as detail from objects where blob_id = m.blob_id offset 0) o on not m.inline"};
 
 std::vector<std::uint32_t> frame_ends(std::string_view packed) {
   std::vector<std::uint32_t> ends;
@@ -36,7 +39,7 @@ std::vector<std::uint32_t> frame_ends(std::string_view packed) {
 
 Task<std::string> read_object(Core& core, const Source& source, std::uint64_t offset, std::uint64_t length, Deadline deadline) {
   if (!core.objects) co_return Error(ErrorCode::kUnavailable, "no object store");
-  if (source.codec == Codec::kRaw) co_return co_await core.objects->get(source.key, {offset, length}, deadline);
+  if (is_raw(source.codec)) co_return co_await core.objects->get(source.key, {offset, length}, deadline);
   const auto first = offset / kFrameOctets;
   const auto last = (offset + length - 1) / kFrameOctets;
   if (last >= source.frame_ends.size()) co_return Error(ErrorCode::kDataLoss, "the object's index is too short");
@@ -52,6 +55,28 @@ Task<std::string> read_object(Core& core, const Source& source, std::uint64_t of
     out += octets;
   }
   co_return out.substr(offset - first * kFrameOctets, length);
+}
+
+/// A range of what is shown of an object with a view.
+Task<std::string> read_shown(Core& core, const Source& source, std::uint64_t offset, std::uint64_t length, Deadline deadline) {
+  std::string out;
+  for (const auto& read : plan_view_read(source.view, offset, length)) {
+    std::string raw;
+    if (read.piece.kind != mime::Piece::Kind::kText) {
+      MERPATI_CO_TRY(raw, co_await read_object(core, source, read.piece.raw.offset, read.piece.raw.size, deadline));
+      if (raw.size() != read.piece.raw.size) co_return Error(ErrorCode::kDataLoss, "the object is too short");
+    }
+    out.append(mime::render_piece(read.piece, raw), read.skip, read.size);
+  }
+  co_return out;
+}
+
+/// Inline binary mail is small enough to be shown as a whole.
+void show_inline(Source& source) {
+  const auto view = mime::plan_reencoding(source.octets, mime::summarize(source.octets), mime::Carry::kText).pieces;
+  auto shown = mime::reencode(source.octets, view);
+  source.verbatim = std::exchange(source.octets, std::move(shown));
+  source.blob_size = source.verbatim.size();
 }
 
 }  // namespace
@@ -78,13 +103,16 @@ Task<Sources> load_sources(Core& core, std::int64_t account, std::int64_t mailbo
     source.is_object = !row.boolean(3);
     if (!source.is_object && !row.is_null(4)) {
       source.blob_size = static_cast<std::uint64_t>(row.bigint(5));
-      MERPATI_CO_TRY(source.octets, decode(static_cast<Codec>(row.integer(4)), row.bytea(6), source.blob_size));
+      source.codec = static_cast<Codec>(row.integer(4));
+      MERPATI_CO_TRY(source.octets, decode(source.codec, row.bytea(6), source.blob_size));
+      if (is_binary(source.codec)) show_inline(source);
       source.found = true;
     } else if (source.is_object && !row.is_null(7)) {
       source.codec = static_cast<Codec>(row.integer(7));
       source.blob_size = static_cast<std::uint64_t>(row.bigint(8));
       source.key = row.text(9);
       source.frame_ends = frame_ends(row.bytea_or(10, ""));
+      if (is_binary(source.codec)) source.view = view_of(join_summary("", "", row.bytea_or(11, "")));
       source.found = true;
     }
     const auto uid = static_cast<std::uint32_t>(row.bigint(0));
@@ -112,20 +140,31 @@ Task<Source> load_object(Core& core, const std::string& blob_id, Deadline deadli
   co_return source;
 }
 
-Task<std::string> read_octets(Core& core, const Source& source, std::uint64_t offset, std::uint64_t length, Deadline deadline) {
+std::uint64_t size_of(const Source& source, Form form) {
+  return form == Form::kVerbatim && is_binary(source.codec) ? source.prefix.size() + source.blob_size : source.size;
+}
+
+Task<std::string> read_octets(Core& core, const Source& source, std::uint64_t offset, std::uint64_t length, Deadline deadline,
+                              Form form) {
   if (!source.found) co_return Error(ErrorCode::kDataLoss, "a message without its body");
-  if (offset >= source.size) co_return std::string();
-  length = std::min(length, source.size - offset);
+  const auto size = size_of(source, form);
+  if (offset >= size) co_return std::string();
+  length = std::min(length, size - offset);
   std::string out;
   if (offset < source.prefix.size()) out = source.prefix.substr(offset, length);
   const auto rest = length - out.size();
   if (rest == 0) co_return out;
   const auto from = offset + out.size() - source.prefix.size();
   if (!source.is_object) {
-    out.append(source.octets, from, rest);
+    out.append(form == Form::kVerbatim && is_binary(source.codec) ? source.verbatim : source.octets, from, rest);
     co_return out;
   }
-  MERPATI_CO_TRY(auto octets, co_await read_object(core, source, from, rest, deadline));
+  std::string octets;
+  if (form == Form::kShown && !source.view.empty()) {
+    MERPATI_CO_TRY(octets, co_await read_shown(core, source, from, rest, deadline));
+  } else {
+    MERPATI_CO_TRY(octets, co_await read_object(core, source, from, rest, deadline));
+  }
   if (octets.size() != rest) co_return Error(ErrorCode::kDataLoss, "the object is too short");
   if (out.empty()) co_return octets;
   out += octets;
@@ -155,11 +194,13 @@ Task<v1::ReadContentResponse> read_content(Core& core, const Caller& caller, con
       content.set_gone(true);
       continue;
     }
-    content.set_message_size(source->size);
-    const auto left = source->size - std::min(source->size, range.offset());
+    const auto form = range.verbatim() ? Form::kVerbatim : Form::kShown;
+    const auto size = size_of(*source, form);
+    content.set_message_size(size);
+    const auto left = size - std::min(size, range.offset());
     const auto wanted = range.length() == 0 ? left : std::min<std::uint64_t>(left, range.length());
     const auto room = std::min<std::uint64_t>(wanted, kReplyOctets - total);
-    MERPATI_CO_TRY(auto octets, co_await read_octets(core, *source, range.offset(), room, caller.deadline));
+    MERPATI_CO_TRY(auto octets, co_await read_octets(core, *source, range.offset(), room, caller.deadline, form));
     total += octets.size() + 16;
     content.set_octets(std::move(octets));
     if (total >= kReplyOctets) break;
@@ -173,10 +214,12 @@ Task<void> stream_content(Core& core, const Caller& caller, const v1::StreamCont
   MERPATI_CO_TRY(auto sources, co_await load_sources(core, request.account_id(), request.mailbox_id(), {uid}, caller.deadline));
   const auto* source = sources.find(uid);
   if (!source) co_return Error(ErrorCode::kNotFound, "the message is gone");
-  auto at = std::min(request.range().offset(), source->size);
-  const auto end = request.range().length() == 0 ? source->size : std::min(source->size, at + request.range().length());
+  const auto form = request.range().verbatim() ? Form::kVerbatim : Form::kShown;
+  const auto size = size_of(*source, form);
+  auto at = std::min(request.range().offset(), size);
+  const auto end = request.range().length() == 0 ? size : std::min(size, at + request.range().length());
   while (at < end) {
-    MERPATI_CO_TRY(auto octets, co_await read_octets(core, *source, at, std::min(kReadAhead, end - at), caller.deadline));
+    MERPATI_CO_TRY(auto octets, co_await read_octets(core, *source, at, std::min(kReadAhead, end - at), caller.deadline, form));
     at += octets.size();
     for (std::size_t i = 0; i < octets.size(); i += kChunkOctets) {
       v1::StreamContentResponse chunk;

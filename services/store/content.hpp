@@ -9,6 +9,7 @@
 
 #include "store/codec.hpp"
 #include "store/core.hpp"
+#include "store/view.hpp"
 
 namespace merpati::store {
 
@@ -16,10 +17,12 @@ namespace merpati::store {
 struct Source {
   std::string prefix;
   std::uint64_t size = 0;        ///< with the prefix
-  std::uint64_t blob_size = 0;
+  std::uint64_t blob_size = 0;   ///< as it came
   bool found = false;            ///< the blob is there
   bool is_object = false;
-  std::string octets;            ///< of an inline blob, decoded
+  std::string octets;            ///< of an inline blob, decoded, as it is shown
+  std::string verbatim;          ///< of an inline blob that is shown otherwise: as it came
+  View view;                     ///< of an object that is shown otherwise
   std::string key;               ///< of an object
   Codec codec = Codec::kRaw;
   std::vector<std::uint32_t> frame_ends;  ///< of an object in zstd frames
@@ -40,8 +43,12 @@ inline constexpr std::uint64_t kFrameOctets = 64 * 1024;
 Task<Sources> load_sources(Core& core, std::int64_t account, std::int64_t mailbox, const std::vector<std::int64_t>& uids, Deadline deadline);
 /// An uploaded blob alone; kNotFound when there is none.
 Task<Source> load_object(Core& core, const std::string& blob_id, Deadline deadline);
+enum class Form { kShown, kVerbatim };
+/// With header_prefix.
+std::uint64_t size_of(const Source& source, Form form);
 /// A range of the message; shorter at its end. kUnavailable when the object store does not answer, kDataLoss when octets are
 /// not what was stored.
-Task<std::string> read_octets(Core& core, const Source& source, std::uint64_t offset, std::uint64_t length, Deadline deadline);
+Task<std::string> read_octets(Core& core, const Source& source, std::uint64_t offset, std::uint64_t length, Deadline deadline,
+                              Form form = Form::kShown);
 
 }  // namespace merpati::store

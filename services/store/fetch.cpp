@@ -60,6 +60,8 @@ void fill_detail(v1::MessageRow& out, const pg::Row& row, const v1::FetchMask& m
   static_cast<void>(detail.ParseFromArray(octets.data(), static_cast<int>(octets.size())));
   if (mask.body()) out.set_body(std::move(*detail.mutable_body()));
   if (mask.parts() || mask.header()) out.set_header_bytes(detail.header_bytes());
+  if (mask.parts() && detail.view_size() > 0)
+    out.set_verbatim_size(detail.blob_bytes() + static_cast<std::uint64_t>(row.integer(kPrefixSize)));
   if (mask.parts()) out.mutable_root()->Swap(detail.mutable_root());
   if (mask.overview()) {
     out.set_subject(std::move(*detail.mutable_subject()));

@@ -1,14 +1,9 @@
 // PutBlob: a large body on its way to the object store. It is spooled first, since its name (SHA-256) and its summary are
 // only known at the end, and since a body that is there already need not be stored twice.
-#include <fcntl.h>
-#include <sys/mman.h>
-#include <unistd.h>
-
-#include <cstdlib>
-
 #include "merpati/base/encoding.hpp"
 #include "merpati/base/fail_point.hpp"
 #include "merpati/base/ids.hpp"
+#include "merpati/base/spool.hpp"
 #include "merpati/store/v1/summary.pb.h"
 #include "store/body.hpp"
 #include "store/content.hpp"
@@ -18,50 +13,12 @@
 namespace merpati::store {
 namespace {
 
-/// An unnamed temporary file, mapped for reading when complete.
-class Spool {
- public:
-  ~Spool() {
-    if (map_) ::munmap(map_, size_);
-    if (file_ >= 0) ::close(file_);
-  }
-  Result<void> open() {
-    const char* folder = std::getenv("TMPDIR");
-    file_ = ::open(folder && *folder ? folder : "/tmp", O_TMPFILE | O_RDWR | O_CLOEXEC, 0600);
-    if (file_ < 0) return Error(ErrorCode::kUnavailable, "cannot make a temporary file");
-    return {};
-  }
-  Result<void> add(std::string_view octets) {
-    while (!octets.empty()) {
-      const auto wrote = ::write(file_, octets.data(), octets.size());
-      if (wrote < 0) return Error(ErrorCode::kUnavailable, "cannot write to a temporary file");
-      octets.remove_prefix(static_cast<std::size_t>(wrote));
-      size_ += static_cast<std::size_t>(wrote);
-    }
-    return {};
-  }
-  Result<std::string_view> view() {
-    if (size_ == 0) return std::string_view();
-    map_ = ::mmap(nullptr, size_, PROT_READ, MAP_PRIVATE, file_, 0);
-    if (map_ == MAP_FAILED) {
-      map_ = nullptr;
-      return Error(ErrorCode::kUnavailable, "cannot map a temporary file");
-    }
-    return std::string_view(static_cast<const char*>(map_), size_);
-  }
-  std::size_t size() const { return size_; }
-
- private:
-  int file_ = -1;
-  std::size_t size_ = 0;
-  void* map_ = nullptr;
-};
-
 struct Packed {
   StoredBody body;
   std::string key;
   std::string frames;  ///< end offsets, 4 octets each
   std::uint64_t stored = 0;
+  bool binary = false;     ///< it has a view
 };
 
 void add_frame_end(std::string& frames, std::uint64_t end) {
@@ -96,6 +53,7 @@ Task<void> upload(Core& core, std::string_view octets, Packed& packed, Deadline 
   // What does not compress (most attachments do, being base64) is kept raw: a range needs no frame then.
   const bool raw = encode(octets.substr(0, kFrameOctets)).codec == Codec::kRaw;
   packed.body.codec = raw ? Codec::kRaw : Codec::kZstd;
+  if (packed.binary) packed.body.codec = as_binary(packed.body.codec);
   MERPATI_CO_TRY(auto writer, co_await core.objects->open_writer(packed.key, deadline));
   for (std::size_t at = 0; at < octets.size(); at += kStep) {
     const auto piece = octets.substr(at, kStep);
@@ -164,6 +122,7 @@ Task<v1::PutBlobResponse> put_blob(Core& core, const Caller& caller, rpc::Reader
   auto parse = [octets, &packed] {
     v1::MessageSummary summary;
     summarize_message(octets, summary);
+    packed.binary = summary.view_size() > 0;
     set_summary(packed.body, std::move(summary));
     return 0;
   };

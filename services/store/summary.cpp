@@ -8,6 +8,7 @@
 #include "merpati/mime/imap_format.hpp"
 #include "merpati/mime/summary.hpp"
 #include "merpati/store/v1/summary.pb.h"
+#include "store/view.hpp"
 
 namespace merpati::store {
 namespace {
@@ -60,8 +61,8 @@ void fill_part(const mime::Part& part, v1::Part& out) {
 }
 }  // namespace
 
-void summarize_message(std::string_view message, v1::MessageSummary& out) {
-  const mime::Summary summary = mime::summarize(message);
+namespace {
+void fill_summary(const mime::Summary& summary, v1::MessageSummary& out) {
   out.set_version(kSummaryVersion);
   out.set_envelope(mime::render_envelope(summary.envelope));
   out.set_body(mime::render_body(summary.root));
@@ -86,6 +87,17 @@ void summarize_message(std::string_view message, v1::MessageSummary& out) {
   out.set_header_bytes(static_cast<std::uint32_t>(summary.root.header.size));
   out.set_has_nul(summary.is_binary);
   out.set_has_8bit(summary.has_8bit);
+}
+}  // namespace
+
+void summarize_message(std::string_view message, v1::MessageSummary& out) {
+  const mime::Summary summary = mime::summarize(message);
+  const auto view = summary.is_binary ? mime::plan_reencoding(message, summary, mime::Carry::kText).pieces : View();
+  if (view.empty()) return fill_summary(summary, out);
+  const std::string shown = mime::reencode(message, view);
+  fill_summary(mime::summarize(shown), out);
+  out.set_has_nul(true);
+  set_view(view, message.size(), out);
 }
 
 }  // namespace merpati::store

@@ -14,6 +14,7 @@ namespace merpati::store {
 inline constexpr std::int32_t kSummaryVersion = 1;
 
 /// Parses the message and fills `out`, with the IMAP forms pre-rendered. Never fails; linear in the message's size.
+/// Of mail with NUL octets everything is about its view (view.hpp), which is in `out` too.
 void summarize_message(std::string_view message, v1::MessageSummary& out);
 
 }  // namespace merpati::store
