@@ -125,6 +125,7 @@ Task<void> Module::start() {
       config_->database().session_dsn().empty() ? config_->database().dsn() : config_->database().session_dsn();
   const auto wait = [dsn] { return pg::wait_migrated(dsn, "queue", migrations(), std::chrono::seconds(60)); };
   MERPATI_CO_CHECK(co_await run_blocking(process_.blocking(), wait));
+  sender.remote.blocking = &process_.blocking();
   parts.sender = std::make_unique<Sender>(process_.loops().main(), parts.repository, *parts.resolver, auth_, store_,
                                           std::move(sender), process_.metrics());
   parts.sender->start();

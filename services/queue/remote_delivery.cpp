@@ -4,6 +4,7 @@
 #include <boost/asio/ip/address.hpp>
 
 #include "merpati/runtime/log.hpp"
+#include "queue/conversion.hpp"
 
 namespace merpati::queue {
 namespace {
@@ -14,6 +15,29 @@ constexpr std::size_t kMaxRecipients = 100;  // RFC 5321 4.5.3.1.8: every host t
 
 bool needs_utf8(std::string_view text) {
   return std::any_of(text.begin(), text.end(), [](char c) { return static_cast<unsigned char>(c) >= 0x80; });
+}
+
+/// Without SMTPUTF8 an address travels when its domain alone is not US-ASCII, in A-labels. Others are returned: they are
+/// taken out of `open`.
+void downgrade(Transaction& transaction, std::vector<std::size_t>& open, std::vector<Outcome>& outcomes) {
+  const auto refusal = Outcome::failed("5.6.7", "The remote host does not take internationalized addresses (SMTPUTF8)");
+  const auto reverse_path = needs_utf8(transaction.reverse_path) ? to_ascii_address(transaction.reverse_path)
+                                                                 : std::optional(transaction.reverse_path);
+  std::vector<std::size_t> kept;
+  std::vector<std::string> recipients;
+  for (std::size_t n = 0; n < open.size(); ++n) {
+    auto& address = transaction.recipients[n];
+    auto ascii = needs_utf8(address) ? to_ascii_address(address) : std::optional(address);
+    if (!reverse_path || !ascii) {
+      outcomes[open[n]] = refusal;
+      continue;
+    }
+    kept.push_back(open[n]);
+    recipients.push_back(*std::move(ascii));
+  }
+  transaction.reverse_path = reverse_path.value_or("");
+  transaction.recipients = std::move(recipients);
+  open = std::move(kept);
 }
 }  // namespace
 
@@ -109,8 +133,21 @@ Task<void> RemoteDelivery::send_batch(const Message& message, const std::vector<
       transaction.recipients.push_back(items[i]->recipient);
       transaction.smtputf8 |= needs_utf8(items[i]->recipient);
     }
-    MERPATI_CO_TRY(const ContentSource source, co_await content.open());
-    MERPATI_CO_TRY(const TransactionResult result, co_await session_->send(std::move(transaction), source));
+    MERPATI_CO_TRY(const Fitted fitted,
+                   co_await fit_for(session_->extensions(), session_->host(), message, content, transaction, *config_.blocking));
+    if (fitted.refusal) {
+      for (const std::size_t i : open) outcomes[i] = *fitted.refusal;
+      co_return Result<void>();
+    }
+    if (!session_->extensions().smtputf8) downgrade(transaction, open, outcomes);
+    if (open.empty()) co_return Result<void>();
+    Content& octets = fitted.content ? *fitted.content : content;
+    MERPATI_CO_TRY(const ContentSource source, co_await octets.open());
+    MERPATI_CO_TRY(TransactionResult result, co_await session_->send(std::move(transaction), source));
+    if (!fitted.note.empty()) {
+      log::info("queue_message_converted", fitted.note, {{"trace_id", message.trace_id}, {"host", session_->host()}});
+      for (auto& outcome : result.outcomes) outcome.text += " (" + fitted.note + ")";
+    }
     std::vector<std::size_t> again;
     for (std::size_t n = 0; n < open.size(); ++n) {
       outcomes[open[n]] = result.outcomes[n];

@@ -15,6 +15,7 @@ struct RemoteConfig {
   RouteConfig route;
   RemoteOptions mx;          ///< towards MX hosts and fixed routes
   RemoteOptions smart_host;  ///< towards the smart host
+  asio::thread_pool* blocking = nullptr;  ///< where mail is converted
 };
 
 /// One worker's way to one domain. Keeps the connection between jobs.

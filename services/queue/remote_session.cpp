@@ -46,7 +46,7 @@ std::string mail_command(const Transaction& t, const smtp::ServerExtensions& e) 
   return line;
 }
 
-// What this host cannot take, whoever the recipient is. Nothing is converted yet.
+// What this host cannot take, whoever the recipient is. What can be converted was so before (conversion.hpp).
 std::optional<Outcome> unfit(const Transaction& t, const smtp::ServerExtensions& e, const std::string& host) {
   if (t.smtputf8 && !e.smtputf8) {
     return Outcome::failed("5.6.7", "The remote host does not take internationalized mail (SMTPUTF8)", host);

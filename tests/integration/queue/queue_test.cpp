@@ -396,6 +396,78 @@ TEST_F(QueueTest, AHostThatBreaksOffIsTriedAgain) {
   ASSERT_TRUE(eventually([&] { return item(id).state() == v1::ITEM_STATE_DONE; }));
 }
 
+// RFC 6152 3: mail of our users is converted for a host without 8BITMIME; the mail of others, and what is signed, goes back.
+TEST_F(QueueTest, EightBitMailIsConvertedForOldHosts) {
+  sink_.set([](auto& b) { b.extensions = {"PIPELINING"}; });
+  start();
+  auto mail = request({"a@remote.test"});
+  const std::string header = "From: alice@example.test\r\nMIME-Version: 1.0\r\nContent-Type: text/plain; charset=utf-8\r\n";
+  mail.mutable_body()->set_inline_(header + "Content-Transfer-Encoding: 8bit\r\n\r\ngr\xC3\xBC\xC3\x9F\r\n");
+  mail.set_body_type("8BITMIME");
+  mail.set_sender_account_id(5);
+  const auto id = enqueue(mail).item_ids(0);
+  ASSERT_TRUE(eventually([&] { return item(id).state() == v1::ITEM_STATE_DONE; }));
+  ASSERT_EQ(sink_.mails().size(), 1u);
+  EXPECT_EQ(sink_.mails()[0].data, "Received: by mx.example.test\r\n" + header +
+                                       "Content-Transfer-Encoding: quoted-printable\r\n\r\ngr=C3=BC=C3=9F\r\n");
+  EXPECT_EQ(sink_.mails()[0].mail_command, "MAIL FROM:<alice@example.test>");
+  EXPECT_NE(item(id).last_error().find("converted to 7bit"), std::string::npos);
+
+  const auto returned = [&](v1::EnqueueRequest r, const std::string& why) {
+    const auto before = store_.deliveries().size();
+    r.set_delivery_id(new_uuid());
+    const auto failed = enqueue(r).item_ids(0);
+    ASSERT_TRUE(eventually([&] { return item(failed).state() == v1::ITEM_STATE_FAILED; }));
+    EXPECT_NE(item(failed).last_error().find(why), std::string::npos) << item(failed).last_error();
+    ASSERT_TRUE(eventually([&] { return store_.deliveries().size() == before + 1; }));
+    EXPECT_NE(store_.deliveries().back().body().inline_().find("Status: 5.6."), std::string::npos);
+  };
+  auto forwarded = mail;
+  forwarded.set_sender_account_id(0);
+  returned(forwarded, "forwarded mail is not converted");
+  auto with_signature = mail;
+  with_signature.mutable_body()->set_inline_("DKIM-Signature: v=1\r\n" + mail.body().inline_());
+  returned(with_signature, "break its signature");
+  auto header_8bit = mail;
+  header_8bit.mutable_body()->set_inline_("Subject: \xC3\xBC\r\n" + mail.body().inline_());
+  returned(header_8bit, "cannot be converted");
+  EXPECT_EQ(sink_.mails().size(), 1u);
+}
+
+TEST_F(QueueTest, BinaryMailIsConvertedForHostsWithoutIt) {
+  start();  // the sink takes 8BITMIME, and no BINARYMIME
+  auto mail = request({"a@remote.test"});
+  const std::string octets("\0\xff\n.\r\n", 6);
+  mail.mutable_body()->set_inline_("MIME-Version: 1.0\r\nContent-Transfer-Encoding: binary\r\n\r\n" + octets);
+  mail.set_body_type("BINARYMIME");
+  mail.set_sender_account_id(5);
+  const auto id = enqueue(mail).item_ids(0);
+  ASSERT_TRUE(eventually([&] { return item(id).state() == v1::ITEM_STATE_DONE; }));
+  EXPECT_EQ(sink_.mails().at(0).data,
+            "Received: by mx.example.test\r\nMIME-Version: 1.0\r\nContent-Transfer-Encoding: base64\r\n\r\nAP8KLg0K\r\n");
+}
+
+// RFC 6531 3.2: without SMTPUTF8 a domain can still be said in A-labels, a mailbox name or a header in UTF-8 cannot.
+TEST_F(QueueTest, DomainsAreSaidInALabelsToHostsWithoutSmtputf8) {
+  sink_.set([](auto& b) { b.extensions = {"PIPELINING", "8BITMIME"}; });
+  config_.add_routes("xn--bcher-kva.test=127.0.0.1:" + std::to_string(sink_.port()));
+  start();
+  auto mail = request({"a@b\xC3\xBC" "cher.test", "\xC3\xBC@remote.test"});
+  mail.set_smtputf8(true);
+  const auto ids = enqueue(mail).item_ids();
+  ASSERT_TRUE(eventually([&] { return item(ids[0]).state() == v1::ITEM_STATE_DONE; }));
+  ASSERT_TRUE(eventually([&] { return item(ids[1]).state() == v1::ITEM_STATE_FAILED; }));
+  EXPECT_EQ(sink_.mails().at(0).recipients, std::vector<std::string>{"a@xn--bcher-kva.test"});
+  EXPECT_EQ(sink_.mails().size(), 1u);
+  auto header = request({"a@b\xC3\xBC" "cher.test"});
+  header.mutable_body()->set_inline_("Subject: \xC3\xBC\r\n\r\nx\r\n");
+  header.set_smtputf8(true);
+  header.set_body_type("8BITMIME");
+  const auto id = enqueue(header).item_ids(0);
+  ASSERT_TRUE(eventually([&] { return item(id).state() == v1::ITEM_STATE_FAILED; }));
+  EXPECT_NE(item(id).last_error().find("SMTPUTF8"), std::string::npos);
+}
+
 TEST_F(QueueTest, BadRequestsAreRefused) {
   start();
   v1::QueueClient client(channel_);
