@@ -1,8 +1,43 @@
 // The end of DATA and of BDAT LAST: hands the message to Acceptance and tells the client what became of it.
+#include "merpati/mime/address.hpp"
+#include "merpati/mime/header.hpp"
 #include "smtp/acceptance.hpp"
 #include "smtp/session.hpp"
 
 namespace merpati::smtp {
+namespace {
+
+constexpr std::size_t kMostAuthors = 16;
+
+}  // namespace
+
+/// RFC 6409 6.1: what the reader of a submitted message sees as its author is an address of the account too. Replies and
+/// returns false when not. A message without From is the filter's to judge.
+Task<bool> Session::authors_are_theirs(MessageBuffer& buffer) {
+  MessageSource source(buffer);
+  MERPATI_CO_CHECK(co_await source.load_header());
+  std::vector<std::pair<std::string, std::string>> authors;  // field, address
+  mime::FieldReader reader(source.header());
+  for (mime::Field field; reader.next(field);) {
+    if (!mime::iequals(field.name, "From") && !mime::iequals(field.name, "Sender")) continue;
+    const std::string name = mime::iequals(field.name, "From") ? "From" : "Sender";
+    const auto before = authors.size();
+    for (const auto& address : mime::parse_addresses(field.value))
+      if (address.kind == mime::Address::Kind::kMailbox) authors.emplace_back(name, mime::to_addr_spec(address));
+    if (authors.size() != before) continue;
+    reply(550, "5.7.1", "The " + name + " field names no address");
+    co_return false;
+  }
+  if (authors.size() > kMostAuthors) {
+    reply(550, "5.7.1", "The From field names too many addresses");
+    co_return false;
+  }
+  for (const auto& [name, address] : authors) {
+    MERPATI_CO_TRY(const bool allowed, co_await may_send_as(address, "The address in the " + name + " field is not yours"));
+    if (!allowed) co_return false;
+  }
+  co_return true;
+}
 
 Task<void> Session::finish_message(std::unique_ptr<Incoming> incoming) {
   if (incoming->problem) {
@@ -12,6 +47,15 @@ Task<void> Session::finish_message(std::unique_ptr<Incoming> incoming) {
     co_return Result<void>();
   }
   const auto started = std::chrono::steady_clock::now();
+  if (is_submission() && login_ && site_->policy.check_from_header) {
+    auto theirs = co_await authors_are_theirs(incoming->buffer);
+    if (theirs.has_error()) reply_error(theirs.error());
+    if (theirs.has_error() || !*theirs) {
+      site_->probe.message(theirs.has_error() ? Probe::Outcome::kTemporary : Probe::Outcome::kRefused, incoming->buffer.size(), 0);
+      reset();
+      co_return Result<void>();
+    }
+  }
   const auto size = incoming->buffer.size();
   const auto& stream = connection_.stream();
   ReceivedFrom received;

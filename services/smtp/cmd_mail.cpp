@@ -39,7 +39,7 @@ Task<void> Session::cmd_mail(std::string_view argument) {
     if (!holds) co_return Result<void>();
   }
   if (is_submission() && !reverse_path.empty()) {
-    MERPATI_CO_TRY(const bool allowed, co_await may_send_as(reverse_path));
+    MERPATI_CO_TRY(const bool allowed, co_await may_send_as(reverse_path, "That sender address is not yours"));
     if (!allowed) co_return Result<void>();
   }
   MERPATI_CO_TRY(const bool passes, co_await connection_passes());
@@ -101,7 +101,7 @@ Task<bool> Session::login_holds() {
 }
 
 /// Is the address one of the account's? Replies and returns false when not.
-Task<bool> Session::may_send_as(const std::string& address) {
+Task<bool> Session::may_send_as(const std::string& address, const std::string& refusal) {
   auto& known = login_->allowed_senders;
   if (std::find(known.begin(), known.end(), address) != known.end()) co_return true;
   auth::v1::CheckSenderRequest request;
@@ -116,7 +116,7 @@ Task<bool> Session::may_send_as(const std::string& address) {
   if (!answer->allowed()) {
     log::info("smtp_sender_refused", "an account used an address that is not its own",
               {{"account_id", login_->account_id}, {"address", address}});
-    reply(550, "5.7.1", "That sender address is not yours");
+    reply(550, "5.7.1", refusal);
     co_return false;
   }
   if (known.size() < 32) known.push_back(address);

@@ -34,6 +34,7 @@ Policy policy_of(const config::v1::Smtp& config) {
     policy.spill_directory = directory != nullptr && *directory != '\0' ? directory : "/tmp";
   }
   policy.max_bytes_in_flight = config.max_bytes_in_flight();
+  policy.check_from_header = config.check_from_header();
   policy.accept_unfiltered = config.filter_down() == config::v1::FILTER_DOWN_ACCEPT;
   return policy;
 }

@@ -62,7 +62,8 @@ class Session final : public net::Session {
   Task<void> cmd_mail(std::string_view argument);
   Task<bool> connection_passes();
   Task<bool> login_holds();
-  Task<bool> may_send_as(const std::string& address);
+  Task<bool> may_send_as(const std::string& address, const std::string& refusal);
+  Task<bool> authors_are_theirs(MessageBuffer& buffer);
   // cmd_rcpt.cpp
   Task<void> cmd_rcpt(std::string_view argument);
   Task<RecipientCache::Answer> resolve(const std::string& address);

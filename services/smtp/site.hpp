@@ -31,6 +31,7 @@ struct Policy {
   std::uint64_t spill_threshold = 1024 * 1024;
   std::string spill_directory = "/tmp";
   std::uint64_t max_bytes_in_flight = 1024 * 1024 * 1024;
+  bool check_from_header = true;   ///< of submitted mail
   bool accept_unfiltered = false;  ///< when the filter does not answer
 };
 

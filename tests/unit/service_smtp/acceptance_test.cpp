@@ -212,6 +212,32 @@ TEST(Acceptance, SubmissionFillsInWhatIsMissingAndRelays) {
   EXPECT_EQ(edge.queue.items[1].body().inline_(), complete);
 }
 
+// RFC 6409 6.1: what readers see as the author is an address of the account, too.
+TEST(Acceptance, SubmittedMailNamesItsOwnAuthors) {
+  const auto answer = [](Client& client, const std::string& header) {
+    return client.mail("alice@example.test", {"friend@elsewhere.test"}, header + "\r\nx\r\n");
+  };
+  {
+    Edge edge;
+    Client client(edge.port(1));
+    client.say("EHLO client.test");
+    client.say(login_line());
+    EXPECT_EQ(answer(client, "From: \"Boss\" <bob@example.test>\r\n"), "550 5.7.1 The address in the From field is not yours");
+    EXPECT_EQ(answer(client, "FROM : Alice <alice@example.test>,\r\n bob@example.test\r\n"),
+              "550 5.7.1 The address in the From field is not yours");
+    EXPECT_EQ(answer(client, "From: alice@example.test\r\nSender: bob@example.test\r\n"),
+              "550 5.7.1 The address in the Sender field is not yours");
+    EXPECT_EQ(answer(client, "From: nobody:;\r\n"), "550 5.7.1 The From field names no address");
+    EXPECT_EQ(answer(client, "From: Alice <alice@example.test>\r\nSender: alice@example.test\r\n").substr(0, 3), "250");
+    EXPECT_EQ(edge.queue.items.size(), 1U);
+  }
+  Edge edge({}, false);
+  Client client(edge.port(1));
+  client.say("EHLO client.test");
+  client.say(login_line());
+  EXPECT_EQ(answer(client, "From: bob@example.test\r\n").substr(0, 3), "250");
+}
+
 TEST(Acceptance, RecipientsAreAskedForOnce) {
   Edge edge;
   Client client(edge.port(0));

@@ -111,6 +111,7 @@ class FakeStore final : public store::v1::StoreService {
     std::int64_t account = 0;
     std::string prefix, body, mailbox;
     bool junk = false;
+    std::vector<std::string> flags = {};
   };
   Task<store::v1::DeliverResponse> deliver(rpc::Context&, const store::v1::DeliverRequest& request) override {
     std::lock_guard lock(mutex);
@@ -131,8 +132,9 @@ class FakeStore final : public store::v1::StoreService {
       }
       const auto& body = recipient.has_body() ? recipient.body() : request.body();
       const auto octets = body.has_inline_() ? body.inline_() : blobs[body.blob_id()];
-      if (seen.emplace(request.delivery_id(), account).second)
-        mails.push_back({account, recipient.header_prefix(), octets, recipient.mailbox(), recipient.into_junk()});
+      if (seen.emplace(request.delivery_id(), account * 100 + recipient.part()).second)
+        mails.push_back({account, recipient.header_prefix(), octets, recipient.mailbox(), recipient.into_junk(),
+                         {recipient.flags().begin(), recipient.flags().end()}});
     }
     co_return out;
   }
@@ -242,7 +244,7 @@ class FakeQueue final : public queue::v1::QueueService {
 /// they offer STARTTLS, and [2] is submission over TLS.
 class Edge {
  public:
-  explicit Edge(config::v1::Smtp config = {}) : process_({.name = "test", .loops = 1}) {
+  explicit Edge(config::v1::Smtp config = {}, bool check_from_header = true) : process_({.name = "test", .loops = 1}) {
     for (auto* service : std::initializer_list<rpc::Service*>{&auth, &store, &filter, &queue})
       dispatcher_.register_service(*service);
     config.set_hostname("mx.example.test");
@@ -257,6 +259,7 @@ class Edge {
     listen(config::v1::LISTENER_KIND_SUBMISSION, config::v1::TLS_MODE_STARTTLS);
     if (config.has_tls()) listen(config::v1::LISTENER_KIND_SUBMISSION, config::v1::TLS_MODE_IMPLICIT);
     runtime::apply_defaults(config);
+    config.set_check_from_header(check_from_header);
     const auto channel = rpc::in_process_channel(dispatcher_, rpc::Role::kSmtp);
     auto module = std::make_unique<Module>(process_, config, channel, channel, channel, channel);
     module_ = module.get();
