@@ -39,6 +39,12 @@ struct NewRecipient {
   std::string original_recipient;
 };
 
+struct NewMessage {
+  Message message;
+  const std::string* octets = nullptr;  ///< null: the message has a blob_id
+  std::vector<NewRecipient> recipients;
+};
+
 /// An item in the hands of this process. `lease_number` proves it.
 struct LeasedItem {
   std::int64_t id = 0;

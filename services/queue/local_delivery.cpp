@@ -134,8 +134,8 @@ Task<Outcome> LocalDelivery::forward(const LeasedItem& item, Content& content, s
     std::string domain = recipient_domain(address);
     recipients.push_back({std::move(address), std::move(domain), item.notify, item.original_recipient});
   }
-  const auto done =
-      co_await repository_.enqueue(copy, content.inline_body(), recipients, false, Deadline::after(kCallTimeout));
+  const NewMessage forwarded[] = {{std::move(copy), content.inline_body(), std::move(recipients)}};
+  const auto done = co_await repository_.enqueue(forwarded, false, Deadline::after(kCallTimeout));
   if (done.has_error()) {
     if (is_cancelled(done.error())) co_return done.error();
     co_return Outcome::temporary("4.3.0", "The message cannot be forwarded now");

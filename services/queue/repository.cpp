@@ -1,5 +1,7 @@
 #include "queue/repository.hpp"
 
+#include <array>
+
 namespace merpati::queue {
 namespace {
 
@@ -13,16 +15,33 @@ auto collect(std::span<const NewRecipient> recipients, Get get) {
   return out;
 }
 
-const pg::Statement kEnqueue{
-    "queue_enqueue",
-    "select item_id, duplicate from enqueue($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, "
-    "$14, $15, $16, $17, $18, $19, $20, $21)"};
+constexpr std::size_t kMostTogether = 32;
+constexpr int kEnqueueParams = 22;
+
+/// For so many messages at once.
+const pg::Statement& enqueue_statement(std::size_t messages) {
+  static const auto kAll = [] {
+    std::array<pg::Statement, kMostTogether> all;
+    std::string calls;
+    for (std::size_t n = 0; n < kMostTogether; ++n) {
+      if (n > 0) calls += " union all ";
+      calls += "select " + std::to_string(n) + " as n, e.item_id, e.duplicate from enqueue_with(";
+      for (int p = 0; p < kEnqueueParams; ++p)
+        calls += (p > 0 ? ", $" : "$") + std::to_string(static_cast<int>(n) * kEnqueueParams + p + 1);
+      calls += ") e";
+      all[n] = {"queue_enqueue_" + std::to_string(n + 1),
+                "select item_id, duplicate from (" + calls + ") x order by n, item_id"};
+    }
+    return all;
+  }();
+  return kAll[messages - 1];
+}
 const pg::Statement kRelease{"queue_release", "select release($1)"};
 const pg::Statement kDropHeld{"queue_drop_held", "select drop_held($1)"};
 const pg::Statement kHeld{"queue_held",
-                          "select m.delivery_id, m.deciding_account_id from messages m where m.delivery_id in "
-                          "(select i.delivery_id from items i where i.state = 1) and m.enqueued_at < now() - "
-                          "make_interval(secs => $1) order by m.enqueued_at limit 1000"};
+                          "select coalesce(m.decided_by, m.delivery_id), max(m.deciding_account_id) from messages m "
+                          "where m.delivery_id in (select i.delivery_id from items i where i.state = 1) and m.enqueued_at < "
+                          "now() - make_interval(secs => $1) group by 1 order by min(m.enqueued_at) limit 1000"};
 const pg::Statement kLease{
     "queue_lease",
     "select id, lease_number, uuid, recipient, domain, notify, original_recipient, attempts, expires_at, returned, "
@@ -106,31 +125,39 @@ std::shared_ptr<const Message> message_of(const pg::Row& row) {
 Repository::Repository(pg::Pool& pool, std::chrono::nanoseconds give_up, std::chrono::nanoseconds lease)
     : pool_(pool), give_up_seconds_(seconds(give_up)), lease_seconds_(seconds(lease)) {}
 
-Task<Enqueued> Repository::enqueue(const Message& message, const std::string* octets,
-                                   std::span<const NewRecipient> recipients, bool held, Deadline deadline) {
+Task<Enqueued> Repository::enqueue(std::span<const NewMessage> messages, bool held, Deadline deadline) {
+  if (messages.empty() || messages.size() > kMostTogether) co_return Error(ErrorCode::kInvalidArgument, "1 to 32 messages");
   pg::Params params;
-  params.uuid(message.delivery_id).text(message.reverse_path).bytea(message.header_prefix);
-  if (octets)
-    params.bytea(*octets).bytea(std::nullopt);
-  else
-    params.bytea(std::nullopt).bytea(message.blob_id);
-  params.bigint(static_cast<std::int64_t>(message.size))
-      .bigint(message.sender_account_id)
-      .bigint(message.deciding_account_id)
-      .text(message.trace_id)
-      .integer(static_cast<int>(message.body_type))
-      .boolean(message.smtputf8)
-      .timestamptz(message.received_at)
-      .text(message.envelope_id)
-      .boolean(message.headers_only)
-      .text(message.cell)
-      .boolean(held)
-      .float8(give_up_seconds_)
-      .texts(collect(recipients, [](const NewRecipient& r) { return std::string_view(r.address); }))
-      .texts(collect(recipients, [](const NewRecipient& r) { return std::string_view(r.domain); }))
-      .texts(collect(recipients, [](const NewRecipient& r) { return std::string_view(r.notify); }))
-      .texts(collect(recipients, [](const NewRecipient& r) { return std::string_view(r.original_recipient); }));
-  MERPATI_CO_TRY(const pg::Rows rows, co_await pool_.write(kEnqueue, std::move(params), deadline));
+  for (const NewMessage& one : messages) {
+    const Message& message = one.message;
+    if (&one == &messages.front())
+      params.uuid(std::nullopt);
+    else
+      params.uuid(messages.front().message.delivery_id);
+    params.uuid(message.delivery_id).text(message.reverse_path).bytea(message.header_prefix);
+    if (one.octets)
+      params.bytea(*one.octets).bytea(std::nullopt);
+    else
+      params.bytea(std::nullopt).bytea(message.blob_id);
+    params.bigint(static_cast<std::int64_t>(message.size))
+        .bigint(message.sender_account_id)
+        .bigint(message.deciding_account_id)
+        .text(message.trace_id)
+        .integer(static_cast<int>(message.body_type))
+        .boolean(message.smtputf8)
+        .timestamptz(message.received_at)
+        .text(message.envelope_id)
+        .boolean(message.headers_only)
+        .text(message.cell)
+        .boolean(held)
+        .float8(give_up_seconds_)
+        .texts(collect(one.recipients, [](const NewRecipient& r) { return std::string_view(r.address); }))
+        .texts(collect(one.recipients, [](const NewRecipient& r) { return std::string_view(r.domain); }))
+        .texts(collect(one.recipients, [](const NewRecipient& r) { return std::string_view(r.notify); }))
+        .texts(collect(one.recipients, [](const NewRecipient& r) { return std::string_view(r.original_recipient); }));
+  }
+  const pg::Statement& statement = enqueue_statement(messages.size());
+  MERPATI_CO_TRY(const pg::Rows rows, co_await pool_.write(statement, std::move(params), deadline));
   Enqueued out;
   for (const pg::Row row : rows) {
     out.item_ids.push_back(row.bigint(0));

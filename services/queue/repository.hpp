@@ -67,9 +67,8 @@ class Repository {
  public:
   Repository(pg::Pool& pool, std::chrono::nanoseconds give_up, std::chrono::nanoseconds lease);
 
-  /// `octets` null: the message has a blob_id.
-  Task<Enqueued> enqueue(const Message& message, const std::string* octets, std::span<const NewRecipient> recipients,
-                         bool held, Deadline deadline);
+  /// All or none, 1 to 32; the first decides for the others. The item ids in their order.
+  Task<Enqueued> enqueue(std::span<const NewMessage> messages, bool held, Deadline deadline);
   Task<std::int64_t> release(std::string delivery_id, Deadline deadline);
   /// Whether drop_held ended the delivery.
   Task<bool> was_taken_back(std::string delivery_id, Deadline deadline);

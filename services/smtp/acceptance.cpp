@@ -50,7 +50,8 @@ Acceptance::Acceptance(Parts parts)
       deadline_(Deadline::after(kWholeTime)),
       received_at_ms_(milliseconds_now()),
       source_(parts_.buffer),
-      received_(parts_.received) {}
+      received_(parts_.received),
+      reverse_path_(parts_.transaction.reverse_path) {}
 
 rpc::CallOptions Acceptance::options() const {
   rpc::CallOptions options;
@@ -92,7 +93,9 @@ Task<Reply> Acceptance::run() {
     log_outcome(*refusal);
     co_return *refusal;
   }
-  MERPATI_CO_TRY(body_, co_await make_body(edits_));
+  if (body_.source_case() == store::v1::Body::SOURCE_NOT_SET) {
+    MERPATI_CO_TRY(body_, co_await make_body(edits_));
+  }
   MERPATI_CO_CHECK(co_await fill_delivery());
   MERPATI_CO_CHECK(co_await fill_queue());
   MERPATI_CO_TRY(auto reply, co_await commit());
@@ -106,14 +109,15 @@ void Acceptance::find_targets() {
   std::set<std::string> addresses;
   for (const auto& recipient : transaction_.recipients) {
     if (!recipient.local) {
-      if (addresses.insert(recipient.address).second) targets_.push_back({nullptr, recipient.address});
+      if (addresses.insert(recipient.address).second)
+        targets_.push_back({nullptr, recipient.address, false, recipient.discard});
       continue;
     }
     for (const auto& account : recipient.local->recipients())
       if (accounts.insert(account.claims().account_id()).second)
-        targets_.push_back({&account, recipient.address, recipient.junk});
+        targets_.push_back({&account, recipient.address, recipient.junk, recipient.discard});
     for (const auto& remote : recipient.local->remote_addresses())
-      if (addresses.insert(remote).second) targets_.push_back({nullptr, remote});
+      if (addresses.insert(remote).second) targets_.push_back({nullptr, remote, false, recipient.discard});
   }
 }
 
@@ -141,6 +145,12 @@ Task<filter::v1::CheckMessageResponse> Acceptance::ask_filter() {
   co_return verdict;
 }
 
+/// The filter breaks its contract: a mistake of ours, that a later try may not meet.
+Reply Acceptance::confused(const char* why) const {
+  log::error("smtp_filter_confused", why, {{"delivery_id", transaction_.id}});
+  return {451, "4.3.0", "Temporary error, try again later"};
+}
+
 /// The refusal of the whole message, if that is what the filter wants.
 std::optional<Reply> Acceptance::apply_verdicts(filter::v1::CheckMessageResponse& verdict) {
   if (auto refusal = filter_refusal(verdict.decision(), verdict.reply())) return refusal;
@@ -148,125 +158,35 @@ std::optional<Reply> Acceptance::apply_verdicts(filter::v1::CheckMessageResponse
   if (verdict.decision() == filter::v1::DECISION_DISCARD) return Reply{250, "2.0.0", "Ok: " + transaction_.id};
   edits_ = std::move(*verdict.mutable_edits());
   prepended_ = prepended(edits_);
-  if (verdict.recipients_size() == 0) return std::nullopt;
-  if (verdict.recipients_size() != static_cast<int>(targets_.size())) {
-    log::error("smtp_filter_confused", "the filter answered for another number of recipients");
-    return Reply{451, "4.3.0", "Temporary error, try again later"};
+  if (verdict.has_reverse_path()) reverse_path_ = verdict.reverse_path();
+  if (verdict.has_body()) {
+    body_ = std::move(*verdict.mutable_body());
+    if (edits_body(edits_)) return confused("it edits the header of a message that it gave a new body");
   }
+  if (verdict.recipients_size() == 0) return std::nullopt;
+  if (verdict.recipients_size() != static_cast<int>(targets_.size()))
+    return confused("it answered for another number of recipients");
   std::size_t refused = 0;
   std::optional<Reply> last_refusal;
   for (std::size_t i = 0; i < targets_.size(); ++i) {
     auto& target = targets_[i];
     target.verdict = std::move(*verdict.mutable_recipients(static_cast<int>(i)));
     if (auto refusal = filter_refusal(target.verdict.decision(), target.verdict.reply())) {
-      if (!refusal->permanent()) return refusal;  // nobody has it yet: the client tries again for all
+      // Nobody has it yet: the client tries again for all, or hears that it cannot be sent as it is.
+      if (!refusal->permanent() || target.local == nullptr) return refusal;
       ++refused;
       last_refusal = refusal;
       target.junk = true;  // a refusal that not all share files into Junk
+      target.verdict.clear_actions();
     }
     if (target.verdict.decision() == filter::v1::DECISION_JUNK) target.junk = true;
     if (target.verdict.decision() == filter::v1::DECISION_DISCARD) target.discard = true;
+    const bool anew = body_.source_case() != store::v1::Body::SOURCE_NOT_SET || target.verdict.has_body();
+    if (anew && edits_body(target.verdict.edits()))
+      return confused("it edits the header of a message that it gave a new body");
   }
   if (refused == targets_.size()) return last_refusal;
   return std::nullopt;
-}
-
-/// The message with its edits: inline when small, else as a blob.
-Task<store::v1::Body> Acceptance::make_body(const HeaderEdits& edits) {
-  store::v1::Body body;
-  if (edits_body(edits)) {
-    if (blob_id_.empty()) {
-      const auto header = header_size(message_);
-      body.set_inline_(edit_header(std::string_view(message_).substr(0, header), edits) + message_.substr(header));
-    } else {
-      const auto header = edit_header(source_.header(), edits);
-      const auto call = options();
-      MERPATI_CO_TRY(auto id, co_await source_.upload(site_, header, call));
-      body.set_blob_id(std::move(id));
-    }
-  } else if (blob_id_.empty()) {
-    body.set_inline_(message_);
-  } else {
-    body.set_blob_id(blob_id_);
-  }
-  co_return body;
-}
-
-/// Return-Path (RFC 5321 4.4: at the top, by the one who delivers), Delivered-To, what the filter says, Received.
-std::string Acceptance::prefix_for(const Target& target) const {
-  std::string prefix;
-  prefix.reserve(512);
-  prefix.append("Return-Path: <").append(transaction_.reverse_path).append(">\r\n");
-  prefix.append("Delivered-To: ").append(target.local->claims().recipient()).append("\r\n");
-  prefix.append(prepended(target.verdict.edits())).append(prepended_);
-  return prefix.append(received_.line(target.address));
-}
-
-Task<void> Acceptance::fill_delivery() {
-  for (auto& target : targets_) {
-    if (target.local == nullptr || target.discard) continue;
-    const auto& cell = target.local->claims().cell();
-    auto delivery = std::find_if(deliveries_.begin(), deliveries_.end(), [&](const auto& d) { return d.cell == cell; });
-    if (delivery == deliveries_.end()) {
-      delivery = deliveries_.insert(deliveries_.end(), CellDelivery{cell, {}, {}});
-      delivery->request.set_delivery_id(transaction_.id);
-      delivery->request.set_received_at_ms(received_at_ms_);
-      delivery->request.set_trace_id(transaction_.trace_id);
-      delivery->request.set_reverse_path(transaction_.reverse_path);
-    }
-    const auto index = static_cast<std::size_t>(delivery - deliveries_.begin());
-    delivery->targets.push_back(&target);
-    auto& recipient = *delivery->request.add_recipients();
-    recipient.set_grant(target.local->grant());
-    recipient.set_header_prefix(prefix_for(target));
-    recipient.set_into_junk(target.junk || message_junk_);
-    for (const auto& action : target.verdict.actions()) {
-      if (!action.has_file_into()) continue;
-      recipient.set_mailbox(action.file_into().mailbox());
-      recipient.set_create(action.file_into().create());
-      *recipient.mutable_flags() = action.file_into().flags();
-      if (action.file_into().has_body()) *recipient.mutable_body() = action.file_into().body();
-    }
-    if (edits_body(target.verdict.edits())) {
-      HeaderEdits edits = edits_;
-      edits.MergeFrom(target.verdict.edits());
-      MERPATI_CO_TRY(auto own, co_await make_body(edits));
-      *deliveries_[index].request.mutable_recipients()->rbegin()->mutable_body() = std::move(own);
-    }
-  }
-  co_return Result<void>();
-}
-
-/// What leaves: addresses elsewhere, and redirections of the recipients' scripts.
-Task<void> Acceptance::fill_queue() {
-  for (const auto& target : targets_) {
-    if (target.local == nullptr && !target.discard) outbound_.add_recipients()->set_address(target.address);
-    for (const auto& action : target.verdict.actions()) {
-      if (action.has_redirect() && !action.redirect().has_body() && action.redirect().edits().empty() &&
-          action.redirect().reverse_path() == transaction_.reverse_path) {
-        outbound_.add_recipients()->set_address(action.redirect().address());
-      } else if (!action.has_file_into()) {
-        co_return Error(ErrorCode::kInternal, "the filter wants an action that this version cannot do");
-      }
-    }
-  }
-  if (outbound_.recipients_size() == 0) co_return Result<void>();
-  outbound_.set_delivery_id(transaction_.id);
-  outbound_.set_reverse_path(transaction_.reverse_path);
-  outbound_.set_header_prefix(prepended_ + received_.line({}));
-  outbound_.set_held(!deliveries_.empty());
-  if (!deliveries_.empty()) {
-    outbound_.set_deciding_account_id(deliveries_.front().targets.front()->local->claims().account_id());
-    outbound_.set_cell(deliveries_.front().cell);
-  }
-  outbound_.set_sender_account_id(parts_.sender_account_id);
-  outbound_.set_trace_id(transaction_.trace_id);
-  outbound_.set_body_type(std::string(to_string(transaction_.mail.body)));
-  outbound_.set_smtputf8(transaction_.mail.smtputf8);
-  outbound_.set_received_at_ms(received_at_ms_);
-  outbound_.set_envelope_id(transaction_.mail.envelope_id);
-  outbound_.set_return_headers_only(transaction_.mail.return_headers_only);
-  co_return Result<void>();
 }
 
 /// Hold what leaves, deliver what stays, release. The delivery decides; without one the enqueue does.
@@ -274,7 +194,6 @@ Task<Reply> Acceptance::commit() {
   const bool leaves = outbound_.recipients_size() > 0;
   const auto call = options();
   if (leaves) {
-    *outbound_.mutable_body() = body_;
     MERPATI_CO_CHECK(co_await site_.queue.enqueue(outbound_, call));
     MERPATI_CO_FAIL_POINT("smtp_after_enqueue");
   }
@@ -310,6 +229,10 @@ Task<void> Acceptance::let_go() {
   log::warning("smtp_held_was_taken_back", "enqueued once more", {{"delivery_id", transaction_.id}});
   outbound_.set_delivery_id(new_uuid());
   outbound_.set_held(false);
+  for (auto& further : *outbound_.mutable_also()) {
+    further.set_delivery_id(new_uuid());
+    further.set_held(false);
+  }
   MERPATI_CO_CHECK(co_await site_.queue.enqueue(outbound_, call));
   co_return Result<void>();
 }
@@ -395,6 +318,13 @@ Task<Reply> Acceptance::settle(Results results) {
   deciding_has_it_ = has_copy(results.front().second);
   if (undelivered.empty()) co_return Reply{250, "2.0.0", "Ok: " + transaction_.id};
   if (undelivered.size() < results.size()) {
+    // What is full or refused is told by a bounce; a copy more for somebody who has one is not worth that.
+    std::set<std::int64_t> served;
+    for (const auto& [target, result] : results) {
+      if (has_copy(result)) served.insert(target->local->claims().account_id());
+    }
+    std::erase_if(undelivered, [&](const Target* t) { return served.contains(t->local->claims().account_id()); });
+    if (undelivered.empty()) co_return Reply{250, "2.0.0", "Ok: " + transaction_.id};
     MERPATI_CO_CHECK(co_await queue_undelivered(undelivered));
     co_return Reply{250, "2.0.0", "Ok: " + transaction_.id};
   }
@@ -411,17 +341,10 @@ Task<Reply> Acceptance::settle(Results results) {
 
 /// Some recipients have it, so the client must not send it again: the queue tries for the rest, and bounces in the end.
 Task<void> Acceptance::queue_undelivered(const std::vector<const Target*>& targets) {
-  queue::v1::EnqueueRequest request;
-  request.set_delivery_id(new_uuid());
-  request.set_reverse_path(transaction_.reverse_path);
+  queue::v1::EnqueueRequest request = envelope();
+  request.set_header_prefix(prepended_ + received_.line({}));
   for (const auto* target : targets) request.add_recipients()->set_address(target->address);
   *request.mutable_body() = deliveries_.back().request.body();
-  request.set_header_prefix(prepended_ + received_.line({}));
-  request.set_sender_account_id(parts_.sender_account_id);
-  request.set_trace_id(transaction_.trace_id);
-  request.set_body_type(std::string(to_string(transaction_.mail.body)));
-  request.set_smtputf8(transaction_.mail.smtputf8);
-  request.set_received_at_ms(received_at_ms_);
   const auto call = options();
   MERPATI_CO_CHECK(co_await site_.queue.enqueue(request, call));
   co_return Result<void>();

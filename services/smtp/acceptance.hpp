@@ -2,6 +2,7 @@
 #pragma once
 
 #include <memory>
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -40,7 +41,7 @@ class Acceptance {
   struct CellDelivery {
     std::string cell;
     store::v1::DeliverRequest request;
-    std::vector<const Target*> targets;
+    std::vector<const Target*> targets;  ///< one for each of the request's recipients
   };
   using Results = std::vector<std::pair<const Target*, store::v1::DeliverResult>>;
 
@@ -48,10 +49,20 @@ class Acceptance {
   void fill_in_missing();
   Task<filter::v1::CheckMessageResponse> ask_filter();
   std::optional<Reply> apply_verdicts(filter::v1::CheckMessageResponse& verdict);
+  Reply confused(const char* why) const;
+
+  // acceptance_plan.cpp
   Task<store::v1::Body> make_body(const HeaderEdits& edits);
+  Task<store::v1::Body> body_of(std::string octets);
+  Task<std::optional<store::v1::Body>> own_body(const filter::v1::RecipientVerdict& verdict);
   std::string prefix_for(const Target& target) const;
+  CellDelivery& delivery_to(const std::string& cell);
   Task<void> fill_delivery();
+  queue::v1::EnqueueRequest envelope() const;
+  Task<queue::v1::EnqueueRequest> redirected(const filter::v1::Redirect& redirect);
+  Task<queue::v1::EnqueueRequest> sent(const filter::v1::SendMessage& send, const Target& target);
   Task<void> fill_queue();
+
   Task<Reply> commit();
   Task<void> let_go();
   Task<Reply> deliver_cells();
@@ -74,7 +85,8 @@ class Acceptance {
   std::string blob_id_;  ///< a large message's blob
   std::uint64_t size_ = 0;
   Received received_;
-  std::string prepended_;  ///< for all recipients
+  std::string reverse_path_;  ///< as the filter leaves it
+  std::string prepended_;     ///< for all recipients
   HeaderEdits edits_;
   bool message_junk_ = false;
   store::v1::Body body_;  ///< what most recipients get

@@ -90,6 +90,7 @@ Task<bool> Session::recipient_passes(EnvelopeRecipient& recipient) {
     co_return false;
   }
   recipient.junk = answer->decision() == filter::v1::DECISION_JUNK;
+  recipient.discard = answer->decision() == filter::v1::DECISION_DISCARD;
   co_return true;
 }
 

@@ -14,6 +14,7 @@ struct EnvelopeRecipient {
   std::string address;           ///< as RCPT gave it
   RecipientCache::Answer local;  ///< null: it leaves by the queue
   bool junk = false;             ///< the filter files it into Junk
+  bool discard = false;          ///< the filter drops it
 };
 
 struct Transaction {

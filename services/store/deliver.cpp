@@ -13,6 +13,7 @@ namespace {
 
 constexpr int kMostRecipients = 1000;
 constexpr std::size_t kMostPrefix = 8 * 1024;
+constexpr int kMostParts = 32;  // resolve_delivery puts a tombstone on each
 using Grant = std::shared_ptr<const auth::v1::RecipientGrant>;
 
 Task<Grant> verify_grant(Core& core, const std::string& token) {
@@ -84,6 +85,8 @@ Task<bool> prepare(Core& core, const Caller& caller, const v1::DeliverRequest& r
   const auto& claims = **grant;
   arrival.account = claims.account_id();
   arrival.delivery = request.delivery_id();
+  if (recipient.part() < 0 || recipient.part() >= kMostParts) co_return Error(ErrorCode::kInvalidArgument, "a part is 0 to 31");
+  arrival.part = recipient.part();
   arrival.mailbox = "INBOX";
   if (!recipient.mailbox().empty()) {
     auto name = normal_name(recipient.mailbox());

@@ -13,6 +13,7 @@ namespace {
 constexpr std::size_t kMaxInline = 64 * 1024;
 constexpr std::size_t kMaxPrefix = 8 * 1024;
 constexpr int kMaxRecipients = 1000;
+constexpr int kMostTogether = 32;
 constexpr int kMaxPage = 1000;
 constexpr std::size_t kMaxText = 1000;
 
@@ -94,17 +95,19 @@ Task<std::uint64_t> QueueService::keep_blob(std::string blob_id, Deadline deadli
   co_return response.size();
 }
 
-Task<v1::EnqueueResponse> QueueService::enqueue(rpc::Context& context, const v1::EnqueueRequest& request) {
+/// One of the messages that a call hands over. `request` outlives the result.
+Task<NewMessage> QueueService::make_message(const v1::EnqueueRequest& request, std::string trace_id, Deadline deadline) {
   MERPATI_CO_CHECK(check(request));
   const auto body_type = body_type_from(request.body_type());
   if (!body_type) co_return invalid("unknown body_type");
-  Message message;
+  NewMessage out;
+  Message& message = out.message;
   message.delivery_id = request.delivery_id();
   message.reverse_path = request.reverse_path();
   message.header_prefix = request.header_prefix();
   message.sender_account_id = request.sender_account_id();
   message.deciding_account_id = request.deciding_account_id();
-  message.trace_id = request.trace_id().empty() ? context.trace_id() : request.trace_id();
+  message.trace_id = std::move(trace_id);
   message.body_type = *body_type;
   message.smtputf8 = request.smtputf8();
   message.received_at = std::chrono::system_clock::now();
@@ -113,32 +116,43 @@ Task<v1::EnqueueResponse> QueueService::enqueue(rpc::Context& context, const v1:
   message.envelope_id = request.envelope_id();
   message.headers_only = request.return_headers_only();
   message.cell = request.cell();
-  const bool has_octets = request.body().source_case() == store::v1::Body::kInline;
-  if (has_octets) {
+  if (request.body().source_case() == store::v1::Body::kInline) {
+    out.octets = &request.body().inline_();
     message.size = request.body().inline_().size();
   } else {
     message.blob_id = request.body().blob_id();
-    MERPATI_CO_TRY(message.size, co_await keep_blob(message.blob_id, context.deadline()));
+    MERPATI_CO_TRY(message.size, co_await keep_blob(message.blob_id, deadline));
   }
   message.size += message.header_prefix.size();
-  std::vector<NewRecipient> recipients;
   for (const auto& r : request.recipients()) {
-    recipients.push_back({r.address(), recipient_domain(r.address()), r.notify(), r.original_recipient()});
+    out.recipients.push_back({r.address(), recipient_domain(r.address()), r.notify(), r.original_recipient()});
+  }
+  co_return out;
+}
+
+Task<v1::EnqueueResponse> QueueService::enqueue(rpc::Context& context, const v1::EnqueueRequest& request) {
+  if (request.also_size() >= kMostTogether) co_return invalid("1 to 32 messages");
+  const std::string trace_id = request.trace_id().empty() ? context.trace_id() : request.trace_id();
+  std::vector<NewMessage> messages;
+  MERPATI_CO_TRY(messages.emplace_back(), co_await make_message(request, trace_id, context.deadline()));
+  for (const auto& further : request.also()) {
+    if (further.also_size() > 0) co_return invalid("`also` within `also`");
+    MERPATI_CO_TRY(messages.emplace_back(), co_await make_message(further, trace_id, context.deadline()));
   }
   MERPATI_CO_FAIL_POINT("queue_before_enqueue");
-  MERPATI_CO_TRY(const Enqueued done,
-                 co_await repository_.enqueue(message, has_octets ? &request.body().inline_() : nullptr, recipients,
-                                              request.held(), context.deadline()));
+  MERPATI_CO_TRY(const Enqueued done, co_await repository_.enqueue(messages, request.held(), context.deadline()));
   MERPATI_CO_FAIL_POINT("queue_after_enqueue");
   v1::EnqueueResponse response;
   response.mutable_item_ids()->Add(done.item_ids.begin(), done.item_ids.end());
   response.set_duplicate(done.duplicate);
-  log::info("queue_enqueued", done.duplicate ? "The delivery was enqueued before" : "Accepted for delivery",
-            {{"trace_id", message.trace_id},
-             {"delivery_id", message.delivery_id},
-             {"recipients", recipients.size()},
-             {"size", message.size},
-             {"held", request.held()}});
+  for (const auto& one : messages) {
+    log::info("queue_enqueued", done.duplicate ? "The delivery was enqueued before" : "Accepted for delivery",
+              {{"trace_id", trace_id},
+               {"delivery_id", one.message.delivery_id},
+               {"recipients", one.recipients.size()},
+               {"size", one.message.size},
+               {"held", request.held()}});
+  }
   if (!request.held()) wake_();
   co_return response;
 }

@@ -24,6 +24,7 @@ class QueueService : public v1::QueueService {
   Task<v1::DropItemsResponse> drop_items(rpc::Context&, const v1::DropItemsRequest&) override;
 
  private:
+  Task<NewMessage> make_message(const v1::EnqueueRequest& request, std::string trace_id, Deadline deadline);
   Task<std::uint64_t> keep_blob(std::string blob_id, Deadline deadline);
 
   Repository& repository_;

@@ -223,6 +223,50 @@ TEST_F(QueueTest, HeldMailWaitsForItsRelease) {
   EXPECT_EQ(sink_.mails().size(), 1u);
 }
 
+// One transaction's messages of different bodies or senders: all or none, and one word lets all go.
+TEST_F(QueueTest, SeveralMessagesOfOneTransactionShareItsFate) {
+  config_.mutable_held_check()->set_seconds(3600);
+  start();
+  v1::QueueClient client(channel_);
+  const auto several = [&](const std::string& name) {
+    auto r = request({name + "-1@remote.test"}, true);
+    auto further = request({name + "-2@remote.test", name + "-3@remote.test"}, true);
+    further.set_reverse_path("other@example.test");
+    *r.add_also() = further;
+    return r;
+  };
+  const auto kept = several("kept"), dropped = several("dropped");
+  const auto kept_ids = enqueue(kept).item_ids();
+  const auto dropped_ids = enqueue(dropped).item_ids();
+  ASSERT_EQ(kept_ids.size(), 3);
+  EXPECT_TRUE(enqueue(kept).duplicate());
+  EXPECT_EQ(item(kept_ids[1]).reverse_path(), "other@example.test");
+  EXPECT_EQ(item(kept_ids[2]).recipient(), "kept-3@remote.test");
+  v1::DropRequest drop;
+  drop.set_delivery_id(dropped.delivery_id());
+  call(client.drop(drop));
+  v1::ReleaseRequest release;
+  release.set_delivery_id(kept.delivery_id());
+  call(client.release(release));
+  for (const auto id : kept_ids)
+    ASSERT_TRUE(eventually([&] { return item(id).state() == v1::ITEM_STATE_DONE; }));
+  for (const auto id : dropped_ids) EXPECT_EQ(item(id).state(), v1::ITEM_STATE_FAILED);
+  EXPECT_EQ(sink_.mails().size(), 2u);
+  auto bad = several("bad");
+  bad.mutable_also(0)->mutable_recipients(0)->set_address("no address");
+  const auto refused = runtime::block_on(process_->loops().main(), client.enqueue(bad));
+  EXPECT_EQ(refused.error().code(), ErrorCode::kInvalidArgument);
+}
+
+TEST_F(QueueTest, SeveralForgottenMessagesFollowTheStore) {
+  auto committed = request({"a@remote.test"}, true);
+  *committed.add_also() = request({"b@remote.test"}, true);
+  store_.committed = committed.delivery_id();
+  start();
+  const auto ids = enqueue(committed).item_ids();
+  for (const auto id : ids) ASSERT_TRUE(eventually([&] { return item(id).state() == v1::ITEM_STATE_DONE; }));
+}
+
 TEST_F(QueueTest, ForgottenHeldMailFollowsTheStore) {
   const auto committed = request({"a@remote.test"}, true);
   const auto lost = request({"b@remote.test"}, true);

@@ -424,6 +424,31 @@ TEST(Store, StatusIsFreshAndRecentGoesToOneSession) {
   EXPECT_EQ(status.statuses(0).counts().messages(), 3u);
 }
 
+TEST(Store, SeveralCopiesForOneAccountInOneDelivery) {
+  auto& s = store();
+  const auto account = fresh_account();
+  auto request = s.delivery(mail("copies", "x\r\n"), {account, account, account});
+  request.mutable_recipients(1)->set_part(1);
+  request.mutable_recipients(1)->set_mailbox("Archive");
+  const auto first = s.get(s.smtp().deliver(request));
+  EXPECT_EQ(first.results(0).status(), v1::DeliverResult::STATUS_DELIVERED);
+  EXPECT_EQ(first.results(1).status(), v1::DeliverResult::STATUS_DELIVERED);
+  EXPECT_EQ(first.results(2).status(), v1::DeliverResult::STATUS_DUPLICATE) << "the same part again";
+  EXPECT_NE(first.results(0).mailbox_id(), first.results(1).mailbox_id());
+  EXPECT_EQ(s.get(s.smtp().deliver(request)).results(1).status(), v1::DeliverResult::STATUS_DUPLICATE);
+  EXPECT_EQ(s.open(account, "Archive").counts().messages(), 1u);
+  // A tombstone is for every part.
+  auto late = s.delivery(mail("late", "x\r\n"), {account});
+  late.mutable_recipients(0)->set_part(3);
+  v1::ResolveDeliveryRequest resolve;
+  resolve.set_delivery_id(late.delivery_id());
+  resolve.set_account_id_of_recipient(account);
+  EXPECT_FALSE(s.get(s.queue().resolve_delivery(resolve)).committed());
+  EXPECT_EQ(s.get(s.smtp().deliver(late)).results(0).status(), v1::DeliverResult::STATUS_REFUSED);
+  resolve.set_delivery_id(request.delivery_id());
+  EXPECT_TRUE(s.get(s.queue().resolve_delivery(resolve)).committed());
+}
+
 TEST(Store, TheMaildropIsExclusiveAndFenced) {
   auto& s = store();
   const auto account = fresh_account();

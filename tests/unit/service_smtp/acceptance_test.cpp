@@ -174,6 +174,126 @@ TEST(Acceptance, FilterEditsJunkAndRefusals) {
   EXPECT_EQ(client.mail("s@elsewhere.test", {"alice@example.test"}, kMessage), "554 5.4.6 Mail loop");
 }
 
+TEST(Acceptance, ScriptsFileRedirectAndSend) {
+  Edge edge;
+  edge.filter.answer = [](const auto&, filter::v1::CheckMessageResponse& out) {
+    auto& results = *out.add_edits();
+    results.set_kind(filter::v1::HeaderEdit::KIND_PREPEND);
+    results.set_name("X-Checked");
+    results.set_value("yes");
+    auto& alice = *out.add_recipients();
+    auto& first = *alice.add_actions()->mutable_file_into();
+    first.set_mailbox("Lists/a");
+    first.set_create(true);
+    first.add_flags("\\Seen");
+    alice.add_actions()->mutable_file_into();  // keep
+    auto& plain = *alice.add_actions()->mutable_redirect();
+    plain.set_address("one@elsewhere.test");
+    plain.set_reverse_path("s@elsewhere.test");
+    auto& edited = *alice.add_actions()->mutable_redirect();
+    edited.set_address("two@elsewhere.test");
+    edited.set_reverse_path("alice@example.test");
+    auto& edit = *edited.add_edits();
+    edit.set_kind(filter::v1::HeaderEdit::KIND_REPLACE);
+    edit.set_name("Subject");
+    edit.set_value("changed");
+    auto& notice = *alice.add_actions()->mutable_send();
+    notice.add_recipients("s@elsewhere.test");
+    notice.set_message("Subject: away\r\n\r\nback soon\r\n");
+    auto& bob = *out.add_recipients();
+    bob.set_decision(filter::v1::DECISION_JUNK);
+    auto& own = *bob.add_edits();
+    own.set_kind(filter::v1::HeaderEdit::KIND_DELETE);
+    own.set_name("Subject");
+  };
+  Client client(edge.port(0));
+  EXPECT_EQ(client.mail("s@elsewhere.test", {"alice@example.test", "bob@example.test"}, kMessage).substr(0, 3), "250");
+  ASSERT_EQ(edge.store.mails.size(), 3U);
+  EXPECT_EQ(edge.store.mails[0].mailbox, "Lists/a");
+  EXPECT_EQ(edge.store.mails[0].flags, std::vector<std::string>{"\\Seen"});
+  EXPECT_EQ(edge.store.mails[1].mailbox, "");
+  EXPECT_EQ(edge.store.mails[1].body, kMessage);
+  EXPECT_NE(edge.store.mails[1].prefix.find("\r\nX-Checked: yes\r\nReceived: "), std::string::npos);
+  EXPECT_TRUE(edge.store.mails[2].junk);
+  EXPECT_EQ(edge.store.mails[2].body, "From: x@elsewhere.test\r\n\r\nbody\r\n");
+  EXPECT_EQ(edge.store.deliveries, 1) << "all copies in one commit";
+  ASSERT_EQ(edge.queue.items.size(), 1U) << "one call, all or none";
+  const auto& main = edge.queue.items[0];
+  EXPECT_TRUE(main.held());
+  EXPECT_EQ(main.recipients(0).address(), "one@elsewhere.test");
+  EXPECT_EQ(main.body().inline_(), kMessage);
+  ASSERT_EQ(main.also_size(), 2);
+  EXPECT_EQ(main.also(0).recipients(0).address(), "two@elsewhere.test");
+  EXPECT_EQ(main.also(0).reverse_path(), "alice@example.test");
+  EXPECT_EQ(main.also(0).body().inline_(), "From: x@elsewhere.test\r\nSubject: changed\r\n\r\nbody\r\n");
+  EXPECT_TRUE(main.also(0).header_prefix().starts_with("X-Checked: yes\r\nReceived: "));
+  EXPECT_EQ(main.also(1).recipients(0).address(), "s@elsewhere.test");
+  EXPECT_EQ(main.also(1).reverse_path(), "");
+  EXPECT_EQ(main.also(1).sender_account_id(), 7);
+  EXPECT_EQ(main.also(1).header_prefix(), "");
+  EXPECT_NE(main.also(1).delivery_id(), main.delivery_id());
+  EXPECT_EQ(edge.queue.released, std::vector<std::string>{main.delivery_id()});
+}
+
+TEST(Acceptance, ScriptsThatKeepNothing) {
+  Edge edge;
+  edge.filter.answer = [](const auto&, filter::v1::CheckMessageResponse& out) {
+    auto& redirect = *out.add_recipients()->add_actions()->mutable_redirect();
+    redirect.set_address("one@elsewhere.test");
+    redirect.set_reverse_path("srs@example.test");
+    out.add_recipients()->set_decision(filter::v1::DECISION_DISCARD);
+  };
+  Client client(edge.port(0));
+  EXPECT_EQ(client.mail("s@elsewhere.test", {"alice@example.test", "bob@example.test"}, kMessage).substr(0, 3), "250");
+  EXPECT_TRUE(edge.store.mails.empty());
+  ASSERT_EQ(edge.queue.items.size(), 1U);
+  EXPECT_FALSE(edge.queue.items[0].held()) << "the enqueue decides";
+  EXPECT_EQ(edge.queue.items[0].reverse_path(), "srs@example.test");
+
+  edge.filter.answer = [](const auto&, filter::v1::CheckMessageResponse& out) {
+    out.set_decision(filter::v1::DECISION_DISCARD);
+  };
+  EXPECT_EQ(client.mail("s@elsewhere.test", {"alice@example.test"}, kMessage).substr(0, 3), "250");
+  EXPECT_TRUE(edge.store.mails.empty());
+}
+
+TEST(Acceptance, TheFilterMayGiveANewBodyAndSender) {
+  Edge edge;
+  edge.filter.answer = [](const auto&, filter::v1::CheckMessageResponse& out) {
+    out.mutable_body()->set_inline_("Subject: new\r\n\r\nform\r\n");
+    out.set_reverse_path("other@elsewhere.test");
+    out.add_recipients();
+    out.add_recipients()->mutable_body()->set_inline_("Subject: own\r\n\r\nform\r\n");
+  };
+  Client client(edge.port(0));
+  EXPECT_EQ(client.mail("s@elsewhere.test", {"alice@example.test", "bob@example.test"}, kMessage).substr(0, 3), "250");
+  ASSERT_EQ(edge.store.mails.size(), 2U);
+  EXPECT_EQ(edge.store.mails[0].body, "Subject: new\r\n\r\nform\r\n");
+  EXPECT_EQ(edge.store.mails[1].body, "Subject: own\r\n\r\nform\r\n");
+  EXPECT_TRUE(edge.store.mails[0].prefix.starts_with("Return-Path: <other@elsewhere.test>\r\n"));
+
+  edge.filter.answer = [](const auto&, filter::v1::CheckMessageResponse& out) {
+    out.mutable_body()->set_inline_("Subject: new\r\n\r\n");
+    out.add_edits()->set_kind(filter::v1::HeaderEdit::KIND_DELETE);
+  };
+  EXPECT_EQ(client.mail("s@elsewhere.test", {"alice@example.test"}, kMessage).substr(0, 3), "451");
+}
+
+TEST(Acceptance, ARefusalOfARemoteRecipientIsToldTheSender) {
+  Edge edge;
+  edge.filter.answer = [](const auto&, filter::v1::CheckMessageResponse& out) {
+    out.add_recipients();
+    out.add_recipients()->set_decision(filter::v1::DECISION_REFUSE);
+  };
+  Client client(edge.port(1));
+  client.say("EHLO client.test");
+  client.say(login_line());
+  EXPECT_EQ(client.mail("alice@example.test", {"bob@example.test", "friend@elsewhere.test"}, "Subject: x\r\n\r\n")
+                .substr(0, 3),
+            "550");
+  EXPECT_TRUE(edge.store.mails.empty());
+}
+
 TEST(Acceptance, FilterDownIsTemporaryOrMarked) {
   {
     Edge edge;

@@ -1,0 +1,231 @@
+// What the filter's verdicts mean: which copies go into which mailboxes, and what leaves.
+#include <algorithm>
+#include <set>
+
+#include "merpati/base/ids.hpp"
+#include "smtp/acceptance.hpp"
+
+namespace merpati::smtp {
+namespace {
+
+constexpr int kMostTogether = 32;  // messages in one Enqueue, copies for one account in one Deliver
+
+bool is_ascii(std::string_view text) {
+  return std::all_of(text.begin(), text.end(), [](char c) { return static_cast<unsigned char>(c) < 0x80; });
+}
+
+bool names_inbox(std::string_view mailbox) {
+  return mailbox.empty() || (mailbox.size() == 5 && std::equal(mailbox.begin(), mailbox.end(), "inbox", [](char a, char b) {
+                               return static_cast<char>(a | 0x20) == b;
+                             }));
+}
+
+}  // namespace
+
+/// The message with its edits: inline when small, else as a blob.
+Task<store::v1::Body> Acceptance::make_body(const HeaderEdits& edits) {
+  store::v1::Body body;
+  if (edits_body(edits)) {
+    if (blob_id_.empty()) {
+      const auto header = header_size(message_);
+      auto octets = edit_header(std::string_view(message_).substr(0, header), edits) + message_.substr(header);
+      co_return co_await body_of(std::move(octets));  // it may have grown
+    }
+    const auto header = edit_header(source_.header(), edits);
+    const auto call = options();
+    MERPATI_CO_TRY(auto id, co_await source_.upload(site_, header, call));
+    body.set_blob_id(std::move(id));
+  } else if (blob_id_.empty()) {
+    body.set_inline_(message_);
+  } else {
+    body.set_blob_id(blob_id_);
+  }
+  co_return body;
+}
+
+Task<store::v1::Body> Acceptance::body_of(std::string octets) {
+  store::v1::Body body;
+  if (octets.size() <= kInlineLimit) {
+    body.set_inline_(std::move(octets));
+    co_return body;
+  }
+  const auto call = options();
+  MERPATI_CO_TRY(auto upload, co_await site_.store.put_blob(call));
+  store::v1::PutBlobRequest request;
+  request.set_chunk(std::move(octets));
+  MERPATI_CO_CHECK(co_await upload->write(std::move(request)));
+  MERPATI_CO_TRY(auto response, co_await upload->finish());
+  body.set_blob_id(std::move(*response.mutable_blob_id()));
+  co_return body;
+}
+
+/// The message as this recipient gets it, when that is not as everybody does.
+Task<std::optional<store::v1::Body>> Acceptance::own_body(const filter::v1::RecipientVerdict& verdict) {
+  if (verdict.has_body()) co_return verdict.body();
+  if (!edits_body(verdict.edits())) co_return std::optional<store::v1::Body>();
+  HeaderEdits edits = edits_;
+  edits.MergeFrom(verdict.edits());
+  MERPATI_CO_TRY(auto body, co_await make_body(edits));
+  co_return std::optional(std::move(body));
+}
+
+/// Return-Path (RFC 5321 4.4: at the top, by the one who delivers), Delivered-To, what the filter says, Received.
+std::string Acceptance::prefix_for(const Target& target) const {
+  std::string prefix;
+  prefix.reserve(512);
+  prefix.append("Return-Path: <").append(reverse_path_).append(">\r\n");
+  prefix.append("Delivered-To: ").append(target.local->claims().recipient()).append("\r\n");
+  prefix.append(prepended(target.verdict.edits())).append(prepended_);
+  return prefix.append(received_.line(target.address));
+}
+
+Acceptance::CellDelivery& Acceptance::delivery_to(const std::string& cell) {
+  auto found = std::find_if(deliveries_.begin(), deliveries_.end(), [&](const auto& d) { return d.cell == cell; });
+  if (found != deliveries_.end()) return *found;
+  auto& delivery = deliveries_.emplace_back(CellDelivery{cell, {}, {}});
+  delivery.request.set_delivery_id(transaction_.id);
+  delivery.request.set_received_at_ms(received_at_ms_);
+  delivery.request.set_trace_id(transaction_.trace_id);
+  delivery.request.set_reverse_path(reverse_path_);
+  return delivery;
+}
+
+Task<void> Acceptance::fill_delivery() {
+  const filter::v1::FileInto keep;
+  for (auto& target : targets_) {
+    if (target.local == nullptr || target.discard) continue;
+    std::vector<const filter::v1::FileInto*> copies;
+    if (target.verdict.actions().empty()) copies.push_back(&keep);
+    for (const auto& action : target.verdict.actions())
+      if (action.has_file_into()) copies.push_back(&action.file_into());
+    if (copies.empty()) continue;
+    if (copies.size() > kMostTogether)
+      co_return Error(ErrorCode::kInternal, "the filter wants too many copies for one recipient");
+    MERPATI_CO_TRY(const auto own, co_await own_body(target.verdict));
+    auto& delivery = delivery_to(target.local->claims().cell());
+    int part = 0;
+    for (const auto* copy : copies) {
+      delivery.targets.push_back(&target);
+      auto& recipient = *delivery.request.add_recipients();
+      recipient.set_grant(target.local->grant());
+      recipient.set_header_prefix(prefix_for(target));
+      recipient.set_part(part++);
+      recipient.set_mailbox(copy->mailbox());
+      recipient.set_create(copy->create());
+      *recipient.mutable_flags() = copy->flags();
+      // A mailbox that the recipient's script names stands above what the checks think.
+      recipient.set_into_junk((target.junk || message_junk_) && names_inbox(copy->mailbox()));
+      if (copy->has_body())
+        *recipient.mutable_body() = copy->body();
+      else if (own)
+        *recipient.mutable_body() = *own;
+    }
+  }
+  co_return Result<void>();
+}
+
+/// What all that leaves has in common; with a delivery id of its own.
+queue::v1::EnqueueRequest Acceptance::envelope() const {
+  queue::v1::EnqueueRequest request;
+  request.set_delivery_id(new_uuid());
+  request.set_reverse_path(reverse_path_);
+  request.set_sender_account_id(parts_.sender_account_id);
+  request.set_trace_id(transaction_.trace_id);
+  request.set_body_type(std::string(to_string(transaction_.mail.body)));
+  request.set_smtputf8(transaction_.mail.smtputf8);
+  request.set_received_at_ms(received_at_ms_);
+  return request;
+}
+
+Task<queue::v1::EnqueueRequest> Acceptance::redirected(const filter::v1::Redirect& redirect) {
+  auto request = envelope();
+  request.set_reverse_path(redirect.reverse_path());
+  request.set_header_prefix(prepended(redirect.edits()) + prepended_ + received_.line({}));
+  request.add_recipients()->set_address(redirect.address());
+  if (redirect.has_body()) {
+    *request.mutable_body() = redirect.body();
+  } else if (edits_body(redirect.edits())) {
+    HeaderEdits edits = edits_;
+    edits.MergeFrom(redirect.edits());
+    MERPATI_CO_TRY(*request.mutable_body(), co_await make_body(edits));
+  } else {
+    *request.mutable_body() = body_;
+  }
+  co_return request;
+}
+
+/// A message that a recipient's script sends: a vacation notice, for example.
+Task<queue::v1::EnqueueRequest> Acceptance::sent(const filter::v1::SendMessage& send, const Target& target) {
+  auto request = envelope();
+  request.set_reverse_path(send.reverse_path());
+  request.set_sender_account_id(target.local == nullptr ? 0 : target.local->claims().account_id());
+  bool utf8 = !is_ascii(send.reverse_path()) || !is_ascii(std::string_view(send.message()).substr(0, header_size(send.message())));
+  for (const auto& address : send.recipients()) {
+    request.add_recipients()->set_address(address);
+    utf8 = utf8 || !is_ascii(address);
+  }
+  request.set_smtputf8(utf8);
+  request.set_body_type(is_ascii(send.message()) ? "7BIT" : "8BITMIME");
+  MERPATI_CO_TRY(*request.mutable_body(), co_await body_of(send.message()));
+  co_return request;
+}
+
+/// What leaves: addresses elsewhere, and what the recipients' scripts redirect or send. Most goes in one message; what has
+/// another sender or body stands beside it, and is committed with it.
+Task<void> Acceptance::fill_queue() {
+  std::vector<queue::v1::EnqueueRequest> messages;
+  auto common = envelope();
+  common.set_header_prefix(prepended_ + received_.line({}));
+  common.set_envelope_id(transaction_.mail.envelope_id);
+  common.set_return_headers_only(transaction_.mail.return_headers_only);
+  std::set<std::string> addresses;
+  const auto add = [&](const std::string& address) {
+    if (addresses.insert(address).second) common.add_recipients()->set_address(address);
+  };
+  for (const auto& target : targets_) {
+    if (target.discard) continue;
+    if (target.local == nullptr && target.verdict.actions().empty()) {
+      MERPATI_CO_TRY(const auto own, co_await own_body(target.verdict));
+      if (!own && target.verdict.edits().empty()) {
+        add(target.address);
+        continue;
+      }
+      auto& request = messages.emplace_back(envelope());
+      request.set_header_prefix(prepended(target.verdict.edits()) + common.header_prefix());
+      request.add_recipients()->set_address(target.address);
+      *request.mutable_body() = own ? *own : body_;
+    }
+    for (const auto& action : target.verdict.actions()) {
+      if (action.has_redirect()) {
+        const auto& redirect = action.redirect();
+        if (!redirect.has_body() && redirect.edits().empty() && redirect.reverse_path() == reverse_path_) {
+          add(redirect.address());
+        } else {
+          MERPATI_CO_TRY(messages.emplace_back(), co_await redirected(redirect));
+        }
+      } else if (action.has_send()) {
+        MERPATI_CO_TRY(messages.emplace_back(), co_await sent(action.send(), target));
+      } else if (!action.has_file_into() || target.local == nullptr) {
+        co_return Error(ErrorCode::kInternal, "the filter wants an action that this version cannot do");
+      }
+    }
+  }
+  if (common.recipients_size() > 0) {
+    *common.mutable_body() = body_;
+    messages.insert(messages.begin(), std::move(common));
+  }
+  if (messages.empty()) co_return Result<void>();
+  if (messages.size() > kMostTogether) co_return Error(ErrorCode::kResourceExhausted, "the filter wants too many messages sent");
+  for (auto& message : messages) {
+    if (deliveries_.empty()) break;
+    message.set_held(true);
+    message.set_deciding_account_id(deliveries_.front().targets.front()->local->claims().account_id());
+    message.set_cell(deliveries_.front().cell);
+  }
+  messages.front().set_delivery_id(transaction_.id);
+  outbound_ = std::move(messages.front());
+  for (std::size_t i = 1; i < messages.size(); ++i) *outbound_.add_also() = std::move(messages[i]);
+  co_return Result<void>();
+}
+
+}  // namespace merpati::smtp
