@@ -65,7 +65,7 @@ void check_peers(Faults& faults, const config::v1::Peers& peers, std::string_vie
     return std::find(names.begin(), names.end(), service) != names.end();
   };
   if (is({"smtp", "pop3", "imap", "store", "queue", "admin"})) check_peer(faults, "auth", peers.auth());
-  if (is({"smtp", "pop3", "imap", "queue", "admin"})) check_peer(faults, "store", peers.store());
+  if (is({"smtp", "pop3", "imap", "filter", "queue", "admin"})) check_peer(faults, "store", peers.store());
   if (is({"smtp"})) check_peer(faults, "filter", peers.filter());
   if (is({"smtp", "admin"})) check_peer(faults, "queue", peers.queue());
 }

@@ -14,6 +14,7 @@ struct CheckLimits {
   std::uint32_t max_header_fields = 1000;
   std::uint32_t max_parts = 1000;
   bool strict_headers = true;
+  std::uint64_t max_scanned_size = 64 * 1024 * 1024;  ///< of bodies that have to be read from the store
 };
 
 /// Why a message is refused for good. `symbol` is for the log and metrics, the rest for the SMTP reply.

@@ -12,12 +12,14 @@ CheckLimits limits_from(const config::v1::Filter& config) {
   limits.max_header_fields = config.max_header_fields();
   limits.max_parts = config.max_parts();
   limits.strict_headers = config.strict_headers();
+  limits.max_scanned_size = config.max_scanned_size();
   return limits;
 }
 }  // namespace
 
-Module::Module(runtime::Process& process, const config::v1::Filter& config)
-    : service_(std::make_unique<FilterService>(config.authserv_id(), limits_from(config), process.metrics())) {
+Module::Module(runtime::Process& process, const config::v1::Filter& config, std::shared_ptr<rpc::Channel> store)
+    : service_(std::make_unique<FilterService>(config.authserv_id(), limits_from(config), process.metrics(), std::move(store),
+                                               process.blocking())) {
   dispatcher_.register_service(*service_);
 }
 Module::~Module() = default;

@@ -3,6 +3,7 @@
 
 #include <memory>
 
+#include "merpati/rpc/channel.hpp"
 #include "merpati/rpc/dispatcher.hpp"
 #include "merpati/runtime/module.hpp"
 #include "merpati/runtime/process.hpp"
@@ -17,7 +18,7 @@ class FilterService;
 
 class Module : public runtime::Module {
  public:
-  Module(runtime::Process& process, const config::v1::Filter& config);
+  Module(runtime::Process& process, const config::v1::Filter& config, std::shared_ptr<rpc::Channel> store);
   ~Module() override;
 
   std::string_view name() const override { return "filter"; }

@@ -49,7 +49,7 @@ constexpr AuthorizationRow kTable[] = {
     {"/merpati.auth.v1.Directory/RotateSigningKey", {kAdmin}, kNobody},
     // store: mail in. Deliver's right is the grant that auth signed for each recipient.
     {"/merpati.store.v1.Store/PutBlob", {kSmtp, kQueue, kFilter}, kReaders, kWrite},
-    {"/merpati.store.v1.Store/ReadBlob", {kQueue}, kNobody},
+    {"/merpati.store.v1.Store/ReadBlob", {kFilter, kQueue}, kNobody},
     {"/merpati.store.v1.Store/KeepBlob", {kQueue}, kNobody},
     {"/merpati.store.v1.Store/Deliver", {kSmtp, kQueue}, kNobody},
     {"/merpati.store.v1.Store/ResolveDelivery", {kSmtp, kQueue}, kNobody},

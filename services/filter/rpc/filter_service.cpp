@@ -1,8 +1,10 @@
 #include "filter/rpc/filter_service.hpp"
 
 #include "filter/authentication_results.hpp"
+#include "merpati/base/spool.hpp"
 #include "merpati/mime/header.hpp"
 #include "merpati/runtime/log.hpp"
+#include "merpati/store/v1/store.rpc.hpp"
 
 namespace merpati::filter {
 namespace {
@@ -16,8 +18,9 @@ constexpr std::array<std::string_view, v1::Decision_ARRAYSIZE> kDecisionNames = 
                                                                                  "temporary",   "refuse", "discard"};
 }  // namespace
 
-FilterService::FilterService(std::string authserv_id, CheckLimits limits, runtime::Metrics& metrics)
-    : authserv_id_(std::move(authserv_id)), limits_(limits) {
+FilterService::FilterService(std::string authserv_id, CheckLimits limits, runtime::Metrics& metrics,
+                             std::shared_ptr<rpc::Channel> store, asio::thread_pool& blocking)
+    : authserv_id_(std::move(authserv_id)), limits_(limits), store_(std::move(store)), blocking_(blocking) {
   for (std::size_t i = v1::DECISION_ACCEPT; i < kDecisionNames.size(); ++i) {
     decisions_[i] = metrics.counter("merpati_filter_messages_total", "Messages judged, by decision",
                                     {{"decision", std::string(kDecisionNames[i])}});
@@ -38,7 +41,16 @@ Task<v1::CheckRecipientResponse> FilterService::check_recipient(rpc::Context&, c
 
 Task<v1::CheckMessageResponse> FilterService::check_message(rpc::Context& context,
                                                             const v1::CheckMessageRequest& request) {
-  v1::CheckMessageResponse response = judge(request);
+  Parts parts = Parts::kInRequest;
+  std::optional<Refusal> parts_refusal;
+  if (request.message().empty() && request.size() > 0) {
+    parts = Parts::kUnseen;
+    if (!request.blob_id().empty() && request.size() <= limits_.max_scanned_size && store_) {
+      MERPATI_CO_TRY(parts_refusal, co_await check_blob(request, context));
+      parts = Parts::kSeen;
+    }
+  }
+  v1::CheckMessageResponse response = judge(request, parts, parts_refusal);
   decisions_[static_cast<std::size_t>(response.decision())].add();
   if (response.decision() != v1::DECISION_ACCEPT) {
     log::info("filter_message_judged", response.reply().text(),
@@ -50,21 +62,44 @@ Task<v1::CheckMessageResponse> FilterService::check_message(rpc::Context& contex
   co_return response;
 }
 
-v1::CheckMessageResponse FilterService::judge(const v1::CheckMessageRequest& request) const {
+Task<std::optional<Refusal>> FilterService::check_blob(const v1::CheckMessageRequest& request, const rpc::Context& context) {
+  Spool spool;
+  MERPATI_CO_CHECK(spool.open());
+  store::v1::StoreClient store(store_);
+  store::v1::ReadBlobRequest wanted;
+  wanted.set_blob_id(request.blob_id());
+  rpc::CallOptions options;
+  options.deadline = context.deadline();
+  options.trace_id = context.trace_id();
+  MERPATI_CO_TRY(auto reader, co_await store.read_blob(wanted, options));
+  for (;;) {
+    MERPATI_CO_TRY(auto chunk, co_await reader->read());
+    if (!chunk) break;
+    if (spool.size() + chunk->chunk().size() > limits_.max_scanned_size)
+      co_return Error(ErrorCode::kInvalidArgument, "the blob is larger than the request says");
+    MERPATI_CO_CHECK(spool.add(chunk->chunk()));
+  }
+  MERPATI_CO_TRY(const auto message, spool.view());
+  auto look = [message, limits = limits_] { return check_parts(message, limits); };
+  co_return co_await run_blocking(blocking_, std::move(look));
+}
+
+v1::CheckMessageResponse FilterService::judge(const v1::CheckMessageRequest& request, Parts parts,
+                                              const std::optional<Refusal>& parts_refusal) const {
   v1::CheckMessageResponse response;
   const v1::Transaction& transaction = request.transaction();
-  const bool whole = !request.message().empty() || request.size() == 0;
+  const bool whole = parts == Parts::kInRequest;
   const std::string_view message = whole ? std::string_view(request.message()) : std::string_view(request.header());
   const std::string_view block = message.substr(0, mime::header_block_size(message));
 
   response.set_decision(v1::DECISION_ACCEPT);
   std::optional<Refusal> refusal = check_header(block, limits_);
-  if (!refusal && whole) refusal = check_parts(message, limits_);
+  if (!refusal) refusal = whole ? check_parts(message, limits_) : parts_refusal;
   if (refusal) {
     response.set_decision(v1::DECISION_REFUSE);
     set_reply(*refusal, *response.mutable_reply());
     response.add_symbols()->set_name(refusal->symbol);
-  } else if (!whole) {
+  } else if (parts == Parts::kUnseen) {
     v1::Symbol& symbol = *response.add_symbols();
     symbol.set_name("PARTS");
     symbol.set_not_checked(true);

@@ -1,6 +1,13 @@
 #include <gtest/gtest.h>
 
+#include <boost/asio/co_spawn.hpp>
+#include <boost/asio/io_context.hpp>
+#include <boost/asio/thread_pool.hpp>
+#include <boost/asio/use_future.hpp>
+
 #include "filter/rpc/filter_service.hpp"
+#include "merpati/rpc/dispatcher.hpp"
+#include "merpati/store/v1/store.rpc.hpp"
 
 namespace merpati::filter {
 namespace {
@@ -18,7 +25,8 @@ class FilterTest : public ::testing::Test {
     return out;
   }
   runtime::Metrics metrics_;
-  FilterService service_{"mail.example.test", {}, metrics_};
+  asio::thread_pool blocking_{1};
+  FilterService service_{"mail.example.test", {}, metrics_, nullptr, blocking_};
 };
 
 const std::string kGood = "From: a@b\r\nSubject: x\r\n\r\nbody\r\n";
@@ -111,15 +119,56 @@ TEST_F(FilterTest, LimitsAndRequiredFields) {
   EXPECT_EQ(symbol(parts), "TOO_MANY_PARTS");
 }
 
-TEST_F(FilterTest, OfLargeMailOnlyTheHeaderIsJudged) {
-  v1::CheckMessageRequest in;
-  in.set_header("From: a@b\r\n\r\n");
-  in.set_size(1'000'000);
-  in.set_blob_id("x");
-  const auto out = service_.judge(in);
-  EXPECT_EQ(out.decision(), v1::DECISION_ACCEPT);
-  ASSERT_EQ(out.symbols_size(), 1);
-  EXPECT_TRUE(out.symbols(0).not_checked());
+class FakeStore : public store::v1::StoreService {
+ public:
+  Task<void> read_blob(rpc::Context&, const store::v1::ReadBlobRequest& request,
+                       rpc::Writer<store::v1::ReadBlobResponse>& out) override {
+    if (request.blob_id() != "known") co_return Error(ErrorCode::kUnavailable, "down");
+    for (std::size_t at = 0; at < octets.size(); at += 50'000) {
+      store::v1::ReadBlobResponse response;
+      response.set_chunk(octets.substr(at, 50'000));
+      MERPATI_CO_CHECK(co_await out.write(std::move(response)));
+    }
+    co_return Result<void>();
+  }
+  std::string octets;
+};
+
+TEST_F(FilterTest, LargeMailIsReadFromTheStore) {
+  FakeStore fake;
+  rpc::Dispatcher door;
+  door.register_service(fake);
+  CheckLimits limits;
+  limits.max_scanned_size = 1'000'000;
+  FilterService service("mail.example.test", limits, metrics_, rpc::in_process_channel(door, rpc::Role::kFilter), blocking_);
+  const auto ask = [&](const std::string& blob, std::uint64_t size) {
+    v1::CheckMessageRequest in;
+    in.set_header("From: a@b\r\nContent-Type: multipart/mixed; boundary=b\r\n\r\n");
+    in.set_size(size);
+    in.set_blob_id(blob);
+    rpc::Context context;
+    asio::io_context loop;
+    auto answer = asio::co_spawn(loop, service.check_message(context, in), asio::use_future);
+    loop.run();
+    return answer.get();
+  };
+  fake.octets = "From: a@b\r\nContent-Type: multipart/mixed; boundary=b\r\n\r\n--b\r\n\r\n" + std::string(100'000, 'x') + "\r\n--b--\r\n";
+  const auto good = ask("known", fake.octets.size());
+  ASSERT_TRUE(good.has_value()) << good.error().describe();
+  EXPECT_EQ(good->decision(), v1::DECISION_ACCEPT);
+  EXPECT_EQ(good->symbols_size(), 0);
+  for (int i = 0; i < 1001; ++i) fake.octets += "--b\r\n\r\n\r\n";
+  fake.octets.replace(fake.octets.find("--b--"), 5, "--b\r\n");
+  const auto many = ask("known", fake.octets.size());
+  ASSERT_TRUE(many.has_value());
+  EXPECT_EQ(many->decision(), v1::DECISION_REFUSE);
+  EXPECT_EQ(many->symbols(0).name(), "TOO_MANY_PARTS");
+  const auto down = ask("other", 100'000);
+  ASSERT_TRUE(down.has_error()) << "the caller decides what to do with mail that nobody saw";
+  const auto huge = ask("known", 2'000'000);
+  ASSERT_TRUE(huge.has_value());
+  ASSERT_EQ(huge->symbols_size(), 1);
+  EXPECT_TRUE(huge->symbols(0).not_checked());
 }
 
 }  // namespace
