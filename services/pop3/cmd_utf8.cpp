@@ -1,4 +1,4 @@
-// UTF8 (RFC 6856 2.1). Messages are sent as they are stored in either mode (README), so only STLS takes notice.
+// UTF8 (RFC 6856 2.1): headers in UTF-8 are then sent as they are (content.cpp).
 #include "pop3/commands.hpp"
 
 namespace merpati::pop3 {

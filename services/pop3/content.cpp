@@ -1,12 +1,47 @@
 #include "pop3/content.hpp"
 
+#include <utility>
+
 #include <fmt/format.h>
+
+#include "merpati/mime/downgrade.hpp"
+#include "merpati/mime/header.hpp"
 
 namespace merpati::pop3 {
 namespace {
 
 constexpr std::uint64_t kOneCall = 60 * 1024;    // replies carry 64 KiB at most
 constexpr std::uint64_t kFirstPiece = 8 * 1024;  // TOP: most headers with a few lines
+
+constexpr std::size_t kLongestHeader = 512 * 1024;  // a longer one goes as it is
+
+/// A message's octets for a client that did not say UTF8: its header in US-ASCII (RFC 6856 2, RFC 6858).
+class AsciiHeader {
+ public:
+  explicit AsciiHeader(bool utf8) : passing_(utf8) {}
+  /// What can go out now.
+  std::string pass(std::string piece) {
+    if (passing_) return piece;
+    held_ += piece;
+    const auto size = held_.starts_with("\r\n") ? 2 : held_.find("\r\n\r\n");
+    if (size == std::string::npos && held_.size() <= kLongestHeader) return {};
+    return finish();
+  }
+  std::string finish() {
+    passing_ = true;
+    if (held_.size() > kLongestHeader) return std::exchange(held_, {});
+    const auto size = mime::header_block_size(held_);
+    const std::string_view block = std::string_view(held_).substr(0, size);
+    std::string out = mime::downgrade_header(block);
+    out.append(held_, size, std::string::npos);
+    held_.clear();
+    return out;
+  }
+
+ private:
+  bool passing_;
+  std::string held_;
+};
 
 }  // namespace
 
@@ -75,10 +110,14 @@ Task<void> send_message(Session& session, const Maildrop::Message& message, std:
   auto& out = session.connection();
   DotWriter writer;
   TopLimiter limiter(lines.value_or(0));
-  while (!piece->empty()) {
-    const std::string_view octets = lines ? limiter.pass(*piece) : std::string_view(*piece);
+  AsciiHeader header(session.utf8_);
+  const auto write = [&](const std::string& shown) {
+    const std::string_view octets = lines ? limiter.pass(shown) : std::string_view(shown);
     writer.write(octets, out.output());
     session.edge().probe.sent(octets.size());
+  };
+  while (!piece->empty()) {
+    write(header.pass(*std::move(piece)));
     if (lines && limiter.done()) break;
     if (out.output_size() > net::Connection::kFlushAbove) {
       const auto deadline = Deadline::after(session.edge().settings.idle_timeout);
@@ -93,6 +132,7 @@ Task<void> send_message(Session& session, const Maildrop::Message& message, std:
       co_return std::move(piece).error();
     }
   }
+  if (!limiter.done() || !lines) write(header.finish());
   writer.finish(out.output());
   co_return Result<void>();
 }

@@ -5,11 +5,9 @@
 #include <chrono>
 #include <memory>
 #include <string>
-#include <unordered_map>
 
 #include "merpati/auth/v1/auth.rpc.hpp"
 #include "merpati/base/clock.hpp"
-#include "merpati/base/guarded.hpp"
 #include "merpati/net/address.hpp"
 #include "merpati/net/tls.hpp"
 #include "merpati/store/v1/store.rpc.hpp"
@@ -36,30 +34,16 @@ struct ListenerPolicy {
   net::CidrSet proxies;  ///< load balancers: a client of such an address is the balancer itself
 };
 
-/// When an account may log in again (RFC 2449 6.5). Thread safe; known to this process alone.
-class LoginDelays {
- public:
-  explicit LoginDelays(std::chrono::nanoseconds delay) : delay_(delay) {}
-  /// Notes a login; false when the last one is too recent.
-  bool admit(std::int64_t account, SteadyTime now);
-
- private:
-  std::chrono::nanoseconds delay_;
-  Guarded<std::unordered_map<std::int64_t, SteadyTime>> last_;
-};
-
 struct Edge {
   Edge(Settings s, auth::v1::AuthClient a, store::v1::StoreClient st, Probe p)
       : settings(std::move(s)),
         auth(std::move(a)),
         store(std::move(st)),
-        probe(std::move(p)),
-        delays(settings.login_delay) {}
+        probe(std::move(p)) {}
   Settings settings;
   auth::v1::AuthClient auth;
   store::v1::StoreClient store;
   Probe probe;
-  LoginDelays delays;
   std::shared_ptr<net::TlsContext> tls;  ///< null: no TLS
 };
 

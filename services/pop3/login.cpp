@@ -43,17 +43,17 @@ Task<void> login_succeeded(Session& session, auth::v1::LoginResult result) {
   auto& edge = session.edge();
   const auto account = result.claims().account_id();
   const auto address = result.claims().address();
-  if (!edge.delays.admit(account, std::chrono::steady_clock::now())) {
-    edge.probe.login(LoginOutcome::kDelay);
-    session.say_err("you have logged in a moment ago, wait a little", ResponseCode::kLoginDelay);
-    co_return Result<void>();
-  }
   Login login{std::move(*result.mutable_token()), std::move(*result.mutable_claims())};
   auto maildrop = co_await Maildrop::open(edge, std::move(login), session.id());
   if (maildrop.has_error()) {
     const auto code = pop3::response_code(maildrop.error(), ErrorSite::kMaildrop);
     edge.probe.login(code == ResponseCode::kInUse ? LoginOutcome::kInUse : LoginOutcome::kTemporary);
     session.say_err(maildrop.error(), ErrorSite::kMaildrop);
+    co_return Result<void>();
+  }
+  if (!maildrop->is_open()) {
+    edge.probe.login(LoginOutcome::kDelay);
+    session.say_err("you have logged in a moment ago, wait a little", ResponseCode::kLoginDelay);
     co_return Result<void>();
   }
   edge.probe.login(LoginOutcome::kOk);

@@ -35,6 +35,8 @@ Task<Maildrop> Maildrop::open(const Edge& edge, Login login, std::string session
   request.set_account_id(drop.account());
   request.set_session_id(std::move(session_id));
   request.set_lease_seconds(lease_seconds(edge));
+  request.set_login_delay_seconds(
+      static_cast<std::int32_t>(std::chrono::ceil<std::chrono::seconds>(edge.settings.login_delay).count()));
   const auto options = drop.call_options(edge);
   MERPATI_CO_TRY(auto lease, co_await edge.store.lease_maildrop(request, options));
   drop.lease_number_ = lease.lease_number();

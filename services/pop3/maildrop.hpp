@@ -26,8 +26,9 @@ class Maildrop {
     bool deleted = false;
   };
 
-  /// Takes the lease. kAlreadyExists: another session has it.
+  /// Takes the lease. kAlreadyExists: another session has it. Not open when the last login is too recent (LOGIN-DELAY).
   static Task<Maildrop> open(const Edge& edge, Login login, std::string session_id);
+  bool is_open() const { return lease_number_ != 0; }
 
   std::size_t size() const { return messages_.size(); }
   const std::vector<Message>& messages() const { return messages_; }

@@ -13,15 +13,20 @@ int seconds_of(int asked, const Core& core) {
 
 Task<v1::LeaseMaildropResponse> lease_maildrop(Core& core, const Caller& caller, const v1::LeaseMaildropRequest& request) {
   static const pg::Statement kLease{"store_lease_maildrop", "select lease, mailbox, uid_validity from lease_maildrop($1, $2, $3)"};
+  static const pg::Statement kLeaseLater{"store_lease_maildrop_later",
+                                         "select lease, mailbox, uid_validity from lease_maildrop($1, $2, $3, $4)"};
   static const pg::Statement kView{"store_maildrop", "select uid, size from messages where account_id = $1 and mailbox_id = $2 order by uid"};
   if (request.session_id().empty()) co_return Error(ErrorCode::kInvalidArgument, "session_id is missing");
   MERPATI_CO_CHECK(co_await core.ensure_account(request.account_id(), caller.deadline));
   pg::Params params;
   params.bigint(request.account_id()).text(request.session_id()).integer(seconds_of(request.lease_seconds(), core));
-  MERPATI_CO_TRY(auto leased, co_await core.pool.write(kLease, std::move(params), caller.deadline));
+  const bool delayed = request.login_delay_seconds() > 0;
+  if (delayed) params.integer(request.login_delay_seconds());
+  MERPATI_CO_TRY(auto leased, co_await core.pool.write(delayed ? kLeaseLater : kLease, std::move(params), caller.deadline));
   if (leased.empty()) co_return Error(ErrorCode::kNotFound, "the account has no INBOX");
   v1::LeaseMaildropResponse response;
   response.set_lease_number(leased.front().bigint(0));
+  if (response.lease_number() == 0) co_return response;
   response.set_mailbox_id(leased.front().bigint(1));
   response.set_uid_validity(static_cast<std::uint32_t>(leased.front().bigint(2)));
   pg::Params view;

@@ -449,6 +449,25 @@ TEST(Store, SeveralCopiesForOneAccountInOneDelivery) {
   EXPECT_TRUE(s.get(s.queue().resolve_delivery(resolve)).committed());
 }
 
+TEST(Store, LoginDelayIsCountedInTheStore) {
+  auto& s = store();
+  const auto account = fresh_account();
+  v1::LeaseMaildropRequest lease;
+  lease.set_account_id(account);
+  lease.set_session_id("one");
+  lease.set_login_delay_seconds(600);
+  const auto first = s.get(s.pop3().lease_maildrop(lease, s.as(account)));
+  EXPECT_GT(first.lease_number(), 0);
+  v1::CommitMaildropRequest commit;
+  commit.set_account_id(account);
+  commit.set_lease_number(first.lease_number());
+  commit.set_mailbox_id(first.mailbox_id());
+  s.get(s.pop3().commit_maildrop(commit, s.as(account)));
+  EXPECT_EQ(s.get(s.pop3().lease_maildrop(lease, s.as(account))).lease_number(), 0);
+  lease.set_login_delay_seconds(0);
+  EXPECT_GT(s.get(s.pop3().lease_maildrop(lease, s.as(account))).lease_number(), 0);
+}
+
 TEST(Store, TheMaildropIsExclusiveAndFenced) {
   auto& s = store();
   const auto account = fresh_account();

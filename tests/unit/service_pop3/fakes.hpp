@@ -27,10 +27,12 @@ class FakeStore : public store::v1::StoreService {
   Guarded<State> state;
 
   Task<store::v1::LeaseMaildropResponse> lease_maildrop(rpc::Context&,
-                                                        const store::v1::LeaseMaildropRequest&) override {
-    co_return state.with([](State& s) -> Result<store::v1::LeaseMaildropResponse> {
+                                                        const store::v1::LeaseMaildropRequest& request) override {
+    const bool delayed = request.login_delay_seconds() > 0;
+    co_return state.with([delayed](State& s) -> Result<store::v1::LeaseMaildropResponse> {
       if (s.down) return Error(ErrorCode::kUnavailable, "down");
       if (s.leased) return Error(ErrorCode::kAlreadyExists, "leased");
+      if (delayed && s.lease > 0) return store::v1::LeaseMaildropResponse();
       s.leased = true;
       store::v1::LeaseMaildropResponse response;
       response.set_lease_number(++s.lease);

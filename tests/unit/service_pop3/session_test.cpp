@@ -299,6 +299,29 @@ TEST_F(Pop3Session, HalfAMessageNeverLooksWhole) {
   wait_until_given_back();
 }
 
+// RFC 6856 2: a client that did not say UTF8 gets no UTF-8 in headers.
+TEST_F(Pop3Session, HeadersInUtf8AreForThoseWhoSayUtf8) {
+  backends.store.state.with([](auto& s) {
+    s.messages[1] = "From: a@b\r\nSubject: gr\xC3\xBC\xC3\x9F\r\n\r\n\xC3\xBC\r\nsecond\r\n";
+    s.messages[2] = "Subject: \xC3\xBC";
+  });
+  start();
+  Client old(port);
+  old.log_in();
+  old.ask("RETR 1");
+  EXPECT_EQ(old.body(), (std::vector<std::string>{"From: a@b", "Subject: =?utf-8?B?Z3LDvMOf?=", "", "\xC3\xBC", "second"}));
+  old.ask("TOP 1 1");
+  EXPECT_EQ(old.body(), (std::vector<std::string>{"From: a@b", "Subject: =?utf-8?B?Z3LDvMOf?=", "", "\xC3\xBC"}));
+  old.ask("RETR 2");
+  EXPECT_EQ(old.body(), (std::vector<std::string>{"Subject: =?utf-8?B?w7w=?="}));
+  old.ask("QUIT");
+  Client client(port);
+  EXPECT_TRUE(client.ask("UTF8").starts_with("+OK"));
+  client.log_in();
+  client.ask("RETR 1");
+  EXPECT_EQ(client.body()[1], "Subject: gr\xC3\xBC\xC3\x9F");
+}
+
 TEST_F(Pop3Session, LoginDelay) {
   login_delay = 600;
   start();
