@@ -140,7 +140,11 @@ class Fetch {
 
 Task<Reply> cmd_fetch(Session& session, const Command& command) {
   Fetch fetch(session, command);
-  co_return co_await fetch.run();
+  auto reply = co_await fetch.run();
+  // RFC 9051 7.1: the part's transfer encoding is one that BINARY cannot undo.
+  if (reply.has_error() && reply.error().code() == ErrorCode::kUnimplemented)
+    co_return no("UNKNOWN-CTE", "The part has an unknown transfer encoding");
+  co_return reply;
 }
 
 }  // namespace merpati::imap

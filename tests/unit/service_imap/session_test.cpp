@@ -129,6 +129,13 @@ TEST_F(ImapTest, StreamsLargeBodiesAndDecodesBinary) {
                   .find("BINARY[1]<199990> ~{10}\r\n" + raw.substr(199990) + ")\r\n") != std::string::npos);
 }
 
+TEST_F(ImapTest, BinaryOfAnUnknownEncodingIsToldApart) {
+  store.add("INBOX", "MIME-Version: 1.0\r\nContent-Type: application/x\r\nContent-Transfer-Encoding: x-uuencode\r\n\r\nbegin\r\n");
+  start();
+  auto client = open();
+  EXPECT_THAT(client->run("FETCH 1 BINARY[1]"), HasSubstr("t NO [UNKNOWN-CTE]"));
+}
+
 TEST_F(ImapTest, BatchesContentsThatNeedSeveralReplies) {
   std::string expected;
   for (int i = 0; i < 30; ++i)
