@@ -117,7 +117,8 @@ rpc::Dispatcher* add_service(Process& process, const Config& config, std::string
   if (service == "store") {
     return add(std::make_unique<store::Module>(process, config.store(), peers.to(Role::kAuth, Role::kStore)));
   }
-  if (service == "filter") return add(std::make_unique<filter::Module>(process, config.filter(), peers.to(Role::kStore, Role::kFilter)));
+  if (service == "filter")
+    return add(std::make_unique<filter::Module>(process, config.filter(), peers.to(Role::kStore, Role::kFilter)));
   if (service == "queue") {
     return add(std::make_unique<queue::Module>(process, config.queue(), peers.to(Role::kAuth, Role::kQueue),
                                                peers.to(Role::kStore, Role::kQueue)));

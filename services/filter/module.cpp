@@ -18,8 +18,8 @@ CheckLimits limits_from(const config::v1::Filter& config) {
 }  // namespace
 
 Module::Module(runtime::Process& process, const config::v1::Filter& config, std::shared_ptr<rpc::Channel> store)
-    : service_(std::make_unique<FilterService>(config.authserv_id(), limits_from(config), process.metrics(), std::move(store),
-                                               process.blocking())) {
+    : service_(std::make_unique<FilterService>(config.authserv_id(), limits_from(config), process.metrics(),
+                                               std::move(store), process.blocking())) {
   dispatcher_.register_service(*service_);
 }
 Module::~Module() = default;

@@ -63,8 +63,7 @@ Task<void> ContentReader::read_ahead() {
 Task<std::string> ContentReader::read(std::uint32_t uid, OctetRange range) {
   if (range.length == 0) co_return std::string();
   const bool planned = !wanted_.empty() && wanted_.front().uid == uid && wanted_.front().range.offset == range.offset &&
-                       wanted_.front().range.length == range.length &&
-                       wanted_.front().range.verbatim == range.verbatim;
+                       wanted_.front().range.length == range.length && wanted_.front().range.verbatim == range.verbatim;
   if (!planned) wanted_.push_front({uid, range, {}, false});
   while (!wanted_.front().read) MERPATI_CO_CHECK(co_await read_ahead());
   auto octets = std::move(wanted_.front().octets);

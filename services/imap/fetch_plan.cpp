@@ -13,7 +13,8 @@ void plan_section(FetchPlan& plan, const FetchItem& item) {
     return;
   }
   plan.contents = true;
-  if (!item.section.part.empty() || item.section.text != Text::kAll || item.kind != Kind::kBodySection) plan.mask.set_parts(true);
+  if (!item.section.part.empty() || item.section.text != Text::kAll || item.kind != Kind::kBodySection)
+    plan.mask.set_parts(true);
 }
 
 bool picks_fields(const FetchItem& item) {

@@ -288,8 +288,7 @@ Task<void> FetchWriter::write_binary(const pb::MessageRow& row, const FetchItem&
   const auto encoding =
       part == nullptr ? std::optional(mime::Encoding::kIdentity) : mime::encoding_from_name(part->encoding());
   if (!encoding)
-    co_return Error(ErrorCode::kUnimplemented, "unknown transfer encoding")
-        .with_public("Unknown transfer encoding");
+    co_return Error(ErrorCode::kUnimplemented, "unknown transfer encoding").with_public("Unknown transfer encoding");
   if (range->length <= ContentReader::kSmall) {
     MERPATI_CO_TRY(auto octets, co_await content_.read(row.uid(), *range));
     const auto decoded = mime::decode_transfer(*encoding, octets);

@@ -36,10 +36,7 @@ struct ListenerPolicy {
 
 struct Edge {
   Edge(Settings s, auth::v1::AuthClient a, store::v1::StoreClient st, Probe p)
-      : settings(std::move(s)),
-        auth(std::move(a)),
-        store(std::move(st)),
-        probe(std::move(p)) {}
+      : settings(std::move(s)), auth(std::move(a)), store(std::move(st)), probe(std::move(p)) {}
   Settings settings;
   auth::v1::AuthClient auth;
   store::v1::StoreClient store;

@@ -21,7 +21,8 @@ bool is_ascii(std::string_view text) {
 
 class SpooledContent : public Content {
  public:
-  SpooledContent(Spool spool, std::string_view octets) : spool_(std::move(spool)), octets_(octets), eight_bit_(!is_ascii(octets)) {}
+  SpooledContent(Spool spool, std::string_view octets)
+      : spool_(std::move(spool)), octets_(octets), eight_bit_(!is_ascii(octets)) {}
 
   Task<ContentSource> open() override {
     auto at = std::make_shared<std::size_t>(0);
@@ -56,10 +57,10 @@ Task<Spool> spool_all(Content& content) {
 
 /// What is known of the octets once they were looked at.
 struct Converted {
-  bool ascii_header = true;   ///< no 8-bit octet outside of what can be encoded
-  bool has_signature = false; ///< which a conversion would break
-  bool fits = false;          ///< after conversion
-  std::optional<Spool> spool; ///< set when something had to change
+  bool ascii_header = true;    ///< no 8-bit octet outside of what can be encoded
+  bool has_signature = false;  ///< which a conversion would break
+  bool fits = false;           ///< after conversion
+  std::optional<Spool> spool;  ///< set when something had to change
 };
 
 Result<Converted> convert(std::string_view octets, std::optional<mime::Carry> carry) {
@@ -112,12 +113,13 @@ std::optional<std::string> to_ascii_address(const std::string& address) {
   return address.substr(0, at + 1) + *domain;
 }
 
-Task<Fitted> fit_for(const smtp::ServerExtensions& host, const std::string& host_name, const Message& message, Content& content,
-                     Transaction& transaction, asio::thread_pool& blocking) {
+Task<Fitted> fit_for(const smtp::ServerExtensions& host, const std::string& host_name, const Message& message,
+                     Content& content, Transaction& transaction, asio::thread_pool& blocking) {
   Fitted fitted;
   const bool takes_binary = host.binarymime && host.chunking;
   const bool too_binary = transaction.body_type == BodyType::kBinaryMime && !takes_binary;
-  const bool too_eight = transaction.eight_bit && !host.eightbitmime && !(transaction.body_type == BodyType::kBinaryMime && takes_binary);
+  const bool too_eight =
+      transaction.eight_bit && !host.eightbitmime && !(transaction.body_type == BodyType::kBinaryMime && takes_binary);
   const bool too_utf8 = transaction.smtputf8 && !host.smtputf8;
   if (!too_binary && !too_eight && !too_utf8) co_return fitted;
   std::optional<mime::Carry> carry;

@@ -17,8 +17,8 @@ bool needs_utf8(std::string_view text) {
   return std::any_of(text.begin(), text.end(), [](char c) { return static_cast<unsigned char>(c) >= 0x80; });
 }
 
-/// Without SMTPUTF8 an address travels when its domain alone is not US-ASCII, in A-labels. Others are returned: they are
-/// taken out of `open`.
+/// Without SMTPUTF8 an address travels when its domain alone is not US-ASCII, in A-labels. Others are returned: they
+/// are taken out of `open`.
 void downgrade(Transaction& transaction, std::vector<std::size_t>& open, std::vector<Outcome>& outcomes) {
   const auto refusal = Outcome::failed("5.6.7", "The remote host does not take internationalized addresses (SMTPUTF8)");
   const auto reverse_path = needs_utf8(transaction.reverse_path) ? to_ascii_address(transaction.reverse_path)
@@ -133,8 +133,8 @@ Task<void> RemoteDelivery::send_batch(const Message& message, const std::vector<
       transaction.recipients.push_back(items[i]->recipient);
       transaction.smtputf8 |= needs_utf8(items[i]->recipient);
     }
-    MERPATI_CO_TRY(const Fitted fitted,
-                   co_await fit_for(session_->extensions(), session_->host(), message, content, transaction, *config_.blocking));
+    MERPATI_CO_TRY(const Fitted fitted, co_await fit_for(session_->extensions(), session_->host(), message, content,
+                                                         transaction, *config_.blocking));
     if (fitted.refusal) {
       for (const std::size_t i : open) outcomes[i] = *fitted.refusal;
       co_return Result<void>();

@@ -13,8 +13,8 @@ namespace merpati::queue {
 
 struct RemoteConfig {
   RouteConfig route;
-  RemoteOptions mx;          ///< towards MX hosts and fixed routes
-  RemoteOptions smart_host;  ///< towards the smart host
+  RemoteOptions mx;                       ///< towards MX hosts and fixed routes
+  RemoteOptions smart_host;               ///< towards the smart host
   asio::thread_pool* blocking = nullptr;  ///< where mail is converted
 };
 

@@ -38,10 +38,11 @@ const pg::Statement& enqueue_statement(std::size_t messages) {
 }
 const pg::Statement kRelease{"queue_release", "select release($1)"};
 const pg::Statement kDropHeld{"queue_drop_held", "select drop_held($1)"};
-const pg::Statement kHeld{"queue_held",
-                          "select coalesce(m.decided_by, m.delivery_id), max(m.deciding_account_id) from messages m "
-                          "where m.delivery_id in (select i.delivery_id from items i where i.state = 1) and m.enqueued_at < "
-                          "now() - make_interval(secs => $1) group by 1 order by min(m.enqueued_at) limit 1000"};
+const pg::Statement kHeld{
+    "queue_held",
+    "select coalesce(m.decided_by, m.delivery_id), max(m.deciding_account_id) from messages m "
+    "where m.delivery_id in (select i.delivery_id from items i where i.state = 1) and m.enqueued_at < "
+    "now() - make_interval(secs => $1) group by 1 order by min(m.enqueued_at) limit 1000"};
 const pg::Statement kLease{
     "queue_lease",
     "select id, lease_number, uuid, recipient, domain, notify, original_recipient, attempts, expires_at, returned, "
@@ -126,7 +127,8 @@ Repository::Repository(pg::Pool& pool, std::chrono::nanoseconds give_up, std::ch
     : pool_(pool), give_up_seconds_(seconds(give_up)), lease_seconds_(seconds(lease)) {}
 
 Task<Enqueued> Repository::enqueue(std::span<const NewMessage> messages, bool held, Deadline deadline) {
-  if (messages.empty() || messages.size() > kMostTogether) co_return Error(ErrorCode::kInvalidArgument, "1 to 32 messages");
+  if (messages.empty() || messages.size() > kMostTogether)
+    co_return Error(ErrorCode::kInvalidArgument, "1 to 32 messages");
   pg::Params params;
   for (const NewMessage& one : messages) {
     const Message& message = one.message;

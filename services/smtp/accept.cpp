@@ -11,8 +11,8 @@ constexpr std::size_t kMostAuthors = 16;
 
 }  // namespace
 
-/// RFC 6409 6.1: what the reader of a submitted message sees as its author is an address of the account too. Replies and
-/// returns false when not. A message without From is the filter's to judge.
+/// RFC 6409 6.1: what the reader of a submitted message sees as its author is an address of the account too. Replies
+/// and returns false when not. A message without From is the filter's to judge.
 Task<bool> Session::authors_are_theirs(MessageBuffer& buffer) {
   MessageSource source(buffer);
   MERPATI_CO_CHECK(co_await source.load_header());
@@ -33,7 +33,8 @@ Task<bool> Session::authors_are_theirs(MessageBuffer& buffer) {
     co_return false;
   }
   for (const auto& [name, address] : authors) {
-    MERPATI_CO_TRY(const bool allowed, co_await may_send_as(address, "The address in the " + name + " field is not yours"));
+    MERPATI_CO_TRY(const bool allowed,
+                   co_await may_send_as(address, "The address in the " + name + " field is not yours"));
     if (!allowed) co_return false;
   }
   co_return true;
@@ -51,7 +52,8 @@ Task<void> Session::finish_message(std::unique_ptr<Incoming> incoming) {
     auto theirs = co_await authors_are_theirs(incoming->buffer);
     if (theirs.has_error()) reply_error(theirs.error());
     if (theirs.has_error() || !*theirs) {
-      site_->probe.message(theirs.has_error() ? Probe::Outcome::kTemporary : Probe::Outcome::kRefused, incoming->buffer.size(), 0);
+      site_->probe.message(theirs.has_error() ? Probe::Outcome::kTemporary : Probe::Outcome::kRefused,
+                           incoming->buffer.size(), 0);
       reset();
       co_return Result<void>();
     }

@@ -15,9 +15,9 @@ bool is_ascii(std::string_view text) {
 }
 
 bool names_inbox(std::string_view mailbox) {
-  return mailbox.empty() || (mailbox.size() == 5 && std::equal(mailbox.begin(), mailbox.end(), "inbox", [](char a, char b) {
-                               return static_cast<char>(a | 0x20) == b;
-                             }));
+  return mailbox.empty() ||
+         (mailbox.size() == 5 && std::equal(mailbox.begin(), mailbox.end(), "inbox",
+                                            [](char a, char b) { return static_cast<char>(a | 0x20) == b; }));
 }
 
 }  // namespace
@@ -159,7 +159,8 @@ Task<queue::v1::EnqueueRequest> Acceptance::sent(const filter::v1::SendMessage& 
   auto request = envelope();
   request.set_reverse_path(send.reverse_path());
   request.set_sender_account_id(target.local == nullptr ? 0 : target.local->claims().account_id());
-  bool utf8 = !is_ascii(send.reverse_path()) || !is_ascii(std::string_view(send.message()).substr(0, header_size(send.message())));
+  bool utf8 = !is_ascii(send.reverse_path()) ||
+              !is_ascii(std::string_view(send.message()).substr(0, header_size(send.message())));
   for (const auto& address : send.recipients()) {
     request.add_recipients()->set_address(address);
     utf8 = utf8 || !is_ascii(address);
@@ -170,8 +171,8 @@ Task<queue::v1::EnqueueRequest> Acceptance::sent(const filter::v1::SendMessage& 
   co_return request;
 }
 
-/// What leaves: addresses elsewhere, and what the recipients' scripts redirect or send. Most goes in one message; what has
-/// another sender or body stands beside it, and is committed with it.
+/// What leaves: addresses elsewhere, and what the recipients' scripts redirect or send. Most goes in one message; what
+/// has another sender or body stands beside it, and is committed with it.
 Task<void> Acceptance::fill_queue() {
   std::vector<queue::v1::EnqueueRequest> messages;
   auto common = envelope();
@@ -215,7 +216,8 @@ Task<void> Acceptance::fill_queue() {
     messages.insert(messages.begin(), std::move(common));
   }
   if (messages.empty()) co_return Result<void>();
-  if (messages.size() > kMostTogether) co_return Error(ErrorCode::kResourceExhausted, "the filter wants too many messages sent");
+  if (messages.size() > kMostTogether)
+    co_return Error(ErrorCode::kResourceExhausted, "the filter wants too many messages sent");
   for (auto& message : messages) {
     if (deliveries_.empty()) break;
     message.set_held(true);

@@ -24,7 +24,8 @@ struct Encoded {
 Encoded encode(std::string_view octets);
 /// Compresses in any case.
 std::string encode_always(std::string_view octets);
-/// Of a binary codec's body too, whose size is what was stored. kDataLoss when `stored` is not what encode() gave for `size` octets.
+/// Of a binary codec's body too, whose size is what was stored. kDataLoss when `stored` is not what encode() gave for
+/// `size` octets.
 Result<std::string> decode(Codec codec, std::string_view stored, std::uint64_t size);
 
 }  // namespace merpati::store

@@ -45,7 +45,8 @@ std::vector<ViewRead> plan_view_read(const View& view, std::uint64_t offset, std
   const std::uint64_t end = offset + length;
   std::uint64_t at = 0;
   for (const auto& piece : view) {
-    const std::uint64_t size = mime::rendered_size(piece), begin = std::max(at, offset), until = std::min(at + size, end);
+    const std::uint64_t size = mime::rendered_size(piece), begin = std::max(at, offset),
+                        until = std::min(at + size, end);
     if (begin < until) {
       ViewRead read{piece, begin - at, until - begin};
       if (piece.kind == Kind::kCopy) {

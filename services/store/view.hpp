@@ -1,5 +1,5 @@
-// How binary mail is shown where its NUL octets may not go (RFC 9051 4.3.1, RFC 1939): its view has those parts in base64,
-// with sizes and offsets that a client can rely on. The blob stays as it came.
+// How binary mail is shown where its NUL octets may not go (RFC 9051 4.3.1, RFC 1939): its view has those parts in
+// base64, with sizes and offsets that a client can rely on. The blob stays as it came.
 #pragma once
 
 #include <cstdint>

@@ -13,8 +13,10 @@ namespace merpati::mime {
 namespace {
 
 constexpr std::array<std::string_view, 12> kAddressFields = {
-    "From", "Sender", "Reply-To", "To", "Cc", "Bcc", "Resent-From", "Resent-Sender", "Resent-To", "Resent-Cc", "Resent-Bcc", "Resent-Reply-To"};
-constexpr std::array<std::string_view, 5> kTraceFields = {"Received", "Return-Path", "Message-ID", "In-Reply-To", "References"};
+    "From",        "Sender",        "Reply-To",  "To",        "Cc",         "Bcc",
+    "Resent-From", "Resent-Sender", "Resent-To", "Resent-Cc", "Resent-Bcc", "Resent-Reply-To"};
+constexpr std::array<std::string_view, 5> kTraceFields = {"Received", "Return-Path", "Message-ID", "In-Reply-To",
+                                                          "References"};
 // RFC 6858 3.1: it cannot be replied to, and does not look as if it could.
 constexpr std::string_view kNoAddress = "invalid@internationalized-address.invalid";
 
@@ -83,7 +85,8 @@ std::string parameters(const Parameters& given) {
       out += "utf-8''";
       for (const char c : p.value) {
         const auto byte = static_cast<unsigned char>(c);
-        if ((byte >= '0' && byte <= '9') || ((byte | 0x20) >= 'a' && (byte | 0x20) <= 'z') || byte == '.' || byte == '-' || byte == '_')
+        if ((byte >= '0' && byte <= '9') || ((byte | 0x20) >= 'a' && (byte | 0x20) <= 'z') || byte == '.' ||
+            byte == '-' || byte == '_')
           out += c;
         else
           (((out += '%') += kHex[byte >> 4]) += kHex[byte & 15]);

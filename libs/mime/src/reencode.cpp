@@ -78,7 +78,8 @@ class Planner {
 
   /// No CR and no LF stands alone, so that quoted-printable's lines are the text's.
   static bool has_line_ends_only(std::string_view body) {
-    for (std::size_t at = body.find_first_of("\r\n"); at != std::string_view::npos; at = body.find_first_of("\r\n", at)) {
+    for (std::size_t at = body.find_first_of("\r\n"); at != std::string_view::npos;
+         at = body.find_first_of("\r\n", at)) {
       if (body.substr(at, 2) != "\r\n") return false;
       at += 2;
     }
@@ -137,10 +138,14 @@ Reencoding plan_reencoding(std::string_view message, const Summary& summary, Car
 
 std::string render_piece(const Piece& piece, std::string_view raw) {
   switch (piece.kind) {
-    case Piece::Kind::kText: return piece.text;
-    case Piece::Kind::kBase64: return encode_base64_lines(raw);
-    case Piece::Kind::kQuotedPrintable: return encode_quoted_printable(raw);
-    case Piece::Kind::kCopy: break;
+    case Piece::Kind::kText:
+      return piece.text;
+    case Piece::Kind::kBase64:
+      return encode_base64_lines(raw);
+    case Piece::Kind::kQuotedPrintable:
+      return encode_quoted_printable(raw);
+    case Piece::Kind::kCopy:
+      break;
   }
   std::string out(raw);
   std::replace(out.begin(), out.end(), '\0', '\x80');

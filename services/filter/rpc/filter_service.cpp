@@ -62,7 +62,8 @@ Task<v1::CheckMessageResponse> FilterService::check_message(rpc::Context& contex
   co_return response;
 }
 
-Task<std::optional<Refusal>> FilterService::check_blob(const v1::CheckMessageRequest& request, const rpc::Context& context) {
+Task<std::optional<Refusal>> FilterService::check_blob(const v1::CheckMessageRequest& request,
+                                                       const rpc::Context& context) {
   Spool spool;
   MERPATI_CO_CHECK(spool.open());
   store::v1::StoreClient store(store_);

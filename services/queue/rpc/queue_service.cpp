@@ -96,7 +96,8 @@ Task<std::uint64_t> QueueService::keep_blob(std::string blob_id, Deadline deadli
 }
 
 /// One of the messages that a call hands over. `request` outlives the result.
-Task<NewMessage> QueueService::make_message(const v1::EnqueueRequest& request, std::string trace_id, Deadline deadline) {
+Task<NewMessage> QueueService::make_message(const v1::EnqueueRequest& request, std::string trace_id,
+                                            Deadline deadline) {
   MERPATI_CO_CHECK(check(request));
   const auto body_type = body_type_from(request.body_type());
   if (!body_type) co_return invalid("unknown body_type");

@@ -152,7 +152,8 @@ TEST_F(RealStoreTest, NamesThatLookTheSameAreTheSame) {
   EXPECT_THAT(client->run("ENABLE IMAP4rev2"), HasSubstr("t OK"));
   EXPECT_THAT(client->run("CREATE " + decomposed), HasSubstr("t OK"));
   EXPECT_THAT(client->run("CREATE " + composed), HasSubstr("NO [ALREADYEXISTS]"));
-  EXPECT_THAT(client->run("LIST \"\" \"cafe\xcc\x81*\""), HasSubstr("* LIST (\\HasNoChildren) \"/\" " + composed + "\r\n"));
+  EXPECT_THAT(client->run("LIST \"\" \"cafe\xcc\x81*\""),
+              HasSubstr("* LIST (\\HasNoChildren) \"/\" " + composed + "\r\n"));
   EXPECT_THAT(client->run("SUBSCRIBE " + decomposed), HasSubstr("t OK"));
   EXPECT_THAT(client->run("LIST (SUBSCRIBED) \"\" \"caf*\""), HasSubstr(composed));
   EXPECT_THAT(client->run("STATUS " + decomposed + " (MESSAGES)"), HasSubstr("(MESSAGES 0)"));
@@ -180,22 +181,27 @@ TEST_F(RealStoreTest, BinaryMailIsShownRawOnlyToBinary) {
     client->send("t APPEND binary ~{" + std::to_string(mail.size()) + "+}\r\n" + mail + "\r\n");
     EXPECT_THAT(client->until("t "), HasSubstr("t OK [APPENDUID"));
     std::string encoded;
-    for (std::size_t at = 0; at < size; at += 57) encoded += to_base64(std::string_view(octets).substr(at, 57)) + "\r\n";
+    for (std::size_t at = 0; at < size; at += 57)
+      encoded += to_base64(std::string_view(octets).substr(at, 57)) + "\r\n";
     const std::string shown = head + "base64\r\n\r\n" + encoded + "\r\n--b--\r\n";
     const auto length = std::to_string(shown.size());
-    EXPECT_TRUE(client->run("FETCH * BODY.PEEK[]").find("BODY[] {" + length + "}\r\n" + shown + ")\r\n") != std::string::npos);
+    EXPECT_TRUE(client->run("FETCH * BODY.PEEK[]").find("BODY[] {" + length + "}\r\n" + shown + ")\r\n") !=
+                std::string::npos);
     EXPECT_THAT(client->run("FETCH * RFC822.SIZE"), HasSubstr("RFC822.SIZE " + length + ")"));
     EXPECT_THAT(client->run("FETCH * BODYSTRUCTURE"),
                 HasSubstr("(\"image\" \"x\" NIL NIL NIL \"base64\" " + std::to_string(encoded.size())));
     EXPECT_TRUE(client->run("FETCH * BODY.PEEK[2]").find("}\r\n" + encoded + ")") != std::string::npos);
-    for (const std::size_t at : {std::size_t{0}, std::size_t{70}, std::size_t{77}, std::size_t{500}, shown.size() - 100}) {
-      EXPECT_TRUE(client->run("FETCH * BODY.PEEK[]<" + std::to_string(at) + ".90>").find("{90}\r\n" + shown.substr(at, 90) + ")") !=
-                  std::string::npos);
+    for (const std::size_t at :
+         {std::size_t{0}, std::size_t{70}, std::size_t{77}, std::size_t{500}, shown.size() - 100}) {
+      EXPECT_TRUE(client->run("FETCH * BODY.PEEK[]<" + std::to_string(at) + ".90>")
+                      .find("{90}\r\n" + shown.substr(at, 90) + ")") != std::string::npos);
     }
-    EXPECT_TRUE(client->run("FETCH * BINARY.PEEK[2]").find("BINARY[2] ~{" + std::to_string(size) + "}\r\n" + octets + ")") !=
-                std::string::npos);
-    EXPECT_TRUE(client->run("FETCH * BINARY.PEEK[]").find("BINARY[] ~{" + std::to_string(mail.size()) + "}\r\n" + mail + ")") !=
-                std::string::npos);
+    EXPECT_TRUE(
+        client->run("FETCH * BINARY.PEEK[2]").find("BINARY[2] ~{" + std::to_string(size) + "}\r\n" + octets + ")") !=
+        std::string::npos);
+    EXPECT_TRUE(
+        client->run("FETCH * BINARY.PEEK[]").find("BINARY[] ~{" + std::to_string(mail.size()) + "}\r\n" + mail + ")") !=
+        std::string::npos);
     EXPECT_THAT(client->run("FETCH * BINARY.SIZE[]"), HasSubstr("BINARY.SIZE[] " + std::to_string(mail.size()) + ")"));
     EXPECT_THAT(client->run("COPY * binary"), HasSubstr("t OK"));
     EXPECT_TRUE(client->run("FETCH * BINARY.PEEK[]").find(mail + ")") != std::string::npos);

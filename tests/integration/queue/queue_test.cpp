@@ -248,8 +248,7 @@ TEST_F(QueueTest, SeveralMessagesOfOneTransactionShareItsFate) {
   v1::ReleaseRequest release;
   release.set_delivery_id(kept.delivery_id());
   call(client.release(release));
-  for (const auto id : kept_ids)
-    ASSERT_TRUE(eventually([&] { return item(id).state() == v1::ITEM_STATE_DONE; }));
+  for (const auto id : kept_ids) ASSERT_TRUE(eventually([&] { return item(id).state() == v1::ITEM_STATE_DONE; }));
   for (const auto id : dropped_ids) EXPECT_EQ(item(id).state(), v1::ITEM_STATE_FAILED);
   EXPECT_EQ(sink_.mails().size(), 2u);
   auto bad = several("bad");
@@ -440,12 +439,14 @@ TEST_F(QueueTest, AHostThatBreaksOffIsTriedAgain) {
   ASSERT_TRUE(eventually([&] { return item(id).state() == v1::ITEM_STATE_DONE; }));
 }
 
-// RFC 6152 3: mail of our users is converted for a host without 8BITMIME; the mail of others, and what is signed, goes back.
+// RFC 6152 3: mail of our users is converted for a host without 8BITMIME; the mail of others, and what is signed, goes
+// back.
 TEST_F(QueueTest, EightBitMailIsConvertedForOldHosts) {
   sink_.set([](auto& b) { b.extensions = {"PIPELINING"}; });
   start();
   auto mail = request({"a@remote.test"});
-  const std::string header = "From: alice@example.test\r\nMIME-Version: 1.0\r\nContent-Type: text/plain; charset=utf-8\r\n";
+  const std::string header =
+      "From: alice@example.test\r\nMIME-Version: 1.0\r\nContent-Type: text/plain; charset=utf-8\r\n";
   mail.mutable_body()->set_inline_(header + "Content-Transfer-Encoding: 8bit\r\n\r\ngr\xC3\xBC\xC3\x9F\r\n");
   mail.set_body_type("8BITMIME");
   mail.set_sender_account_id(5);
@@ -487,8 +488,9 @@ TEST_F(QueueTest, BinaryMailIsConvertedForHostsWithoutIt) {
   mail.set_sender_account_id(5);
   const auto id = enqueue(mail).item_ids(0);
   ASSERT_TRUE(eventually([&] { return item(id).state() == v1::ITEM_STATE_DONE; }));
-  EXPECT_EQ(sink_.mails().at(0).data,
-            "Received: by mx.example.test\r\nMIME-Version: 1.0\r\nContent-Transfer-Encoding: base64\r\n\r\nAP8KLg0K\r\n");
+  EXPECT_EQ(
+      sink_.mails().at(0).data,
+      "Received: by mx.example.test\r\nMIME-Version: 1.0\r\nContent-Transfer-Encoding: base64\r\n\r\nAP8KLg0K\r\n");
 }
 
 // RFC 6531 3.2: without SMTPUTF8 a domain can still be said in A-labels, a mailbox name or a header in UTF-8 cannot.
@@ -496,14 +498,19 @@ TEST_F(QueueTest, DomainsAreSaidInALabelsToHostsWithoutSmtputf8) {
   sink_.set([](auto& b) { b.extensions = {"PIPELINING", "8BITMIME"}; });
   config_.add_routes("xn--bcher-kva.test=127.0.0.1:" + std::to_string(sink_.port()));
   start();
-  auto mail = request({"a@b\xC3\xBC" "cher.test", "\xC3\xBC@remote.test"});
+  auto mail =
+      request({"a@b\xC3\xBC"
+               "cher.test",
+               "\xC3\xBC@remote.test"});
   mail.set_smtputf8(true);
   const auto ids = enqueue(mail).item_ids();
   ASSERT_TRUE(eventually([&] { return item(ids[0]).state() == v1::ITEM_STATE_DONE; }));
   ASSERT_TRUE(eventually([&] { return item(ids[1]).state() == v1::ITEM_STATE_FAILED; }));
   EXPECT_EQ(sink_.mails().at(0).recipients, std::vector<std::string>{"a@xn--bcher-kva.test"});
   EXPECT_EQ(sink_.mails().size(), 1u);
-  auto header = request({"a@b\xC3\xBC" "cher.test"});
+  auto header =
+      request({"a@b\xC3\xBC"
+               "cher.test"});
   header.mutable_body()->set_inline_("Subject: \xC3\xBC\r\n\r\nx\r\n");
   header.set_smtputf8(true);
   header.set_body_type("8BITMIME");

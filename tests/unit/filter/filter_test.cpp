@@ -140,7 +140,8 @@ TEST_F(FilterTest, LargeMailIsReadFromTheStore) {
   door.register_service(fake);
   CheckLimits limits;
   limits.max_scanned_size = 1'000'000;
-  FilterService service("mail.example.test", limits, metrics_, rpc::in_process_channel(door, rpc::Role::kFilter), blocking_);
+  FilterService service("mail.example.test", limits, metrics_, rpc::in_process_channel(door, rpc::Role::kFilter),
+                        blocking_);
   const auto ask = [&](const std::string& blob, std::uint64_t size) {
     v1::CheckMessageRequest in;
     in.set_header("From: a@b\r\nContent-Type: multipart/mixed; boundary=b\r\n\r\n");
@@ -152,7 +153,8 @@ TEST_F(FilterTest, LargeMailIsReadFromTheStore) {
     loop.run();
     return answer.get();
   };
-  fake.octets = "From: a@b\r\nContent-Type: multipart/mixed; boundary=b\r\n\r\n--b\r\n\r\n" + std::string(100'000, 'x') + "\r\n--b--\r\n";
+  fake.octets = "From: a@b\r\nContent-Type: multipart/mixed; boundary=b\r\n\r\n--b\r\n\r\n" +
+                std::string(100'000, 'x') + "\r\n--b--\r\n";
   const auto good = ask("known", fake.octets.size());
   ASSERT_TRUE(good.has_value()) << good.error().describe();
   EXPECT_EQ(good->decision(), v1::DECISION_ACCEPT);

@@ -130,7 +130,9 @@ TEST_F(ImapTest, StreamsLargeBodiesAndDecodesBinary) {
 }
 
 TEST_F(ImapTest, BinaryOfAnUnknownEncodingIsToldApart) {
-  store.add("INBOX", "MIME-Version: 1.0\r\nContent-Type: application/x\r\nContent-Transfer-Encoding: x-uuencode\r\n\r\nbegin\r\n");
+  store.add(
+      "INBOX",
+      "MIME-Version: 1.0\r\nContent-Type: application/x\r\nContent-Transfer-Encoding: x-uuencode\r\n\r\nbegin\r\n");
   start();
   auto client = open();
   EXPECT_THAT(client->run("FETCH 1 BINARY[1]"), HasSubstr("t NO [UNKNOWN-CTE]"));

@@ -309,7 +309,8 @@ TEST_F(Pop3Session, HeadersInUtf8AreForThoseWhoSayUtf8) {
   Client old(port);
   old.log_in();
   old.ask("RETR 1");
-  EXPECT_EQ(old.body(), (std::vector<std::string>{"From: a@b", "Subject: =?utf-8?B?Z3LDvMOf?=", "", "\xC3\xBC", "second"}));
+  EXPECT_EQ(old.body(),
+            (std::vector<std::string>{"From: a@b", "Subject: =?utf-8?B?Z3LDvMOf?=", "", "\xC3\xBC", "second"}));
   old.ask("TOP 1 1");
   EXPECT_EQ(old.body(), (std::vector<std::string>{"From: a@b", "Subject: =?utf-8?B?Z3LDvMOf?=", "", "\xC3\xBC"}));
   old.ask("RETR 2");

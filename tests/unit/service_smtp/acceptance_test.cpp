@@ -342,7 +342,8 @@ TEST(Acceptance, SubmittedMailNamesItsOwnAuthors) {
     Client client(edge.port(1));
     client.say("EHLO client.test");
     client.say(login_line());
-    EXPECT_EQ(answer(client, "From: \"Boss\" <bob@example.test>\r\n"), "550 5.7.1 The address in the From field is not yours");
+    EXPECT_EQ(answer(client, "From: \"Boss\" <bob@example.test>\r\n"),
+              "550 5.7.1 The address in the From field is not yours");
     EXPECT_EQ(answer(client, "FROM : Alice <alice@example.test>,\r\n bob@example.test\r\n"),
               "550 5.7.1 The address in the From field is not yours");
     EXPECT_EQ(answer(client, "From: alice@example.test\r\nSender: bob@example.test\r\n"),

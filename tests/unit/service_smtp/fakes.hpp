@@ -133,7 +133,11 @@ class FakeStore final : public store::v1::StoreService {
       const auto& body = recipient.has_body() ? recipient.body() : request.body();
       const auto octets = body.has_inline_() ? body.inline_() : blobs[body.blob_id()];
       if (seen.emplace(request.delivery_id(), account * 100 + recipient.part()).second)
-        mails.push_back({account, recipient.header_prefix(), octets, recipient.mailbox(), recipient.into_junk(),
+        mails.push_back({account,
+                         recipient.header_prefix(),
+                         octets,
+                         recipient.mailbox(),
+                         recipient.into_junk(),
                          {recipient.flags().begin(), recipient.flags().end()}});
     }
     co_return out;

@@ -1,5 +1,5 @@
-// Re-encoding: a message whose parts have octets that the way cannot carry gets those parts in base64 or quoted-printable,
-// and everything else stays as it is (RFC 2045 6, RFC 6152 3).
+// Re-encoding: a message whose parts have octets that the way cannot carry gets those parts in base64 or
+// quoted-printable, and everything else stays as it is (RFC 2045 6, RFC 6152 3).
 #pragma once
 
 #include <cstdint>
@@ -13,9 +13,9 @@ namespace merpati::mime {
 
 /// What the way carries.
 enum class Carry : std::uint8_t {
-  kText,   ///< anything but NUL: IMAP's strings (RFC 9051 4.3.1) and POP3
-  k8Bit,   ///< lines of at most 998 octets, no NUL, no CR or LF alone (RFC 6152)
-  k7Bit,   ///< the same, US-ASCII only (RFC 5321 2.4)
+  kText,  ///< anything but NUL: IMAP's strings (RFC 9051 4.3.1) and POP3
+  k8Bit,  ///< lines of at most 998 octets, no NUL, no CR or LF alone (RFC 6152)
+  k7Bit,  ///< the same, US-ASCII only (RFC 5321 2.4)
 };
 
 /// A piece of the re-encoded message, made from a range of the original.
