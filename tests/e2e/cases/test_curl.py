@@ -37,8 +37,12 @@ class Curl(MailTest):
     def test_submission_with_starttls_and_with_tls(self):
         other = self.target.account()
         for number, (scheme, port, extra) in enumerate((("smtp", "SUBMISSION", ["--ssl-reqd"]), ("smtps", "SUBMISSIONS", []))):
-            self.curl(self.url(scheme, port, "sender.test"), *extra, *self.login(), "--mail-from", self.user, "--mail-rcpt",
-                      other, "--upload-file", self.path("m", self.mail(f"submitted-{number}")))
+            submit = [self.url(scheme, port, "sender.test"), *extra, *self.login(), "--mail-from", self.user, "--mail-rcpt", other,
+                      "--upload-file"]
+            mail = self.mail(f"submitted-{number}").replace(b"anna@sender.test", self.user.encode())
+            self.curl(*submit, self.path("m", mail))
+            forged = self.curl(*submit, self.path("f", self.mail("forged")), check=False)
+            self.assertNotEqual(forged.returncode, 0, "the author in the header is somebody else")
         found = self.wait_for_bodies(2, other)
         self.assertIn(b"Subject: submitted-1", found[1])
 
