@@ -55,6 +55,14 @@ Task<Spool> spool_all(Content& content) {
   }
 }
 
+/// Large parts go in steps: whole lines of base64, and of text that becomes quoted-printable.
+std::size_t step_of(const mime::Piece& piece, std::string_view raw) {
+  if (piece.kind == mime::Piece::Kind::kText || raw.size() <= kChunk) return raw.size();
+  if (piece.kind != mime::Piece::Kind::kQuotedPrintable) return kChunk;
+  const auto end = raw.find("\r\n", kChunk);
+  return end == std::string_view::npos ? raw.size() : end + 2;
+}
+
 /// What is known of the octets once they were looked at.
 struct Converted {
   bool ascii_header = true;    ///< no 8-bit octet outside of what can be encoded
@@ -84,13 +92,12 @@ Result<Converted> convert(std::string_view octets, std::optional<mime::Carry> ca
   MERPATI_CHECK(spool.open());
   for (const auto& piece : plan.pieces) {
     if (piece.kind == mime::Piece::Kind::kCopy) out.fits = out.fits && mime::fits(piece.raw.of(octets), *carry);
-    // Large parts go in steps; quoted-printable is text, whose lines must not be torn.
-    const auto step = piece.kind == mime::Piece::Kind::kQuotedPrintable ? octets.size() : kChunk;
     auto raw = piece.raw.of(octets);
     do {
+      const auto step = step_of(piece, raw);
       MERPATI_CHECK(spool.add(mime::render_piece(piece, raw.substr(0, step))));
-      raw.remove_prefix(std::min(step, raw.size()));
-    } while (!raw.empty() && piece.kind != mime::Piece::Kind::kText);
+      raw.remove_prefix(step);
+    } while (!raw.empty());
   }
   out.spool.emplace(std::move(spool));
   return out;

@@ -1,5 +1,8 @@
 """What is read back is what was received: sound and broken mail, signatures, and bodies up to 30 MB."""
+import base64
 import hashlib
+import poplib
+import smtplib
 import tempfile
 
 import mail_corpus
@@ -83,3 +86,32 @@ class ExactBytes(MailTest):
         self.assertEqual(hashlib.sha256(part).hexdigest(), hashlib.sha256(expected).hexdigest())
         some = client.fetch("1", "(BODY.PEEK[2]<1000000.5000>)")[1][0][1]
         self.assertEqual(some, expected[1_000_000:1_005_000])
+
+    def test_binary_mail_is_raw_to_binary_alone(self):
+        for size in (2_000, 400_000):
+            octets = bytes(i * 31 % 256 for i in range(size))
+            head = (b"From: Anna <anna@sender.test>\r\nSubject: binary\r\nMIME-Version: 1.0\r\n"
+                    b"Content-Type: application/octet-stream\r\nContent-Transfer-Encoding: ")
+            message = head + b"binary\r\n\r\n" + octets
+            user = self.target.account()
+            with smtplib.SMTP(self.target.host, self.target.port("SMTP"), timeout=60) as client:
+                client.ehlo("sender.test")
+                self.assertEqual(client.mail("anna@sender.test", ["BODY=BINARYMIME"])[0], 250)
+                self.assertEqual(client.rcpt(user)[0], 250)
+                client.send(b"BDAT %d LAST\r\n" % len(message) + message)
+                self.assertEqual(client.getreply()[0], 250)
+            encoded = b"".join(base64.b64encode(octets[i:i + 57]) + b"\r\n" for i in range(0, size, 57))
+            shown = head + b"base64\r\n\r\n" + encoded
+            client = self.imap(user)
+            client.select("INBOX")
+            whole = client.fetch("1", "(BODY.PEEK[])")[1][0][1]
+            self.assert_same_mail(whole, shown, "shown")
+            self.assertIn(b"RFC822.SIZE %d)" % len(whole), client.fetch("1", "(RFC822.SIZE)")[1][0])
+            self.assertEqual(client.fetch("1", "(BINARY.PEEK[1])")[1][0][1], octets)
+            self.assertEqual(without_trace(client.fetch("1", "(BINARY.PEEK[])")[1][0][1]), message)
+            pop = poplib.POP3_SSL(self.target.host, self.target.port("POP3S"), context=self.tls(), timeout=30)
+            pop.user(user)
+            pop.pass_(self.target.password)
+            self.assertEqual(int(pop.list(1).split()[2]), len(whole))
+            self.assertEqual(b"".join(line + b"\r\n" for line in pop.retr(1)[1]), whole)
+            pop.quit()

@@ -7,6 +7,8 @@
 #include "merpati/auth/v1/auth.rpc.hpp"
 #include "merpati/base/ids.hpp"
 #include "merpati/config/v1/queue.pb.h"
+#include "merpati/mime/reencode.hpp"
+#include "merpati/mime/transfer.hpp"
 #include "merpati/queue/v1/queue.rpc.hpp"
 #include "merpati/rpc/dispatcher.hpp"
 #include "merpati/runtime/config_loader.hpp"
@@ -477,6 +479,32 @@ TEST_F(QueueTest, EightBitMailIsConvertedForOldHosts) {
   header_8bit.mutable_body()->set_inline_("Subject: \xC3\xBC\r\n" + mail.body().inline_());
   returned(header_8bit, "cannot be converted");
   EXPECT_EQ(sink_.mails().size(), 1u);
+}
+
+TEST_F(QueueTest, LargeMailIsConvertedInSteps) {
+  sink_.set([](auto& b) { b.extensions = {}; });
+  std::string text, octets;
+  for (int i = 0; text.size() < 300'000; ++i) text += "line " + std::to_string(i) + " gr\xC3\xBC\xC3\x9F\r\n";
+  for (int i = 0; i < 300'000; ++i) octets += static_cast<char>(i * 31 + i / 256);
+  const std::string head = "Content-Type: multipart/mixed; boundary=b\r\nMIME-Version: 1.0\r\n\r\n--b\r\n";
+  store_.blob = head + "Content-Type: text/plain; charset=utf-8\r\n\r\n" + text +
+                "\r\n--b\r\nContent-Type: image/x\r\n\r\n" + octets + "\r\n--b--\r\n";
+  start();
+  auto mail = request({"a@remote.test"});
+  mail.mutable_body()->set_blob_id("big");
+  mail.set_body_type("BINARYMIME");
+  mail.set_sender_account_id(5);
+  const auto id = enqueue(mail).item_ids(0);
+  ASSERT_TRUE(eventually([&] { return item(id).state() == v1::ITEM_STATE_DONE; }));
+  const auto data = sink_.mails().at(0).data;
+  EXPECT_TRUE(mime::fits(data, mime::Carry::k7Bit));
+  const auto summary = mime::summarize(data);
+  ASSERT_EQ(summary.root.children.size(), 2u);
+  const auto body = [&](std::size_t n, mime::Encoding encoding) {
+    return mime::decode_transfer(encoding, summary.root.children[n].body.of(data));
+  };
+  EXPECT_TRUE(body(0, mime::Encoding::kQuotedPrintable) == text);
+  EXPECT_TRUE(body(1, mime::Encoding::kBase64) == octets);
 }
 
 TEST_F(QueueTest, BinaryMailIsConvertedForHostsWithoutIt) {
