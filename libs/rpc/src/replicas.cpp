@@ -35,6 +35,8 @@ std::uint64_t hash_of(std::string_view text) {
   return mix(h);
 }
 
+std::int64_t ticks(SteadyTime time) { return time.time_since_epoch().count(); }
+
 struct HostPort {
   std::string host, port;
 };
@@ -110,28 +112,28 @@ std::shared_ptr<MuxClient> Replica::mux(const asio::any_io_executor& executor) {
     found = links_.end() - 1;
   }
   if (found->client && !found->client->broken()) {
-    if (found->client->draining()) avoid_for(std::chrono::seconds(5));
+    if (found->client->draining()) drain_until_ = ticks(std::chrono::steady_clock::now() + std::chrono::seconds(5));
     return found->client;
   }
   found->client = open_mux(found->channel, executor);
   return found->client;
 }
 
-void Replica::avoid_for(std::chrono::seconds wait) {
-  avoid_until_ = (std::chrono::steady_clock::now() + wait).time_since_epoch().count();
-}
-
-bool Replica::avoided(SteadyTime now) const { return now.time_since_epoch().count() < avoid_until_; }
+bool Replica::avoided(SteadyTime now) const { return ticks(now) < std::max(avoid_until_.load(), drain_until_.load()); }
 
 void Replica::succeeded() {
-  if (failures_.load(std::memory_order_relaxed) != 0) failures_ = 0;
+  if (failures_.load(std::memory_order_relaxed) == 0) return;
+  failures_ = 0;
+  avoid_until_ = 0;
 }
 
 void Replica::failed() {
+  const auto now = std::chrono::steady_clock::now();
+  if (ticks(now) < avoid_until_) return;
   const int failures = ++failures_;
   if (failures < 3) return;
   const auto wait = std::min(std::chrono::seconds(30), std::chrono::seconds(1 << std::min(failures - 3, 5)));
-  avoid_for(wait);
+  avoid_until_ = ticks(now + wait);
   log::info("rpc_replica_avoided", "a replica failed repeatedly and is avoided for a while",
             {{"replica", address_}, {"failures", failures}, {"seconds", static_cast<std::int64_t>(wait.count())}});
 }

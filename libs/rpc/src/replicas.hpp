@@ -32,8 +32,10 @@ class Replica {
 
   std::atomic<int> in_flight{0};
   bool avoided(SteadyTime now) const;
+  /// One that answers is not avoided any longer: otherwise the dead one of two that failed would be tried first for long.
   void succeeded();
-  /// After the third failure in a row the replica is avoided, for 1 s and then twice as long each time, up to 30 s.
+  /// After the third failure in a row the replica is avoided, for 1 s and then twice as long each time, up to 30 s. What
+  /// fails meanwhile is the same failure.
   void failed();
 
  private:
@@ -43,15 +45,14 @@ class Replica {
     std::shared_ptr<MuxClient> client;
   };
   std::shared_ptr<grpc::Channel> connect() const;
-  void avoid_for(std::chrono::seconds wait);
-
   const std::string address_;
   const std::uint64_t hash_;
   const NetworkChannelOptions options_;
   std::shared_ptr<grpc::Channel> channel_;
   grpc::GenericStub stub_;
   std::atomic<int> failures_{0};
-  std::atomic<std::int64_t> avoid_until_{0};
+  std::atomic<std::int64_t> avoid_until_{0};  // because it failed
+  std::atomic<std::int64_t> drain_until_{0};  // because it said that it is draining
   std::mutex mutex_;
   std::vector<Link> links_;
 };

@@ -289,6 +289,20 @@ TEST_P(Network, AFailingReplicaIsAvoided) {
   EXPECT_EQ(backend.service.calls, 50);
 }
 
+TEST_P(Network, OfTwoThatFailedTheOneThatAnswersIsPreferred) {
+  Backend other(Role::kSmtp);
+  store::v1::StoreClient both(connect(backend.address() + "," + other.address(), GetParam()));
+  backend.service.failures = other.service.failures = 4;
+  while (backend.service.calls < 4 || other.service.calls < 4) caller.run(both.deliver({})).has_error();
+  other.stop();
+  // More calls than the budget has repetitions for, if half of them met the dead one first.
+  int failed = 0;
+  CallOptions options;
+  for (options.account_id = 1; options.account_id <= 300; ++options.account_id)
+    if (!caller.run(both.deliver({}, options))) ++failed;
+  EXPECT_EQ(failed, 0);
+}
+
 TEST_P(Network, ADrainingReplicaGetsNoNewCallsByMux) {
   if (!GetParam()) GTEST_SKIP() << "plain calls learn of it when the connection closes";
   Backend other(Role::kSmtp);
