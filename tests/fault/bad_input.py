@@ -23,7 +23,7 @@ sys.path[:0] = [str(HERE.parent / "support"), str(HERE.parent / "e2e"), str(HERE
 
 import mail_corpus  # noqa: E402
 import not_run  # noqa: E402
-from instance import Instance  # noqa: E402
+from instance import Instance, free_ports  # noqa: E402
 from mail_test import MailTest  # noqa: E402
 from processes import Processes  # noqa: E402
 
@@ -464,12 +464,6 @@ class Surroundings(MailTest):
         self.assert_same_mail(found[1], large)
 
 
-def free_port():
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return probe.getsockname()[1]
-
-
 class Configuration(MailTest):
     """`merpati --check-config` and a start with what is wrong: the error names it, and the exit code is not 0."""
 
@@ -517,7 +511,7 @@ class Configuration(MailTest):
         text = self.good
         for name in ("auth", "store", "queue", "filter", "admin"):
             text = text.replace(f"{self.instance.state}/secrets/dsn-{name}", dsn)
-        text = re.sub(r"\bport: \d+", lambda _: f"port: {free_port()}", text)  # other ports than the running instance's
+        text = re.sub(r"\bport: \d+", lambda _: f"port: {free_ports(1)[0]}", text)  # other ports than the running instance's
         process = subprocess.Popen([str(self.binary), *self.service, "--config", self.path("config.yaml", text)],
                                    stdout=subprocess.PIPE, stderr=subprocess.STDOUT)
         try:

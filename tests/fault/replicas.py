@@ -20,22 +20,12 @@ sys.dont_write_bytecode = True
 HERE = pathlib.Path(__file__).resolve().parent
 sys.path[:0] = [str(HERE.parent / "support")]
 
-from instance import Instance  # noqa: E402
+from instance import Instance, free_ports  # noqa: E402
 from processes import Processes  # noqa: E402
 
 SENDERS = 4
 PER_SESSION = 50  # smtp ends a session after 100 messages
 PATIENCE = 60  # seconds for each step
-
-
-def free_ports(count):
-    held = [socket.socket() for _ in range(count)]
-    for each in held:
-        each.bind(("127.0.0.1", 0))
-    ports = [each.getsockname()[1] for each in held]
-    for each in held:
-        each.close()
-    return ports
 
 
 class Extra:

@@ -12,7 +12,8 @@ import subprocess
 import tempfile
 
 ROOT = pathlib.Path(__file__).resolve().parents[2]
-BASE_PORTS = [2525, 2587, 2465, 2143, 2993, 2110, 2995, 50051, 9090]
+# Edges; then gRPC and HTTP of the processes of ./dev up --services.
+BASE_PORTS = [2525, 2587, 2465, 2143, 2993, 2110, 2995, *range(50051, 50062), *range(9090, 9101)]
 
 
 def read_env(path):
@@ -29,11 +30,20 @@ def read_env(path):
 
 def free_offset():
     """A port offset at which every port of the table is free now."""
+    # 50051 and what follows lies in the range of ports that the kernel gives to clients: go beyond it, or somebody's
+    # connection may sit on a port that was free a moment ago, also while a killed process is away.
+    last_client_port = int(pathlib.Path("/proc/sys/net/ipv4/ip_local_port_range").read_text().split()[1])
+    first = max(3000, last_client_port - 50051 + 1)
     for _ in range(200):
-        offset = random.randrange(3000, 15000, 20)
+        offset = random.randrange(first, 15400, 20) if first < 15300 else random.randrange(3000, 15000, 20)
         if all(is_free(port + offset) for port in BASE_PORTS):
             return offset
     raise RuntimeError("no free ports")
+
+
+def free_ports(count):
+    """For servers that may be killed and started again; below those of clients."""
+    return [port for port in random.sample(range(26000, 32000), 100 + 2 * count) if is_free(port)][:count]
 
 
 def is_free(port):
