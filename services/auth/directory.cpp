@@ -284,19 +284,23 @@ Task<bool> Directory::add_signing_key(StoredKey key, bool rotating, std::chrono:
   co_return rows.front().boolean(0);
 }
 
-Task<std::int64_t> Directory::last_event(Deadline deadline) {
-  static const pg::Statement kSelect{"auth_last_event", "select coalesce(max(position), 0) from events"};
-  MERPATI_CO_TRY(const auto rows, co_await pool_.query(kSelect, {}, deadline));
+Task<std::int64_t> Directory::last_event(std::chrono::seconds before, Deadline deadline) {
+  // From the newest down to the first that is old enough: the index of the key ends the search early.
+  static const pg::Statement kSelect{"auth_last_event",
+      "select coalesce((select position from events where at <= now() - make_interval(secs => $1) order by position desc limit 1), 0)"};
+  MERPATI_CO_TRY(const auto rows, co_await pool_.query(kSelect, pg::Params().float8(static_cast<double>(before.count())), deadline));
   co_return rows.front().bigint(0);
 }
 
 Task<std::vector<DirectoryEvent>> Directory::events_after(std::int64_t position, Deadline deadline) {
   static const pg::Statement kSelect{"auth_events_after",
-      "select position, kind, account_id, address from events where position > $1 order by position limit 500"};
+      "select e.position, e.kind, e.account_id, e.address, case when e.account_id = 0 then 0 when a.enabled and a.deleted_at is null "
+      "then a.credential_version else 9223372036854775807 end "
+      "from events e left join accounts a on a.id = e.account_id where e.position > $1 order by e.position limit 500"};
   MERPATI_CO_TRY(const auto rows, co_await pool_.query(kSelect, pg::Params().bigint(position), deadline));
   std::vector<DirectoryEvent> out;
   for (const auto row : rows)
-    out.push_back({row.bigint(0), row.integer(1), row.bigint(2), std::string(row.text(3))});
+    out.push_back({row.bigint(0), row.integer(1), row.bigint(2), std::string(row.text(3)), row.bigint(4)});
   co_return out;
 }
 

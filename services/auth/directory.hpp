@@ -75,6 +75,7 @@ struct DirectoryEvent {
   int kind = 0;
   std::int64_t account_id = 0;
   std::string address;
+  std::int64_t credential_version = 0;  ///< the account's now; the largest number when it cannot be used; 0: no account
 };
 
 template <class T>
@@ -126,7 +127,8 @@ class Directory {
   /// False when there is one already and `rotating` is not set.
   Task<bool> add_signing_key(StoredKey key, bool rotating, std::chrono::seconds overlap, Deadline deadline);
 
-  Task<std::int64_t> last_event(Deadline deadline);
+  /// The last one that was that long ago when asked.
+  Task<std::int64_t> last_event(std::chrono::seconds before, Deadline deadline);
   Task<std::vector<DirectoryEvent>> events_after(std::int64_t position, Deadline deadline);
 
  private:

@@ -169,7 +169,7 @@ void add_account_commands(CLI::App& app, Session& session) {
 void add_password_commands(CLI::App& app, Session& session) {
   auto* group = add_group(app, "password", "Passwords of accounts");
   auto options = std::make_shared<AccountOptions>();
-  auto* set = add_command(group, session, "set", "Set an account's password; its sessions end at their next renewal",
+  auto* set = add_command(group, session, "set", "Set an account's password; its sessions end",
                           [&session, options](Client& client) {
                             auth::v1::SetPasswordRequest request;
                             request.set_address(options->address);

@@ -47,6 +47,11 @@ Task<Reply> cmd_idle(Session& session, const Command&) {
   bool settled = box == nullptr || std::chrono::steady_clock::now() - box->opened_at > kSettled;
   bool force = false;
   for (;;) {
+    if (session.is_revoked()) {
+      session.out() += "* BYE The login has ended, please log in again\r\n";
+      session.end();
+      co_return ok({}, std::string(kAlreadyAnswered));
+    }
     static_cast<void>(co_await session.synchronize(Session::Announce::kAll, force));
     force = false;
     const auto wait = settled ? std::chrono::nanoseconds(kHousekeeping) : std::chrono::nanoseconds(kSettled);

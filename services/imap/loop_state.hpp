@@ -8,6 +8,7 @@
 #include "imap/probe.hpp"
 #include "imap/uid_set_cache.hpp"
 #include "imap/watcher.hpp"
+#include "merpati/rpc/revocations.hpp"
 
 namespace merpati::auth::v1 {
 class AuthClient;
@@ -24,6 +25,7 @@ struct LoopState {
   const Options& options;
   const Probe& probe;
   AccountConnections& accounts;
+  const rpc::Revocations& revocations;
   std::shared_ptr<store::v1::StoreClient> store;
   std::shared_ptr<auth::v1::AuthClient> auth;
   std::shared_ptr<net::TlsContext> tls;  // null: no STARTTLS

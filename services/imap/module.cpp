@@ -3,6 +3,7 @@
 #include <unistd.h>
 
 #include <algorithm>
+#include <boost/asio/post.hpp>
 
 #include "imap/loop_state.hpp"
 #include "imap/session.hpp"
@@ -86,16 +87,24 @@ Task<void> Module::start() {
   for (std::size_t i = 0; i < process_.loops().size(); ++i) {
     const auto executor = process_.loops().executor(i);
     auto store = std::make_shared<store::v1::StoreClient>(store_);
-    loops_.push_back(std::unique_ptr<LoopState>(
-        new LoopState{executor, options_, probe_, accounts_, store, std::make_shared<auth::v1::AuthClient>(auth_), tls_,
-                      Watcher(executor, store, probe_), UidSetCache(), TaskGroup(executor)}));
+    loops_.push_back(std::unique_ptr<LoopState>(new LoopState{
+        executor, options_, probe_, accounts_, revocations_, store, std::make_shared<auth::v1::AuthClient>(auth_), tls_,
+        Watcher(executor, store, probe_), UidSetCache(), TaskGroup(executor)}));
     background_->spawn(executor, loops_.back()->watcher.run());
     contexts.push_back(&process_.loops().context(i));
   }
   if (tls_ != nullptr) background_->spawn(watch_certificate());
+  auto handlers = rpc::on_revocation([this](std::int64_t account, std::int64_t version) { revoke(account, version); });
+  background_->spawn(rpc::follow_account_events(auth_, std::move(handlers)));
   server_ = std::make_unique<net::Server>(contexts, hooks());
   for (const auto& listener : config_->listeners()) MERPATI_CO_CHECK(listen(listener));
   co_return Result<void>();
+}
+
+/// Sessions look before each command; those in IDLE are woken to look now.
+void Module::revoke(std::int64_t account, std::int64_t below_version) {
+  revocations_.revoke(account, below_version);
+  for (auto& loop : loops_) asio::post(loop->executor, [loop = loop.get(), account] { loop->watcher.wake(account); });
 }
 
 Result<void> Module::listen(const config::v1::Listener& listener) {

@@ -7,6 +7,8 @@
 #include "imap/account_connections.hpp"
 #include "imap/options.hpp"
 #include "imap/probe.hpp"
+#include "merpati/rpc/account_events.hpp"
+#include "merpati/rpc/revocations.hpp"
 #include "merpati/runtime/process.hpp"
 
 namespace merpati::config::v1 {
@@ -44,6 +46,7 @@ class Module final : public runtime::Module {
  private:
   Result<void> listen(const config::v1::Listener& listener);
   asio::awaitable<void> watch_certificate();
+  void revoke(std::int64_t account, std::int64_t below_version);
 
   runtime::Process& process_;
   std::unique_ptr<config::v1::Imap> config_;
@@ -52,6 +55,7 @@ class Module final : public runtime::Module {
   Options options_;
   Probe probe_;
   AccountConnections accounts_;
+  rpc::Revocations revocations_;
   std::shared_ptr<net::TlsContext> tls_;
   std::vector<std::unique_ptr<LoopState>> loops_;
   std::unique_ptr<net::Server> server_;

@@ -319,7 +319,12 @@ Reply Session::log_in(const auth::v1::LoginResult& result) {
   return ok(std::move(code), "Logged in");
 }
 
+bool Session::is_revoked() const {
+  return claims_ != nullptr && loop_.revocations.refuses(claims_->account_id(), claims_->credential_version());
+}
+
 Task<void> Session::keep_token_fresh() {
+  if (is_revoked()) co_return Error(ErrorCode::kUnauthenticated, "the account or its credential changed");
   constexpr std::int64_t kMarginSeconds = 330;  // more than the time between two looks
   const auto now =
       std::chrono::duration_cast<std::chrono::seconds>(std::chrono::system_clock::now().time_since_epoch()).count();

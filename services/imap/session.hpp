@@ -52,7 +52,9 @@ class Session final : public net::Session {
   rpc::CallOptions call_options() const;
   /// Takes the token of a login. NO when the account has too many sessions.
   Reply log_in(const auth::v1::LoginResult& result);
-  /// Renews the session token when it ends soon. kUnauthenticated when it cannot be renewed.
+  /// Has the account been disabled, or got another password, since the login?
+  bool is_revoked() const;
+  /// Renews the session token when it ends soon. kUnauthenticated when it cannot be renewed, or was revoked.
   Task<void> keep_token_fresh();
   unsigned failed_logins = 0;
 

@@ -43,6 +43,13 @@ void Watcher::renew(std::int64_t account, const std::string& token) {
   send(account, token, false);
 }
 
+void Watcher::wake(std::int64_t account) {
+  const auto found = accounts_.find(account);
+  if (found == accounts_.end()) return;
+  const auto all = found->second.subscriptions;  // one that wakes may end, and another begin
+  for (auto* subscription : all) subscription->notify(0);
+}
+
 void Watcher::forget(Subscription* subscription) {
   const auto found = accounts_.find(subscription->account_);
   if (found == accounts_.end()) return;

@@ -57,6 +57,8 @@ class Watcher {
     std::function<void()> wake_;
   };
   std::unique_ptr<Subscription> watch(std::int64_t account, const std::string& token, std::int64_t mailbox);
+  /// Wakes every session of the account that waits in a mailbox.
+  void wake(std::int64_t account);
   /// A renewed token of an account that is watched.
   void renew(std::int64_t account, const std::string& token);
 

@@ -125,6 +125,7 @@ Task<void> Session::logged_in(auth::v1::LoginResult result) {
   login_->account_id = result.claims().account_id();
   login_->address = result.claims().address();
   login_->expires_at = result.claims().expires_at();
+  login_->credential_version = result.claims().credential_version();
   login_->token = std::move(*result.mutable_token());
   log::info("smtp_login", "a client logged in",
             {{"account_id", login_->account_id}, {"client", connection_.stream().remote().address().to_string()}});

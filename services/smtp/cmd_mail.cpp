@@ -75,9 +75,14 @@ Task<bool> Session::connection_passes() {
   co_return true;
 }
 
-/// Renews the session's token when it is about to end: that is how a disabled account stops sending. Replies and
-/// returns false when the login does not hold any more.
+/// An account that was disabled or got another password stops sending as soon as auth tells so, or when the token
+/// cannot be renewed. Replies and returns false when the login does not hold any more.
 Task<bool> Session::login_holds() {
+  if (site_->revocations.refuses(login_->account_id, login_->credential_version)) {
+    login_.reset();
+    goodbye(421, "4.7.0", "The login does not hold any more");
+    co_return false;
+  }
   const auto now = std::chrono::system_clock::to_time_t(std::chrono::system_clock::now());
   if (now + 60 < login_->expires_at) co_return true;
   auth::v1::RenewTokenRequest request;

@@ -65,6 +65,7 @@ Module::Module(runtime::Process& process, const config::v1::Smtp& config, std::s
                std::shared_ptr<rpc::Channel> store, std::shared_ptr<rpc::Channel> filter,
                std::shared_ptr<rpc::Channel> queue)
     : config_(config),
+      auth_(auth),
       site_(std::make_shared<Site>(policy_of(config), process.metrics(), process.blocking(), std::move(auth),
                                    std::move(filter), std::move(store), std::move(queue))),
       server_(contexts(process.loops()), hooks(site_)),
@@ -83,7 +84,7 @@ Task<void> Module::start() {
     background_.spawn(watch_certificate());
   }
   for (const auto& listener : config_.listeners()) MERPATI_CO_CHECK(listen(listener));
-  background_.spawn(follow_events());
+  background_.spawn(rpc::follow_account_events(auth_, event_handlers()));
   co_return Result<void>();
 }
 
@@ -141,25 +142,16 @@ asio::awaitable<void> Module::watch_certificate() {
   }
 }
 
-/// Auth tells what changed in the directory; every event drops the cached recipients.
-asio::awaitable<void> Module::follow_events() {
-  co_await asio::this_coro::throw_if_cancelled(false);
-  for (;;) {
-    auto opened = co_await site_->auth.watch_events(auth::v1::WatchEventsRequest());
-    if (opened.has_value()) {
-      site_->recipients.set_feed_alive(true);
-      for (;;) {
-        auto event = co_await (*opened)->read();
-        if (event.has_error() || !*event) break;
-        site_->recipients.clear();
-      }
-      site_->recipients.set_feed_alive(false);
-    }
-    const auto state = co_await asio::this_coro::cancellation_state;
-    if (state.cancelled() != asio::cancellation_type::none) co_return;
-    auto waited = co_await sleep_for(std::chrono::seconds(1));
-    if (waited.has_error()) co_return;
-  }
+/// Auth tells what changed in the directory: every event drops the cached recipients, some end logins.
+rpc::AccountEventHandlers Module::event_handlers() {
+  auto handlers = rpc::on_revocation(
+      [site = site_](std::int64_t account, std::int64_t version) { site->revocations.revoke(account, version); });
+  handlers.event = [site = site_, revoke = std::move(handlers.event)](const auth::v1::Event& event) {
+    site->recipients.clear();
+    revoke(event);
+  };
+  handlers.alive = [site = site_](bool alive) { site->recipients.set_feed_alive(alive); };
+  return handlers;
 }
 
 }  // namespace merpati::smtp

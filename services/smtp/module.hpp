@@ -6,6 +6,7 @@
 
 #include "merpati/config/v1/smtp.pb.h"
 #include "merpati/net/server.hpp"
+#include "merpati/rpc/account_events.hpp"
 #include "merpati/runtime/module.hpp"
 #include "merpati/runtime/process.hpp"
 #include "smtp/site.hpp"
@@ -32,9 +33,10 @@ class Module final : public runtime::Module {
  private:
   Result<void> listen(const config::v1::Listener& listener);
   asio::awaitable<void> watch_certificate();
-  asio::awaitable<void> follow_events();
+  rpc::AccountEventHandlers event_handlers();
 
   config::v1::Smtp config_;
+  std::shared_ptr<rpc::Channel> auth_;
   std::shared_ptr<Site> site_;
   net::Server server_;
   TaskGroup background_;

@@ -12,6 +12,7 @@
 #include "merpati/net/address.hpp"
 #include "merpati/net/tls.hpp"
 #include "merpati/queue/v1/queue.rpc.hpp"
+#include "merpati/rpc/revocations.hpp"
 #include "merpati/store/v1/store.rpc.hpp"
 #include "smtp/probe.hpp"
 #include "smtp/recipient_cache.hpp"
@@ -66,6 +67,7 @@ struct Site {
   store::v1::StoreClient store;
   queue::v1::QueueClient queue;
   RecipientCache recipients;
+  rpc::Revocations revocations;
   std::atomic<std::uint64_t> bytes_in_flight = 0;
 };
 

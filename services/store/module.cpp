@@ -3,6 +3,7 @@
 #include "merpati/config/v1/store.pb.h"
 #include "merpati/objects/directory_store.hpp"
 #include "merpati/objects/s3_store.hpp"
+#include "merpati/rpc/account_events.hpp"
 #include "merpati/runtime/log.hpp"
 #include "store/collector.hpp"
 #include "store/core.hpp"
@@ -78,7 +79,12 @@ Result<std::shared_ptr<objects::ObjectStore>> open_objects(const config::v1::Obj
 struct Module::Impl {
   Impl(runtime::Process& p, const config::v1::Store& c, std::shared_ptr<rpc::Channel> auth)
       : process(p), config(c), group(p.loops().main()) {
-    if (auth) dispatcher.set_token_verifier(verifier = rpc::remote_key_ring(std::move(auth)));
+    if (auth) {
+      auto ring = rpc::remote_key_ring(auth);
+      events = rpc::on_revocation([ring](std::int64_t account, std::int64_t version) { ring->revoke(account, version); });
+      auth_channel = std::move(auth);
+      dispatcher.set_token_verifier(verifier = std::move(ring));
+    }
     std::vector<asio::any_io_executor> loops;
     for (std::size_t i = 0; i < process.loops().size(); ++i) loops.push_back(process.loops().executor(i));
     pool = std::make_unique<pg::Pool>(std::move(loops), pool_options(config.database(), process.loops().size()));
@@ -115,6 +121,8 @@ struct Module::Impl {
   runtime::Process& process;
   config::v1::Store config;
   TaskGroup group;
+  std::shared_ptr<rpc::Channel> auth_channel;
+  rpc::AccountEventHandlers events;
   std::shared_ptr<rpc::TokenVerifier> verifier;
   std::unique_ptr<pg::Pool> pool;
   std::unique_ptr<Core> core;
@@ -145,6 +153,7 @@ Task<void> Module::start() {
   impl.core->verifier = impl.verifier;
   impl.core->watchers->start(impl.process.loops().main(), impl.session_dsn());
   impl.group.spawn(collect_for_ever(*impl.core));
+  if (impl.auth_channel) impl.group.spawn(rpc::follow_account_events(impl.auth_channel, impl.events));
   impl.export_metrics();
   impl.process.health().gate("store_schema", true);
   co_return Result<void>();

@@ -32,10 +32,11 @@ class Replica {
 
   std::atomic<int> in_flight{0};
   bool avoided(SteadyTime now) const;
-  /// One that answers is not avoided any longer: otherwise the dead one of two that failed would be tried first for long.
+  /// One that answers is not avoided any longer: otherwise the dead one of two that failed would be tried first for
+  /// long.
   void succeeded();
-  /// After the third failure in a row the replica is avoided, for 1 s and then twice as long each time, up to 30 s. What
-  /// fails meanwhile is the same failure.
+  /// After the third failure in a row the replica is avoided, for 1 s and then twice as long each time, up to 30 s.
+  /// What fails meanwhile is the same failure.
   void failed();
 
  private:

@@ -8,6 +8,7 @@
 
 #include "merpati/auth/v1/token.pb.h"
 #include "merpati/base/encoding.hpp"
+#include "merpati/rpc/revocations.hpp"
 
 namespace merpati::rpc {
 
@@ -88,7 +89,7 @@ struct KeyRing::State {
     if (memory.size() >= kMaxRemembered) memory.clear();
     memory[std::string(token)] = {std::move(claims), std::move(key_id)};
   }
-  explicit State(const Clock& c) : clock(c) {}
+  explicit State(const Clock& c) : clock(c), revoked(c) {}
 
   std::int64_t now() const { return unix_seconds(clock.wall()); }
 
@@ -117,9 +118,7 @@ struct KeyRing::State {
 
   Result<void> check(const auth::v1::SessionClaims& claims) const {
     if (claims.expires_at() <= now()) return bad_token("expired");
-    std::shared_lock lock(mutex);
-    const auto found = revoked.find(claims.account_id());
-    if (found != revoked.end() && claims.issued_at() < found->second) return bad_token("revoked");
+    if (revoked.refuses(claims.account_id(), claims.credential_version())) return bad_token("revoked");
     return {};
   }
 
@@ -128,7 +127,7 @@ struct KeyRing::State {
   std::unordered_map<std::string, Key> keys;
   Memory<auth::v1::SessionClaims> sessions;
   Memory<auth::v1::RecipientGrant> grants;
-  std::unordered_map<std::int64_t, std::int64_t> revoked;
+  Revocations revoked;
 };
 
 KeyRing::KeyRing(const Clock& clock) : state_(std::make_unique<State>(clock)) {
@@ -156,9 +155,8 @@ bool KeyRing::knows(std::string_view key_id) const {
   return state_->keys.count(std::string(key_id)) != 0;
 }
 
-void KeyRing::revoke(std::int64_t account_id, WallTime issued_before) {
-  std::unique_lock lock(state_->mutex);
-  state_->revoked[account_id] = unix_seconds(issued_before);
+void KeyRing::revoke(std::int64_t account_id, std::int64_t below_version) {
+  state_->revoked.revoke(account_id, below_version);
 }
 
 Result<std::shared_ptr<const auth::v1::SessionClaims>> KeyRing::verify(std::string_view token) {

@@ -45,7 +45,8 @@ Task<void> AuthService::watch_events(rpc::Context& context, const v1::WatchEvent
   EventFeed::Follower follower(feed_);
   auto position = request.after_position();
   if (position == 0) {
-    MERPATI_CO_TRY(position, co_await directory_.last_event(Deadline::after(10s)));
+    const std::chrono::seconds before(std::clamp<std::int64_t>(request.recent_seconds(), 0, 24 * 3600));
+    MERPATI_CO_TRY(position, co_await directory_.last_event(before, Deadline::after(10s)));
   }
   while (!feed_.closed()) {
     MERPATI_CO_TRY(const auto events, co_await directory_.events_after(position, Deadline::after(10s)));
@@ -55,6 +56,7 @@ Task<void> AuthService::watch_events(rpc::Context& context, const v1::WatchEvent
       message.set_kind(static_cast<v1::Event::Kind>(event.kind));
       message.set_account_id(event.account_id);
       message.set_address(event.address);
+      message.set_credential_version(event.credential_version);
       MERPATI_CO_CHECK(co_await out.write(std::move(message)));
       position = event.position;
     }

@@ -335,6 +335,40 @@ TEST_F(AuthTest, SaslScram) {
   EXPECT_EQ(run(sasl_scram(auth(), "unknown@example.test", "no", ""))->failure().reason(), LoginFailure::REASON_CREDENTIALS);
 }
 
+/// What the feed says about an account when it begins a minute ago and its tokens are revoked.
+Task<std::vector<v1::Event>> events_of_a_revocation(v1::AuthClient client, v1::DirectoryClient directory, bool disable) {
+  v1::WatchEventsRequest request;
+  request.set_recent_seconds(60);
+  MERPATI_CO_TRY(auto events, co_await client.watch_events(request));
+  v1::RevokeTokensRequest revoke;
+  revoke.set_address("revoked@example.test");
+  MERPATI_CO_TRY(const auto revoked, co_await directory.revoke_tokens(revoke));
+  if (disable) {
+    v1::UpdateAccountRequest update;
+    update.set_address("revoked@example.test");
+    update.set_enabled(false);
+    MERPATI_CO_CHECK(co_await directory.update_account(update));
+  }
+  std::vector<v1::Event> out;
+  for (;;) {
+    MERPATI_CO_TRY(auto event, co_await events->read());
+    if (!event) co_return Error(ErrorCode::kInternal, "the stream ended");
+    const auto wanted = disable ? std::numeric_limits<std::int64_t>::max() : revoked.credential_version();
+    out.push_back(*event);
+    if (event->kind() != v1::Event::KIND_ACCOUNT_CHANGED || event->address() != "revoked@example.test") continue;
+    if (event->credential_version() == wanted) co_return out;
+  }
+}
+
+TEST_F(AuthTest, EventsSayWhichTokensAreStillGood) {
+  create("revoked@example.test", "secret");
+  for (const bool disable : {false, true}) {
+    const auto events = run(events_of_a_revocation(auth(), directory(), disable));
+    ASSERT_TRUE(events) << events.error().describe();
+    EXPECT_GT(events->size(), 1U) << "those of the last minute come first";
+  }
+}
+
 Task<v1::Event> next_event(v1::AuthClient client, v1::DirectoryClient directory) {
   v1::WatchEventsRequest request;
   MERPATI_CO_TRY(auto events, co_await client.watch_events(request));

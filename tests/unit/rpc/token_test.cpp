@@ -26,6 +26,7 @@ struct Tokens : testing::Test {
     auth::v1::SessionClaims claims;
     claims.set_account_id(7);
     claims.set_issued_at(1'000'000);
+    claims.set_credential_version(3);
     claims.set_expires_at(1'000'900);
     return sign(key, TokenKind::kSession, claims.SerializeAsString());
   }
@@ -67,7 +68,10 @@ TEST_F(Tokens, AGrantIsNoSession) {
 TEST_F(Tokens, RevokedAndRemovedKeysEndRememberedTokensToo) {
   const auto token = session();
   ASSERT_TRUE(ring.verify(token));
-  ring.revoke(7, clock.now + 1s);
+  ring.revoke(8, 100);
+  ring.revoke(7, 3);
+  EXPECT_TRUE(ring.verify(token)) << "its version is 3";
+  ring.revoke(7, 4);
   EXPECT_EQ(ring.verify(token).error().code(), ErrorCode::kUnauthenticated);
   KeyRing second(clock);
   second.add("k1", key.pub);

@@ -54,8 +54,8 @@ class KeyRing : public TokenVerifier {
   void add(std::string key_id, std::string public_key, std::int64_t not_after = 0);
   void remove(std::string_view key_id);
   bool knows(std::string_view key_id) const;
-  /// Tokens of the account issued before this instant are refused from now on.
-  void revoke(std::int64_t account_id, WallTime issued_before);
+  /// Session tokens of the account whose credential_version is lower are refused from now on.
+  void revoke(std::int64_t account_id, std::int64_t below_version);
 
   /// A recipient's grant (ResolveRecipient). Same errors as verify().
   Result<std::shared_ptr<const auth::v1::RecipientGrant>> verify_grant(std::string_view token) override;
