@@ -3,6 +3,7 @@
 
 usage: bad_input.py [--services] [TEST ...]
 """
+import email
 import os
 import pathlib
 import random
@@ -185,10 +186,11 @@ class BadInput(MailTest):
             client.mail("anna@sender.test")
             client.rcpt(self.user)
             code, _ = client.data(simple("nul") + b"a\0b\r\n")
-            # RFC 5321 4.5.2 lets a server refuse them; one that takes them keeps them.
+            # RFC 5321 4.5.2 lets a server refuse them; one that takes them keeps them. Who does not ask for BINARY gets them
+            # encoded (RFC 9051 4.3.1: no NUL in a literal).
             self.assertIn(code // 100, (2, 5))
         if code == 250:
-            self.assertIn(b"a\0b", self.bodies()[0])
+            self.assertIn(b"a\0b", email.message_from_bytes(self.bodies()[0]).get_payload(decode=True))
 
     def test_smtp_too_large_a_body_is_told_at_its_end(self):
         with smtplib.SMTP(self.target.host, self.target.port("SMTP"), timeout=120) as client:
@@ -418,15 +420,16 @@ class Surroundings(MailTest):
         self.expect_temporary()
         self.processes.restart("postgres")
         give_up = time.monotonic() + 30
-        back = False
-        while True:
+        delivered, good = False, 0
+        while good < 10:  # each loop of each process finds PostgreSQL again by itself
             try:
-                if not back:
+                if not delivered:
                     self.deliver(simple("behind"))
-                    back = True
-                self.imap().logout()  # each loop finds PostgreSQL again by itself
-                break
+                    delivered = True
+                self.imap().logout()
+                good += 1
             except (AssertionError, OSError, smtplib.SMTPException, imaplib.IMAP4.error):
+                good = 0
                 self.assertLess(time.monotonic(), give_up, "no recovery in 30 s")
                 time.sleep(0.3)
         self.assertEqual([body.split(b"Subject: ")[1][:6] for body in self.bodies()], [b"before", b"behind"])
