@@ -61,6 +61,12 @@ class RealStoreTest : public ::testing::Test {
     EXPECT_THAT(client->run("SELECT " + mailbox), HasSubstr("t OK [READ-WRITE]"));
     return client;
   }
+  /// What NOOP tells, once it tells something: the news of another loop's session take a moment.
+  static std::string news(Client& client) {
+    std::string answer;
+    for (int i = 0; i < 5000 && answer.find("* ") == std::string::npos; ++i) answer = client.run("NOOP");
+    return answer;
+  }
   static std::string append(Client& client, const std::string& mailbox, const std::string& mail) {
     client.send("t APPEND " + mailbox + " {" + std::to_string(mail.size()) + "+}\r\n" + mail + "\r\n");
     return client.until("t ");
@@ -130,14 +136,14 @@ TEST_F(RealStoreTest, MailIsRecentToTheFirstSessionThatHearsOfIt) {
   auto reader = log_in();
   reader->run("EXAMINE recent");
   append(*writer, "recent", small_mail("one"));
-  EXPECT_THAT(reader->run("NOOP"), HasSubstr("* 1 RECENT"));
+  EXPECT_THAT(news(*reader), HasSubstr("* 1 RECENT"));
   EXPECT_THAT(writer->run("STATUS recent (RECENT)"), HasSubstr("(RECENT 1)"));
-  EXPECT_THAT(first->run("NOOP"), HasSubstr("* 1 EXISTS\r\n* 1 RECENT"));
-  EXPECT_THAT(second->run("NOOP"), HasSubstr("* 1 EXISTS\r\n* 0 RECENT"));
+  EXPECT_THAT(news(*first), HasSubstr("* 1 EXISTS\r\n* 1 RECENT"));
+  EXPECT_THAT(news(*second), HasSubstr("* 1 EXISTS\r\n* 0 RECENT"));
   EXPECT_THAT(writer->run("STATUS recent (RECENT)"), HasSubstr("(RECENT 0)"));
   append(*writer, "recent", small_mail("two"));
-  EXPECT_THAT(second->run("NOOP"), HasSubstr("* 2 EXISTS\r\n* 1 RECENT"));
-  EXPECT_THAT(first->run("NOOP"), HasSubstr("* 2 EXISTS\r\n* 1 RECENT"));
+  EXPECT_THAT(news(*second), HasSubstr("* 2 EXISTS\r\n* 1 RECENT"));
+  EXPECT_THAT(news(*first), HasSubstr("* 2 EXISTS\r\n* 1 RECENT"));
   EXPECT_THAT(first->run("FETCH 1:2 FLAGS"), StartsWith("* 1 FETCH (FLAGS (\\Recent))\r\n* 2 FETCH (FLAGS ())"));
   EXPECT_THAT(second->run("FETCH 1:2 FLAGS"), StartsWith("* 1 FETCH (FLAGS ())\r\n* 2 FETCH (FLAGS (\\Recent))"));
   EXPECT_THAT(first->run("SEARCH RECENT"), HasSubstr("* SEARCH 1\r\n"));
