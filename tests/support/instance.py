@@ -35,7 +35,7 @@ def free_offset():
     last_client_port = int(pathlib.Path("/proc/sys/net/ipv4/ip_local_port_range").read_text().split()[1])
     first = max(3000, last_client_port - 50051 + 1)
     for _ in range(200):
-        offset = random.randrange(first, 15400, 20) if first < 15300 else random.randrange(3000, 15000, 20)
+        offset = random.randrange(first, 15000, 20) if first < 14900 else random.randrange(3000, 15000, 20)
         if all(is_free(port + offset) for port in BASE_PORTS):
             return offset
     raise RuntimeError("no free ports")
