@@ -11,11 +11,12 @@ namespace merpati::store {
 namespace {
 
 constexpr int kPageRows = 500;              // of one statement: its result stays below a megabyte
+constexpr int kFlagRows = 4000;             // the same, when only flags are asked for
 constexpr std::size_t kMessageOctets = 256 * 1024;  // of one message of a stream
 constexpr std::size_t kReplyOctets = 60 * 1024;
 constexpr std::size_t kMostRanges = 200;    // of one statement
 
-enum Group : unsigned { kEnvelope = 1, kStructure = 2, kDetail = 4, kPrefix = 8, kGroups = 16 };
+enum Group : unsigned { kEnvelope = 1, kStructure = 2, kDetail = 4, kPrefix = 8, kFlagsOnly = 16, kStatements = 17 };
 
 unsigned groups_of(const v1::FetchMask& mask) {
   unsigned groups = 0;
@@ -23,24 +24,31 @@ unsigned groups_of(const v1::FetchMask& mask) {
   if (mask.bodystructure()) groups |= kStructure;
   if (mask.body() || mask.parts() || mask.overview()) groups |= kDetail;
   if (mask.header()) groups |= kPrefix | kDetail;
-  return groups;
+  const bool basics = mask.received_at() || mask.size() || mask.uidl() || mask.ids() || mask.saved_at();
+  return groups == 0 && !basics ? kFlagsOnly : groups;
 }
 
 enum Column { kUid, kFlags, kKeywords, kModseq, kReceived, kZone, kSize, kEmail, kThread, kSaved, kPrefixSize, kEnvelopeColumn,
               kStructureColumn, kDetailColumn, kPrefixColumn };
 
+int rows_of_a_page(const v1::FetchMask& mask) {
+  if (mask.header()) return 50;
+  return groups_of(mask) == kFlagsOnly ? kFlagRows : kPageRows;
+}
+
 /// One statement for each set of columns; $1 account, $2 mailbox, $3 and $4 range or ranges, $5 changed since, $6 limit.
 const pg::Statement& statement(unsigned groups, bool one_range) {
   static const auto kAll = [] {
-    std::array<std::array<pg::Statement, 2>, kGroups> all;
-    for (unsigned g = 0; g < kGroups; ++g) {
-      std::string columns =
-          "m.uid, m.flags, m.keywords, m.modseq, m.received_at, m.zone, m.size, m.email_id, m.thread_id, m.saved_at, "
-          "octet_length(m.header_prefix)";
-      columns += g & kEnvelope ? ", m.envelope" : ", null";
-      columns += g & kStructure ? ", m.structure" : ", null";
-      columns += g & kDetail ? ", m.detail" : ", null";
-      columns += g & kPrefix ? ", m.header_prefix" : ", null";
+    std::array<std::array<pg::Statement, 2>, kStatements> all;
+    for (unsigned g = 0; g < kStatements; ++g) {
+      std::string columns = "m.uid, m.flags, m.keywords, m.modseq";
+      if (g != kFlagsOnly) {
+        columns += ", m.received_at, m.zone, m.size, m.email_id, m.thread_id, m.saved_at, octet_length(m.header_prefix)";
+        columns += g & kEnvelope ? ", m.envelope" : ", null";
+        columns += g & kStructure ? ", m.structure" : ", null";
+        columns += g & kDetail ? ", m.detail" : ", null";
+        columns += g & kPrefix ? ", m.header_prefix" : ", null";
+      }
       all[g][1] = {"store_fetch_" + std::to_string(g),
                    "select " + columns + " from messages m where m.account_id = $1 and m.mailbox_id = $2 and m.uid between $3 and $4 "
                                          "and m.modseq > $5 order by m.uid limit $6"};
@@ -87,6 +95,7 @@ void fill(v1::MessageRow& out, const pg::Row& row, const v1::FetchMask& mask) {
     out.set_received_at_ms(milliseconds(row.timestamptz(kReceived)));
     out.set_received_zone_minutes(row.integer(kZone));
   }
+  if (groups_of(mask) == kFlagsOnly) return;
   if (mask.size() || mask.uidl()) out.set_size(static_cast<std::uint64_t>(row.bigint(kSize)));
   if (mask.parts() || mask.header()) out.set_prefix_size(static_cast<std::uint32_t>(row.integer(kPrefixSize)));
   if (mask.ids()) {
@@ -171,7 +180,7 @@ Task<void> fetch_messages(Core& core, const Caller& caller, const v1::FetchMessa
                           rpc::Writer<v1::FetchMessagesResponse>& out) {
   Pages pages(core, caller, request);
   for (;;) {
-    MERPATI_CO_TRY(auto rows, co_await pages.next(request.mask().header() ? 50 : kPageRows));
+    MERPATI_CO_TRY(auto rows, co_await pages.next(rows_of_a_page(request.mask())));
     if (rows.empty()) co_return Result<void>();
     v1::FetchMessagesResponse response;
     std::size_t octets = 0;
@@ -197,7 +206,7 @@ Task<v1::FetchMessagesResponse> read_messages(Core& core, const Caller& caller, 
   v1::FetchMessagesResponse response;
   std::size_t octets = 0;
   for (;;) {
-    const int wanted = request.mask().header() ? 8 : groups_of(request.mask()) != 0 ? 40 : 400;
+    const int wanted = request.mask().header() ? 8 : (groups_of(request.mask()) & ~kFlagsOnly) != 0 ? 40 : 400;
     MERPATI_CO_TRY(auto rows, co_await pages.next(wanted));
     if (rows.empty()) co_return response;
     v1::FetchMessagesResponse page;

@@ -63,6 +63,8 @@ def normal(attribute, value):
         return frozenset(value) - {b"\\RECENT"}
     if attribute in (b"BODYSTRUCTURE", b"BODY"):
         return lower(value)
+    if attribute == b"INTERNALDATE":  # RFC 9051 9, date-day-fixed: a day below 10 starts with a blank; Dovecot writes a 0
+        return value[1].strip().rjust(26, b"0")
     return value
 
 

@@ -229,7 +229,7 @@ class Bench:
             self.results[row] = {"value": r["per_second"], **r}
 
     def idle(self):
-        sessions = 50 if self.options.quick else 200
+        sessions = 100 if self.options.quick else 400
         before = pss_kib(self.server.processes())
         holder = subprocess.Popen(list(map(str, self.command("bench_imap", test="idle", tls=True, user=BIG_USER, mailbox=BIG_BOX, connections=sessions))),
                                   stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
