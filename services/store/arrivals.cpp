@@ -20,8 +20,7 @@ const pg::Statement kStore{
     "select ordinal, status, mailbox_id, uid, email_id, uid_validity, modseq from store_arrivals($1, $2, $3, $4, $5, $6, $7, $8, "
     "$9, $10, $11, $12, $13, $14, $15, $16, $17, $18, $19, $20, $21, $22, $23, $24)"};
 
-// Two lanes, by account: while one waits for its commit the other's statement is worked on.
-constexpr std::size_t kLanes = 2;
+constexpr Group::Limits kBatches{100, 4 * 1024 * 1024, 4096, 2, true};
 constexpr auto kDoubtWait = 20s;
 
 std::int64_t fresh_id() {
@@ -90,12 +89,7 @@ struct Columns {
 }  // namespace
 
 struct Arrivals::Impl {
-  explicit Impl(Core& c) : core(c) {
-    for (std::size_t i = 0; i < kLanes; ++i) {
-      auto run = [this](Group::Batch& batch) { return commit_all(batch); };
-      lanes.push_back(std::make_unique<Group>(core.group, Group::Limits{64, 4 * 1024 * 1024, 4096, 1}, std::move(run)));
-    }
-  }
+  explicit Impl(Core& c) : core(c), gatherer(core.group, kBatches, [this](Group::Batch& batch) { return commit_all(batch); }) {}
 
   asio::awaitable<void> commit_all(Group::Batch& batch) {
     const auto commit = [this](Group::Batch& part) { return commit_one(part); };
@@ -147,7 +141,7 @@ struct Arrivals::Impl {
   }
 
   Core& core;
-  std::vector<std::unique_ptr<Group>> lanes;
+  Group gatherer;
 };
 
 Arrivals::Arrivals(Core& core) : impl_(std::make_unique<Impl>(core)) {}
@@ -164,10 +158,9 @@ Task<std::vector<ArrivalResult>> Arrivals::store(std::vector<Arrival> arrivals, 
     if (arrival.body.get() != last) weight += arrival.body->octets.size() + arrival.body->detail.size() + arrival.body->envelope.size();
     last = arrival.body.get();
   }
-  const auto lane = static_cast<std::size_t>(accounts.front()) % kLanes;
   MERPATI_CO_CHECK(co_await impl_->core.ensure_accounts(std::move(accounts), deadline));
   MERPATI_CO_FAIL_POINT("store_before_commit");
-  MERPATI_CO_TRY(auto results, co_await impl_->lanes[lane]->call(std::move(arrivals), weight, deadline));
+  MERPATI_CO_TRY(auto results, co_await impl_->gatherer.call(std::move(arrivals), weight, deadline));
   MERPATI_CO_FAIL_POINT("store_after_commit");
   co_return results;
 }

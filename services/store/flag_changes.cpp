@@ -9,7 +9,7 @@ namespace {
 
 using namespace std::chrono_literals;
 using Group = Gatherer<v1::StoreFlagsRequest, v1::StoreFlagsResponse>;
-constexpr std::size_t kLanes = 2;
+constexpr Group::Limits kBatches{64, 100'000, 4096, 2, true};
 
 const pg::Statement kChange{"store_change_flags",
                             "select item, kind, uid, modseq, flags, keywords from change_flags_many($1, $2, $3, $4, $5, $6, $7, $8, $9)"};
@@ -49,12 +49,7 @@ pg::Params params_of(const Group::Batch& batch) {
 }  // namespace
 
 struct FlagChanges::Impl {
-  explicit Impl(Core& c) : core(c) {
-    for (std::size_t i = 0; i < kLanes; ++i) {
-      auto run = [this](Group::Batch& batch) { return commit_all(batch); };
-      lanes.push_back(std::make_unique<Group>(core.group, Group::Limits{64, 100'000, 4096, 1}, std::move(run)));
-    }
-  }
+  explicit Impl(Core& c) : core(c), gatherer(core.group, kBatches, [this](Group::Batch& batch) { return commit_all(batch); }) {}
 
   asio::awaitable<void> commit_all(Group::Batch& batch) {
     const auto commit = [this](Group::Batch& part) { return commit_one(part); };
@@ -89,7 +84,7 @@ struct FlagChanges::Impl {
   }
 
   Core& core;
-  std::vector<std::unique_ptr<Group>> lanes;
+  Group gatherer;
 };
 
 FlagChanges::FlagChanges(Core& core) : impl_(std::make_unique<Impl>(core)) {}
@@ -101,9 +96,8 @@ Task<v1::StoreFlagsResponse> FlagChanges::store(v1::StoreFlagsRequest request, D
   if (request.uids().empty()) co_return Error(ErrorCode::kInvalidArgument, "uids are missing");
   auto keywords = join_keywords(request.keywords());
   if (keywords.has_error()) co_return keywords.error();
-  const auto lane = static_cast<std::size_t>(request.account_id()) % kLanes;
   const auto weight = 100 + static_cast<std::size_t>(request.uids_size());
-  co_return co_await impl_->lanes[lane]->call(std::move(request), weight, deadline);
+  co_return co_await impl_->gatherer.call(std::move(request), weight, deadline);
 }
 
 }  // namespace merpati::store

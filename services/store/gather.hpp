@@ -1,5 +1,6 @@
 // Gatherer: calls that wait become one batch. While one batch is under way the next one gathers; there is no timer, so a
-// lone call waits for nobody.
+// lone call waits for nobody. Only what fills a batch of its own goes beside the batch under way: a statement's fixed cost
+// counts for more than the time that a commit leaves the processor idle.
 #pragma once
 
 #include <deque>
@@ -31,6 +32,7 @@ class Gatherer {
     std::size_t weight = 8 * 1024 * 1024;
     std::size_t waiting = 4096;          ///< more is kResourceExhausted
     int parallel = 1;                    ///< batches under way at once
+    bool full_beside = false;            ///< a further batch starts only when it is full
   };
   using Run = std::function<asio::awaitable<void>(Batch& batch)>;
 
@@ -47,7 +49,8 @@ class Gatherer {
       std::lock_guard lock(mutex_);
       if (waiting_.size() >= limits_.waiting) co_return Error(ErrorCode::kResourceExhausted, "too many calls wait for a batch");
       waiting_.push_back(item);
-      if (running_ < limits_.parallel) {
+      const bool beside = !limits_.full_beside || running_ == 0 || waiting_.size() >= limits_.items;
+      if (running_ < limits_.parallel && beside) {
         ++running_;
         start = true;
       }

@@ -50,15 +50,15 @@ asio::awaitable<void> Client::write(std::string_view bytes) {
 asio::awaitable<void> Client::fill() {
   buffer_.erase(0, at_);
   at_ = 0;
-  const auto old = buffer_.size();
-  buffer_.resize(old + kReadSize);
+  if (scratch_ == nullptr) scratch_ = std::make_unique_for_overwrite<char[]>(kReadSize);
+  const auto room = asio::buffer(scratch_.get(), kReadSize);
   std::size_t got = 0;
   if (tls_) {
-    got = co_await tls_->async_read_some(asio::buffer(buffer_.data() + old, kReadSize), asio::use_awaitable);
+    got = co_await tls_->async_read_some(room, asio::use_awaitable);
   } else {
-    got = co_await socket_.async_read_some(asio::buffer(buffer_.data() + old, kReadSize), asio::use_awaitable);
+    got = co_await socket_.async_read_some(room, asio::use_awaitable);
   }
-  buffer_.resize(old + got);
+  buffer_.append(scratch_.get(), got);
   received_ += got;
 }
 

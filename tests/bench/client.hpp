@@ -35,6 +35,7 @@ class Client {
 
   asio::ip::tcp::socket socket_;
   std::unique_ptr<asio::ssl::stream<asio::ip::tcp::socket&>> tls_;
+  std::unique_ptr<char[]> scratch_;  // what is read goes through it: growing buffer_ would clear it first
   std::string buffer_;
   std::size_t at_ = 0;
   std::uint64_t received_ = 0;

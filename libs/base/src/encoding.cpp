@@ -1,5 +1,6 @@
 #include "merpati/base/encoding.hpp"
 
+#include <chrono>
 #include <openssl/evp.h>
 #include <openssl/hmac.h>
 #include <openssl/rand.h>
@@ -109,7 +110,10 @@ std::string Sha256::finish() {
 
 std::string new_uuid() {
   auto bytes = random_bytes(16);
-  bytes[6] = static_cast<char>((bytes[6] & 0x0f) | 0x40);  // RFC 9562 5.4: version 4
+  const auto since = std::chrono::system_clock::now().time_since_epoch();
+  const auto milliseconds = std::chrono::duration_cast<std::chrono::milliseconds>(since).count();
+  for (std::size_t i = 0; i < 6; ++i) bytes[i] = static_cast<char>(milliseconds >> (40 - 8 * i));
+  bytes[6] = static_cast<char>((bytes[6] & 0x0f) | 0x70);  // RFC 9562 5.7: version 7
   bytes[8] = static_cast<char>((bytes[8] & 0x3f) | 0x80);
   auto text = to_hex(bytes);
   for (const std::size_t at : {8, 13, 18, 23}) text.insert(at, 1, '-');

@@ -34,12 +34,14 @@ TEST(Encoding, HexRejectsOddAndForeignDigits) {
   EXPECT_FALSE(from_hex("0g"));
 }
 
-TEST(Ids, UuidsAreVersion4AndDiffer) {
+TEST(Ids, UuidsAreVersion7AndDiffer) {
   const auto one = new_uuid(), two = new_uuid();
   EXPECT_NE(one, two);
   ASSERT_EQ(one.size(), 36U);
-  EXPECT_EQ(one[14], '4');
+  EXPECT_EQ(one[14], '7');
   EXPECT_EQ(one[23], '-');
+  EXPECT_LE(one.substr(0, 13), two.substr(0, 13));  // the time comes first
+  EXPECT_GT(one.substr(0, 8), "0190a000");          // and is of today: after July 2024
 }
 
 }  // namespace
