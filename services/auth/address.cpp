@@ -23,10 +23,10 @@ Error bad(std::string_view what, std::string_view text) {
 const icu::IDNA& idna() {
   static const std::unique_ptr<icu::IDNA> instance = [] {
     UErrorCode status = U_ZERO_ERROR;
-    return std::unique_ptr<icu::IDNA>(icu::IDNA::createUTS46Instance(
-        UIDNA_USE_STD3_RULES | UIDNA_NONTRANSITIONAL_TO_ASCII | UIDNA_NONTRANSITIONAL_TO_UNICODE | UIDNA_CHECK_BIDI |
-            UIDNA_CHECK_CONTEXTJ,
-        status));
+    return std::unique_ptr<icu::IDNA>(
+        icu::IDNA::createUTS46Instance(UIDNA_USE_STD3_RULES | UIDNA_NONTRANSITIONAL_TO_ASCII |
+                                           UIDNA_NONTRANSITIONAL_TO_UNICODE | UIDNA_CHECK_BIDI | UIDNA_CHECK_CONTEXTJ,
+                                       status));
   }();
   return *instance;
 }

@@ -15,7 +15,8 @@ struct Address {
   std::string text() const { return local + "@" + domain; }
 };
 
-/// kInvalidArgument when it is no address that can have a mailbox here. Quoted local parts (RFC 5321 4.1.2) lose their quotes.
+/// kInvalidArgument when it is no address that can have a mailbox here. Quoted local parts (RFC 5321 4.1.2) lose their
+/// quotes.
 Result<Address> parse_address(std::string_view text);
 /// A domain as A-labels in lower case (UTS 46, non-transitional), or kInvalidArgument.
 Result<std::string> parse_domain(std::string_view text);

@@ -92,8 +92,8 @@ class Directory {
   Task<std::optional<Account>> account_by_id(std::int64_t id, Deadline deadline);
   Task<Lookup> lookup(Address address, Deadline deadline);
 
-  Task<Domain> create_domain(std::string name, std::optional<std::string> catch_all, std::optional<std::string> separator,
-                             std::optional<bool> scram, Deadline deadline);
+  Task<Domain> create_domain(std::string name, std::optional<std::string> catch_all,
+                             std::optional<std::string> separator, std::optional<bool> scram, Deadline deadline);
   Task<Domain> get_domain(std::string name, Deadline deadline);
   Task<Page<Domain>> list_domains(int size, std::string after, Deadline deadline);
   Task<Domain> update_domain(std::string name, std::optional<bool> enabled, std::optional<std::string> catch_all,
@@ -112,7 +112,8 @@ class Directory {
   Task<Page<Account>> list_accounts(std::string domain, std::string query, bool deleted, int size, std::string after,
                                     Deadline deadline);
   Task<Account> update_account(std::string address, std::optional<bool> enabled, std::optional<std::string> name,
-                               std::optional<std::int64_t> bytes, std::optional<std::int64_t> messages, Deadline deadline);
+                               std::optional<std::int64_t> bytes, std::optional<std::int64_t> messages,
+                               Deadline deadline);
   Task<void> delete_account(std::string address, Deadline deadline);
   /// The new credential version.
   Task<std::int64_t> set_credential(std::string address, Credential credential, Deadline deadline);

@@ -32,12 +32,15 @@ StoredKey Keys::make() const {
 
 Result<std::string> Keys::open(const StoredKey& key) const {
   const auto wrapping = derive("merpati signing keys v1");
-  const auto wrong = Error(ErrorCode::kFailedPrecondition, "auth.master_key is not the key that the signing keys in the "
-                                                           "database are encrypted under");
+  const auto wrong = Error(ErrorCode::kFailedPrecondition,
+                           "auth.master_key is not the key that the signing keys in the "
+                           "database are encrypted under");
   if (key.secret.size() < crypto_secretbox_NONCEBYTES + crypto_secretbox_MACBYTES) return wrong;
-  const auto nonce = key.secret.substr(0, crypto_secretbox_NONCEBYTES), box = key.secret.substr(crypto_secretbox_NONCEBYTES);
+  const auto nonce = key.secret.substr(0, crypto_secretbox_NONCEBYTES),
+             box = key.secret.substr(crypto_secretbox_NONCEBYTES);
   std::string secret(box.size() - crypto_secretbox_MACBYTES, '\0');
-  if (crypto_secretbox_open_easy(bytes(secret), bytes(box), box.size(), bytes(nonce), bytes(wrapping)) != 0) return wrong;
+  if (crypto_secretbox_open_easy(bytes(secret), bytes(box), box.size(), bytes(nonce), bytes(wrapping)) != 0)
+    return wrong;
   return secret;
 }
 

@@ -18,7 +18,8 @@ class Keys {
   /// `master` is 32 octets. `overlap`: how long a retired key still verifies.
   Keys(Directory& directory, std::string master, std::chrono::seconds overlap);
 
-  /// Reads the keys, and makes the first one. kFailedPrecondition when the master key is not the one they are encrypted under.
+  /// Reads the keys, and makes the first one. kFailedPrecondition when the master key is not the one they are encrypted
+  /// under.
   Task<void> load(Deadline deadline);
   /// The new key's id.
   Task<std::string> rotate(Deadline deadline);

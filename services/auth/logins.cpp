@@ -27,13 +27,20 @@ std::string known_service(const std::string& name) {
 
 const char* outcome_name(v1::LoginFailure::Reason reason) {
   switch (reason) {
-    case Reason::REASON_CREDENTIALS: return "credentials";
-    case Reason::REASON_DISABLED: return "disabled";
-    case Reason::REASON_MECHANISM: return "mechanism";
-    case Reason::REASON_PROTOCOL: return "protocol";
-    case Reason::REASON_CANCELLED: return "cancelled";
-    case Reason::REASON_SLOWED: return "slowed";
-    default: return "temporary";
+    case Reason::REASON_CREDENTIALS:
+      return "credentials";
+    case Reason::REASON_DISABLED:
+      return "disabled";
+    case Reason::REASON_MECHANISM:
+      return "mechanism";
+    case Reason::REASON_PROTOCOL:
+      return "protocol";
+    case Reason::REASON_CANCELLED:
+      return "cancelled";
+    case Reason::REASON_SLOWED:
+      return "slowed";
+    default:
+      return "temporary";
   }
 }
 
@@ -62,8 +69,9 @@ Logins::Logins(Directory& directory, Passwords& passwords, VerifiedCache& verifi
       cache_hits_(metrics.counter("merpati_auth_verified_cache_hits_total", "Logins that needed no Argon2id.")) {}
 
 v1::LoginFailure Logins::fail(const std::string& service, v1::LoginFailure::Reason reason, std::string text) {
-  metrics_.counter("merpati_auth_logins_total", "Logins by their outcome.",
-                   {{"service", known_service(service)}, {"outcome", outcome_name(reason)}})
+  metrics_
+      .counter("merpati_auth_logins_total", "Logins by their outcome.",
+               {{"service", known_service(service)}, {"outcome", outcome_name(reason)}})
       .add();
   v1::LoginFailure failure;
   failure.set_reason(reason);
@@ -99,8 +107,9 @@ v1::LoginResponse Logins::decide(const Attempt& attempt, const std::optional<Acc
   const auto client = client_of(attempt.client);
   if (!account || !right) {
     slow_down_.failed(client, account_name(attempt.user));
-    log::info("auth_login_failed", "a login was refused",
-              {{"service", attempt.service}, {"client", attempt.client.address()}, {"user", attempt.user.substr(0, 320)}});
+    log::info(
+        "auth_login_failed", "a login was refused",
+        {{"service", attempt.service}, {"client", attempt.client.address()}, {"user", attempt.user.substr(0, 320)}});
     *response.mutable_failure() = fail(attempt.service, Reason::REASON_CREDENTIALS, "authentication failed");
     return response;
   }
@@ -113,8 +122,9 @@ v1::LoginResponse Logins::decide(const Attempt& attempt, const std::optional<Acc
     return response;
   }
   slow_down_.succeeded(client, account->address);
-  metrics_.counter("merpati_auth_logins_total", "Logins by their outcome.",
-                   {{"service", known_service(attempt.service)}, {"outcome", "success"}})
+  metrics_
+      .counter("merpati_auth_logins_total", "Logins by their outcome.",
+               {{"service", known_service(attempt.service)}, {"outcome", "success"}})
       .add();
   auto& success = *response.mutable_success();
   auto claims = claims_for(*account);
@@ -133,7 +143,8 @@ asio::awaitable<v1::LoginResponse> Logins::by_password(Attempt attempt, std::str
   }
   const auto temporary = [&](const Error& error) {
     log::warning("auth_login_unavailable", error.message(), {{"error", error.describe()}});
-    *response.mutable_failure() = fail(attempt.service, Reason::REASON_TEMPORARY, "authentication is unavailable, try later");
+    *response.mutable_failure() =
+        fail(attempt.service, Reason::REASON_TEMPORARY, "authentication is unavailable, try later");
   };
   std::optional<Account> account;
   if (const auto address = parse_address(attempt.user)) {
@@ -183,7 +194,8 @@ asio::awaitable<std::variant<v1::LoginFailure, Logins::Candidate>> Logins::begin
     candidate.verifier = candidate.account->credential.scram;
   } else {
     // The same salt at each try and on each replica, so that unknown users look like known ones.
-    candidate.verifier = {options_.scram_iterations, hmac_sha256(keys_.derive("merpati scram salts v1"), account_name(attempt.user)).substr(0, 16),
+    candidate.verifier = {options_.scram_iterations,
+                          hmac_sha256(keys_.derive("merpati scram salts v1"), account_name(attempt.user)).substr(0, 16),
                           random_bytes(32), random_bytes(32)};
   }
   out = std::move(candidate);
@@ -199,7 +211,8 @@ Task<v1::RenewTokenResponse> Logins::renew(std::string token, Deadline deadline)
   MERPATI_CO_TRY(const auto account, co_await directory_.account_by_id(old->account_id(), deadline));
   if (!account || !account->usable() || account->deleted_at != WallTime() ||
       account->credential_version != old->credential_version())
-    co_return Error(ErrorCode::kUnauthenticated, "the account or its credential changed").with_public("authentication expired");
+    co_return Error(ErrorCode::kUnauthenticated, "the account or its credential changed")
+        .with_public("authentication expired");
   auto claims = claims_for(*account);
   claims.set_session_id(old->session_id());
   *claims.mutable_scopes() = old->scopes();

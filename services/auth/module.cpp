@@ -25,8 +25,10 @@ pg::PoolOptions pool_options(const config::v1::Database& config, std::size_t loo
   options.read_connections = std::max(1, static_cast<int>(config.connections() / (2 * loops)));
   options.write_connections = 1;
   options.max_waiting = config.max_waiting();
-  options.connect_timeout = std::chrono::duration_cast<std::chrono::milliseconds>(runtime::to_chrono(config.connect_timeout()));
-  options.statement_timeout = std::chrono::duration_cast<std::chrono::milliseconds>(runtime::to_chrono(config.statement_timeout()));
+  options.connect_timeout =
+      std::chrono::duration_cast<std::chrono::milliseconds>(runtime::to_chrono(config.connect_timeout()));
+  options.statement_timeout =
+      std::chrono::duration_cast<std::chrono::milliseconds>(runtime::to_chrono(config.statement_timeout()));
   return options;
 }
 
@@ -42,7 +44,8 @@ const std::string& session_dsn(const config::v1::Database& config) {
 
 PasswordOptions password_options(const config::v1::Auth& config) {
   PasswordOptions options;
-  options.parallel = config.argon2_parallel() != 0 ? config.argon2_parallel() : std::max(1U, std::thread::hardware_concurrency());
+  options.parallel =
+      config.argon2_parallel() != 0 ? config.argon2_parallel() : std::max(1U, std::thread::hardware_concurrency());
   options.memory = config.argon2_memory();
   options.passes = config.argon2_passes();
   options.max_waiting = config.max_waiting_logins();
@@ -86,7 +89,8 @@ struct Module::Parts {
       if (loaded.has_error() || std::chrono::steady_clock::now() < purge_at) continue;
       purge_at = std::chrono::steady_clock::now() + 1h;
       const auto purged = co_await directory.purge_deleted(Deadline::after(30s));
-      if (purged && *purged > 0) log::info("auth_accounts_purged", "deleted accounts reached the end of their 30 days", {{"count", *purged}});
+      if (purged && *purged > 0)
+        log::info("auth_accounts_purged", "deleted accounts reached the end of their 30 days", {{"count", *purged}});
     }
   }
 
@@ -106,7 +110,8 @@ struct Module::Parts {
   TaskGroup tasks;
 };
 
-Module::Module(runtime::Process& process, const config::v1::Auth& config) : parts_(std::make_unique<Parts>(process, config)) {
+Module::Module(runtime::Process& process, const config::v1::Auth& config)
+    : parts_(std::make_unique<Parts>(process, config)) {
   dispatcher_.register_service(parts_->auth_service);
   dispatcher_.register_service(parts_->directory_service);
 }
@@ -115,9 +120,12 @@ Module::~Module() = default;
 Task<void> Module::start() {
   const auto master = from_base64(parts_->config.master_key());
   if (!master || master->size() != 32)
-    co_return Error(ErrorCode::kInvalidArgument, "auth.master_key must be 32 octets in base64 (openssl rand -base64 32)");
+    co_return Error(ErrorCode::kInvalidArgument,
+                    "auth.master_key must be 32 octets in base64 (openssl rand -base64 32)");
   MERPATI_CO_CHECK(co_await parts_->pool.start(Deadline::after(10s)));
-  auto wait = [dsn = session_dsn(parts_->config.database())] { return pg::wait_migrated(dsn, "auth", migrations(), 60s); };
+  auto wait = [dsn = session_dsn(parts_->config.database())] {
+    return pg::wait_migrated(dsn, "auth", migrations(), 60s);
+  };
   MERPATI_CO_CHECK(co_await run_blocking(parts_->process.blocking(), std::move(wait)));
   MERPATI_CO_CHECK(co_await parts_->keys.load(Deadline::after(10s)));
   parts_->process.health().dependency("postgresql", true);

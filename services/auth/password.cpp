@@ -51,7 +51,8 @@ auto Passwords::run(Call call) -> asio::awaitable<std::invoke_result_t<Call>> {
   const Place place{*this};
   waiting_gauge_.set(static_cast<double>(place.number));
   if (place.number > options_.max_waiting + options_.parallel)
-    co_return Error(ErrorCode::kUnavailable, "too many logins wait for Argon2id").with_public("too many logins, try later");
+    co_return Error(ErrorCode::kUnavailable, "too many logins wait for Argon2id")
+        .with_public("too many logins, try later");
   co_return co_await run_blocking(pool_, std::move(call));
 }
 

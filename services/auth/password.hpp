@@ -24,7 +24,8 @@ class Passwords {
   Passwords(PasswordOptions options, runtime::Metrics& metrics);
   ~Passwords();
 
-  /// Whether `password` is the one of `hash`; an empty hash costs the same and is never right. kUnavailable when too many wait.
+  /// Whether `password` is the one of `hash`; an empty hash costs the same and is never right. kUnavailable when too
+  /// many wait.
   Task<bool> verify(std::string hash, std::string password);
   Task<Credential> make(std::string password, bool with_scram);
 

@@ -32,11 +32,16 @@ v1::RecipientGrant grant_for(const Account& account, const std::string& recipien
 
 const char* name_of(Response::Status status) {
   switch (status) {
-    case Response::STATUS_LOCAL: return "local";
-    case Response::STATUS_UNKNOWN: return "unknown";
-    case Response::STATUS_DISABLED: return "disabled";
-    case Response::STATUS_REMOTE: return "remote";
-    default: return "other";
+    case Response::STATUS_LOCAL:
+      return "local";
+    case Response::STATUS_UNKNOWN:
+      return "unknown";
+    case Response::STATUS_DISABLED:
+      return "disabled";
+    case Response::STATUS_REMOTE:
+      return "remote";
+    default:
+      return "other";
   }
 }
 

@@ -40,7 +40,8 @@ Task<v1::LoginResponse> SaslConversation::dispatch() {
   if (mechanism == "PLAIN") co_return co_await plain();
   if (mechanism == "LOGIN") co_return co_await login();
   if (mechanism == "SCRAM-SHA-256" && logins_.offers_scram()) co_return co_await scram(ScramServer::Binding::kNone);
-  if (mechanism == "SCRAM-SHA-256-PLUS" && logins_.offers_scram()) co_return co_await scram(ScramServer::Binding::kPlus);
+  if (mechanism == "SCRAM-SHA-256-PLUS" && logins_.offers_scram())
+    co_return co_await scram(ScramServer::Binding::kPlus);
   co_return failure(Reason::REASON_MECHANISM, "unknown authentication mechanism");
 }
 

@@ -8,7 +8,8 @@ namespace merpati::auth {
 
 class SaslConversation {
  public:
-  SaslConversation(Logins& logins, rpc::Reader<v1::SaslRequest>& in, rpc::Writer<v1::SaslResponse>& out, Deadline deadline)
+  SaslConversation(Logins& logins, rpc::Reader<v1::SaslRequest>& in, rpc::Writer<v1::SaslResponse>& out,
+                   Deadline deadline)
       : logins_(logins), in_(in), out_(out), deadline_(deadline) {}
   Task<void> run();
 
@@ -25,7 +26,9 @@ class SaslConversation {
   Task<std::optional<std::string>> first();
   v1::LoginResponse failure(v1::LoginFailure::Reason reason, std::string text);
   v1::LoginResponse cancelled() { return failure(v1::LoginFailure::REASON_CANCELLED, "cancelled"); }
-  v1::LoginResponse malformed() { return failure(v1::LoginFailure::REASON_PROTOCOL, "malformed authentication exchange"); }
+  v1::LoginResponse malformed() {
+    return failure(v1::LoginFailure::REASON_PROTOCOL, "malformed authentication exchange");
+  }
   Logins::Attempt attempt(std::string user, std::string authorization_id) const;
 
   Logins& logins_;

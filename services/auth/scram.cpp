@@ -48,8 +48,9 @@ std::optional<std::string> unescape(std::string_view name) {
 
 ScramVerifier make_scram_verifier(std::string_view password, std::string salt, int iterations) {
   std::string salted(32, '\0');
-  PKCS5_PBKDF2_HMAC(password.data(), static_cast<int>(password.size()), reinterpret_cast<const unsigned char*>(salt.data()),
-                    static_cast<int>(salt.size()), iterations, EVP_sha256(), 32, reinterpret_cast<unsigned char*>(salted.data()));
+  PKCS5_PBKDF2_HMAC(password.data(), static_cast<int>(password.size()),
+                    reinterpret_cast<const unsigned char*>(salt.data()), static_cast<int>(salt.size()), iterations,
+                    EVP_sha256(), 32, reinterpret_cast<unsigned char*>(salted.data()));
   return {iterations, std::move(salt), sha256(hmac_sha256(salted, "Client Key")), hmac_sha256(salted, "Server Key")};
 }
 

@@ -28,7 +28,8 @@ bool VerifiedCache::contains(const std::string& key) {
 
 void VerifiedCache::add(const std::string& key) {
   until_.with([&](auto& map) {
-    if (map.size() >= kMost) std::erase_if(map, [now = clock_.steady()](const auto& item) { return item.second <= now; });
+    if (map.size() >= kMost)
+      std::erase_if(map, [now = clock_.steady()](const auto& item) { return item.second <= now; });
     if (map.size() >= kMost) map.clear();
     map[key] = clock_.steady() + std::chrono::duration_cast<SteadyTime::duration>(life_);
   });

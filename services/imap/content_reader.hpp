@@ -1,10 +1,13 @@
-// ContentReader: octets of messages for FETCH. What is wanted next is asked for together; what is large is streamed.
+// ContentReader: octets of messages for FETCH. What is wanted next is asked for together, and before the client's turn
+// comes to it; what is large is streamed.
 #pragma once
 
 #include <cstdint>
 #include <deque>
 #include <string>
+#include <vector>
 
+#include "imap/pending_reply.hpp"
 #include "imap/sections.hpp"
 #include "imap/session.hpp"
 
@@ -42,13 +45,23 @@ class ContentReader {
     std::uint32_t uid;
     OctetRange range;
     std::string octets;
+    bool asked = false;  // part of a call under way
     bool read = false;
   };
+  /// A call for some of what is wanted, each by its number in the order of the plan.
+  struct Asked {
+    StartedCall<pb::ReadContentResponse> call;
+    std::vector<std::uint64_t> numbers;
+  };
   Task<std::unique_ptr<Stream>> open(std::uint32_t uid, OctetRange range);
-  Task<void> read_ahead();
+  void ask();
+  Task<void> take_answer();
+  Task<std::string> read_alone(std::uint32_t uid, OctetRange range);
 
   Session& session_;
   std::deque<Wanted> wanted_;
+  std::uint64_t first_ = 0;  // the number of wanted_.front()
+  std::deque<Asked> asked_;  // in the order of their asking
 };
 
 }  // namespace merpati::imap

@@ -17,7 +17,8 @@ namespace merpati::imap {
 namespace {
 
 constexpr unsigned kMostCommandsBeforeLogin = 50;
-constexpr std::size_t kMostPending = 32;
+constexpr std::size_t kPendingAppends = 32;  // each may hold a small message
+constexpr std::size_t kPendingStatuses = 128;
 constexpr auto kHousekeeping = std::chrono::minutes(4);
 constexpr std::size_t kSmallLine = 8 * 1024;  // before the login
 
@@ -144,7 +145,8 @@ Task<void> Session::execute(Result<Command> command, std::string tag) {
   if (accept_pipelined(*command)) {
     // RFC 9051 5.5: a STATUS has to see the APPEND before it, so only commands of one kind overlap.
     const bool same_kind = pending_.empty() || pending_.back()->verb == command->verb;
-    MERPATI_CO_CHECK(co_await finish_pending(same_kind ? kMostPending - 1 : 0));
+    const auto most = command->verb == Verb::kAppend ? kPendingAppends : kPendingStatuses;
+    MERPATI_CO_CHECK(co_await finish_pending(same_kind ? most - 1 : 0));
     std::unique_ptr<PendingReply> pending;
     if (command->verb == Verb::kAppend) {
       MERPATI_CO_TRY(pending, co_await start_append(*this, *command));

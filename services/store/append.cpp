@@ -39,12 +39,15 @@ Task<v1::AppendResponse> append(Core& core, const Caller& caller, const v1::Appe
   for (const auto& result : results) {
     switch (result.status) {
       case ArrivalResult::Status::kStored:
-      case ArrivalResult::Status::kDuplicate: break;
+      case ArrivalResult::Status::kDuplicate:
+        break;
       case ArrivalResult::Status::kOverQuota:
         co_return Error(ErrorCode::kResourceExhausted, "over quota").with_public("over quota").with_status("5.2.2");
       case ArrivalResult::Status::kNoMailbox:
-      case ArrivalResult::Status::kRefused: co_return Error(ErrorCode::kNotFound, "no such mailbox").with_public("no such mailbox");
-      case ArrivalResult::Status::kNoBody: co_return Error(ErrorCode::kUnavailable, "the uploaded body is gone");
+      case ArrivalResult::Status::kRefused:
+        co_return Error(ErrorCode::kNotFound, "no such mailbox").with_public("no such mailbox");
+      case ArrivalResult::Status::kNoBody:
+        co_return Error(ErrorCode::kUnavailable, "the uploaded body is gone");
     }
     response.set_mailbox_id(result.mailbox);
     response.set_uid_validity(result.uid_validity);

@@ -15,10 +15,10 @@ namespace {
 using namespace std::chrono_literals;
 using Group = Gatherer<std::vector<Arrival>, std::vector<ArrivalResult>>;
 
-const pg::Statement kStore{
-    "store_arrivals",
-    "select ordinal, status, mailbox_id, uid, email_id, uid_validity, modseq from store_arrivals($1, $2, $3, $4, $5, $6, $7, $8, "
-    "$9, $10, $11, $12, $13, $14, $15, $16, $17, $18, $19, $20, $21, $22, $23, $24)"};
+const pg::Statement kStore{"store_arrivals",
+                           "select ordinal, status, mailbox_id, uid, email_id, uid_validity, modseq from "
+                           "store_arrivals($1, $2, $3, $4, $5, $6, $7, $8, "
+                           "$9, $10, $11, $12, $13, $14, $15, $16, $17, $18, $19, $20, $21, $22, $23, $24)"};
 
 constexpr Group::Limits kBatches{100, 4 * 1024 * 1024, 4096, 2, true};
 constexpr auto kDoubtWait = 20s;
@@ -71,15 +71,18 @@ struct Columns {
       blob.push_back(b->blob_id);
       size.push_back(static_cast<std::int64_t>(b->size));
       codec.push_back(static_cast<std::int32_t>(b->codec));
-      if (b->is_object) octets.emplace_back();
-      else octets.emplace_back(b->octets);
+      if (b->is_object)
+        octets.emplace_back();
+      else
+        octets.emplace_back(b->octets);
       envelope.push_back(b->envelope);
       structure.push_back(b->structure);
       detail.push_back(b->detail);
     }
     pg::Params p;
     p.bigints(account).uuids(delivery).integers(part).texts(mailbox).booleans(junk).booleans(strict).integers(flags);
-    p.texts(keywords).timestamps(received).integers(zone).byteas(prefix).bigints(email).bigints(thread).bigints(quota_bytes);
+    p.texts(keywords).timestamps(received).integers(zone).byteas(prefix).bigints(email).bigints(thread).bigints(
+        quota_bytes);
     p.bigints(quota_messages).bigints(quota_need).integers(body);
     p.byteas(blob).bigints(size).integers(codec).byteas(octets).byteas(envelope).byteas(structure).byteas(detail);
     return p;
@@ -89,7 +92,8 @@ struct Columns {
 }  // namespace
 
 struct Arrivals::Impl {
-  explicit Impl(Core& c) : core(c), gatherer(core.group, kBatches, [this](Group::Batch& batch) { return commit_all(batch); }) {}
+  explicit Impl(Core& c)
+      : core(c), gatherer(core.group, kBatches, [this](Group::Batch& batch) { return commit_all(batch); }) {}
 
   asio::awaitable<void> commit_all(Group::Batch& batch) {
     const auto commit = [this](Group::Batch& part) { return commit_one(part); };
@@ -109,8 +113,8 @@ struct Arrivals::Impl {
     for (auto pause = 50ms;; pause = std::min(pause * 2, std::chrono::milliseconds(500ms))) {
       rows = co_await core.pool.write(kStore, columns.params(), Deadline::after(60s));
       if (!rows.has_error()) break;
-      // Whether the lost commit took effect is only known by asking again, under the same delivery ids. Answering 4xx instead
-      // could double the mail.
+      // Whether the lost commit took effect is only known by asking again, under the same delivery ids. Answering 4xx
+      // instead could double the mail.
       doubt = doubt || pg::outcome_unknown(rows.error());
       if (!doubt || rows.error().code() != ErrorCode::kUnavailable || doubt_until.passed()) co_return rows.error();
       MERPATI_CO_CHECK(co_await sleep_for(pause));
@@ -155,7 +159,8 @@ Task<std::vector<ArrivalResult>> Arrivals::store(std::vector<Arrival> arrivals, 
   for (const auto& arrival : arrivals) {
     accounts.push_back(arrival.account);
     weight += arrival.header_prefix.size() + 200;
-    if (arrival.body.get() != last) weight += arrival.body->octets.size() + arrival.body->detail.size() + arrival.body->envelope.size();
+    if (arrival.body.get() != last)
+      weight += arrival.body->octets.size() + arrival.body->detail.size() + arrival.body->envelope.size();
     last = arrival.body.get();
   }
   MERPATI_CO_CHECK(co_await impl_->core.ensure_accounts(std::move(accounts), deadline));

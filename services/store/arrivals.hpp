@@ -14,13 +14,13 @@ namespace merpati::store {
 
 struct Arrival {
   std::int64_t account = 0;
-  std::string delivery;         ///< UUID, 36 characters
-  int part = 0;                 ///< of a multiple append
+  std::string delivery;  ///< UUID, 36 characters
+  int part = 0;          ///< of a multiple append
   std::string mailbox;
-  bool junk = false;            ///< to the mailbox with \Junk
-  bool strict = false;          ///< only to `mailbox`; else INBOX takes it
+  bool junk = false;    ///< to the mailbox with \Junk
+  bool strict = false;  ///< only to `mailbox`; else INBOX takes it
   int flags = 0;
-  std::string keywords;         ///< separated by blanks
+  std::string keywords;  ///< separated by blanks
   WallTime received{};
   int zone_minutes = 0;
   std::string header_prefix;
@@ -43,8 +43,9 @@ class Arrivals {
  public:
   explicit Arrivals(Core& core);
   ~Arrivals();
-  /// All in one transaction, shared with whoever arrives at the same time. Answers after the commit, with one result for
-  /// each element. Repeats itself when the connection was lost with the commit in doubt: every element has a delivery id.
+  /// All in one transaction, shared with whoever arrives at the same time. Answers after the commit, with one result
+  /// for each element. Repeats itself when the connection was lost with the commit in doubt: every element has a
+  /// delivery id.
   Task<std::vector<ArrivalResult>> store(std::vector<Arrival> arrivals, Deadline deadline);
 
  private:

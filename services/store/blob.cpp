@@ -6,7 +6,8 @@
 
 namespace merpati::store {
 
-Task<void> read_blob(Core& core, const Caller& caller, const v1::ReadBlobRequest& request, rpc::Writer<v1::ReadBlobResponse>& out) {
+Task<void> read_blob(Core& core, const Caller& caller, const v1::ReadBlobRequest& request,
+                     rpc::Writer<v1::ReadBlobResponse>& out) {
   constexpr std::uint64_t kStep = 256 * 1024;
   MERPATI_CO_TRY(auto source, co_await load_object(core, request.blob_id(), caller.deadline));
   for (std::uint64_t at = 0; at < source.size; at += kStep) {
@@ -25,7 +26,8 @@ Task<v1::KeepBlobResponse> keep_blob(Core& core, const Caller& caller, const v1:
       "where blob_id = $1 and collecting_since is null returning size"};
   if (request.blob_id().size() != 32) co_return Error(ErrorCode::kInvalidArgument, "a blob id has 32 octets");
   pg::Params params;
-  params.bytea(request.blob_id()).float8(static_cast<double>(std::clamp<std::int64_t>(request.seconds(), 0, 60LL * 24 * 3600)));
+  params.bytea(request.blob_id())
+      .float8(static_cast<double>(std::clamp<std::int64_t>(request.seconds(), 0, 60LL * 24 * 3600)));
   MERPATI_CO_TRY(auto rows, co_await core.pool.write(kKeep, std::move(params), caller.deadline));
   if (rows.empty()) co_return Error(ErrorCode::kNotFound, "the blob is gone");
   v1::KeepBlobResponse response;

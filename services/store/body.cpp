@@ -10,8 +10,8 @@
 namespace merpati::store {
 namespace {
 
-/// A conversation is known by the id of its first message: the first reference, else the message's own id. So no table of
-/// ids has to be read or written at delivery, and all parts agree whatever the order of arrival.
+/// A conversation is known by the id of its first message: the first reference, else the message's own id. So no table
+/// of ids has to be read or written at delivery, and all parts agree whatever the order of arrival.
 std::int64_t thread_of(const v1::MessageSummary& summary) {
   const auto& root = summary.references_size() > 0 ? summary.references(0) : summary.message_id();
   if (root.empty()) return 0;
@@ -39,8 +39,9 @@ std::shared_ptr<const StoredBody> parse_inline(const std::string& octets) {
 }
 
 Task<std::shared_ptr<const StoredBody>> find_object(Core& core, const std::string& blob_id, Deadline deadline) {
-  static const pg::Statement kFind{"store_find_object",
-                                   "select size, envelope, structure, detail from objects where blob_id = $1 and collecting_since is null"};
+  static const pg::Statement kFind{
+      "store_find_object",
+      "select size, envelope, structure, detail from objects where blob_id = $1 and collecting_since is null"};
   if (blob_id.size() != 32) co_return Error(ErrorCode::kInvalidArgument, "a blob id has 32 octets");
   pg::Params params;
   params.bytea(blob_id);

@@ -11,18 +11,18 @@
 namespace merpati::store::v1 {
 class Body;
 class MessageSummary;
-}
+}  // namespace merpati::store::v1
 
 namespace merpati::store {
 
 class Core;
 
 struct StoredBody {
-  std::string blob_id;     ///< SHA-256, 32 octets
-  std::uint64_t size = 0;  ///< as it is shown: of binary mail that of its view
-  bool is_object = false;  ///< octets are in the object store already
+  std::string blob_id;        ///< SHA-256, 32 octets
+  std::uint64_t size = 0;     ///< as it is shown: of binary mail that of its view
+  bool is_object = false;     ///< octets are in the object store already
   Codec codec = Codec::kRaw;  ///< binary when there is a view
-  std::string octets;      ///< encoded; empty for an object
+  std::string octets;         ///< encoded; empty for an object
   std::string envelope, structure, detail;
   std::int64_t thread = 0;  ///< 0: no id in the message to make one from
 };

@@ -7,7 +7,7 @@
 namespace merpati::store {
 namespace {
 constexpr std::uint64_t kMostBinary = 1024 * 1024;  // inline bodies are far smaller
-constexpr int kLevel = 1;  // levels above cost more processor than they save in the database
+constexpr int kLevel = 1;                           // levels above cost more processor than they save in the database
 
 ZSTD_CCtx* compressor() {
   thread_local const std::unique_ptr<ZSTD_CCtx, decltype(&ZSTD_freeCCtx)> context(ZSTD_createCCtx(), &ZSTD_freeCCtx);
@@ -22,7 +22,8 @@ ZSTD_DCtx* decompressor() {
 Encoded encode(std::string_view octets) {
   Encoded out;
   out.octets.resize(ZSTD_compressBound(octets.size()));
-  const auto size = ZSTD_compressCCtx(compressor(), out.octets.data(), out.octets.size(), octets.data(), octets.size(), kLevel);
+  const auto size =
+      ZSTD_compressCCtx(compressor(), out.octets.data(), out.octets.size(), octets.data(), octets.size(), kLevel);
   if (ZSTD_isError(size) || size + octets.size() / 8 >= octets.size()) {
     out.octets.assign(octets);
     return out;

@@ -28,7 +28,8 @@ Task<std::int64_t> repeat(Core& core, const pg::Statement& statement, WallTime b
 Task<std::int64_t> remove_objects(Core& core, WallTime before) {
   static const pg::Statement kFind{"store_collectable", "select blob_id, key from collectable_objects($1, $2)"};
   static const pg::Statement kForget{
-      "store_forget_object", "delete from objects where blob_id = $1 and key = $2 and collecting_since is not null and refs <= 0"};
+      "store_forget_object",
+      "delete from objects where blob_id = $1 and key = $2 and collecting_since is not null and refs <= 0"};
   if (!core.objects) co_return 0;
   pg::Params params;
   params.timestamptz(before).integer(kBatch);
@@ -53,10 +54,11 @@ Task<std::int64_t> collect_once(Core& core, WallTime now) {
   static const pg::Statement kGraves{"store_clear_graves", "select clear_graves($1, $2)"};
   static const pg::Statement kBodies{"store_remove_bodies", "select remove_unused_bodies($1, $2)"};
   static const pg::Statement kMark{"store_mark_objects", "select mark_objects($1, $2)"};
-  static const pg::Statement kDeliveries{
-      "store_forget_deliveries",
-      "with old as (select account_id, delivery_id, part from deliveries where at < $1 limit $2), gone as (delete from deliveries d using "
-      "old o where d.account_id = o.account_id and d.delivery_id = o.delivery_id and d.part = o.part returning 1) select count(*) from gone"};
+  static const pg::Statement kDeliveries{"store_forget_deliveries",
+                                         "with old as (select account_id, delivery_id, part from deliveries where at < "
+                                         "$1 limit $2), gone as (delete from deliveries d using "
+                                         "old o where d.account_id = o.account_id and d.delivery_id = o.delivery_id "
+                                         "and d.part = o.part returning 1) select count(*) from gone"};
   MERPATI_CO_TRY(auto total, co_await repeat(core, kGraves, now - core.settings.collect_grace));
   MERPATI_CO_TRY(const auto bodies, co_await repeat(core, kBodies, now - kSafe));
   MERPATI_CO_TRY(const auto marked, co_await repeat(core, kMark, now - kSafe));
@@ -74,8 +76,10 @@ asio::awaitable<void> collect_for_ever(Core& core) {
     if (slept.has_error()) co_return;
     auto done = co_await collect_once(core, Clock::system().wall());
     if (done.has_error() && done.error().code() == ErrorCode::kCancelled) co_return;
-    if (done.has_error()) log::info("store_collection_failed", "the next round tries again", {{"why", done.error().describe()}});
-    else if (*done > 0) log::info("store_collected", "removed what nothing uses", {{"count", *done}});
+    if (done.has_error())
+      log::info("store_collection_failed", "the next round tries again", {{"why", done.error().describe()}});
+    else if (*done > 0)
+      log::info("store_collected", "removed what nothing uses", {{"count", *done}});
   }
 }
 

@@ -14,18 +14,23 @@ namespace {
 constexpr std::size_t kReplyOctets = 60 * 1024;
 constexpr std::uint64_t kChunkOctets = 256 * 1024;
 constexpr std::uint64_t kReadAhead = 1024 * 1024;  // of an object, in one request
-constexpr std::size_t kMostUids = 64;               // bodies in memory at once
+constexpr std::size_t kMostUids = 64;              // bodies in memory at once
 
 const pg::Statement kSources{
     "store_sources",
-    "select m.uid, m.size, m.header_prefix, m.inline, b.codec, b.size, b.octets, o.codec, o.size, o.key, o.frames, o.detail "
+    "select m.uid, m.size, m.header_prefix, m.inline, b.codec, b.size, b.octets, o.codec, o.size, o.key, o.frames, "
+    "o.detail "
     // lateral and offset 0 keep these as lookups by key: joined freely, the planner may read a whole mailbox.
     "from unnest($3::bigint[]) u (uid), lateral ("
-    "select uid, size, header_prefix, inline, blob_id from messages where account_id = $1 and mailbox_id = $2 and uid = u.uid "
+    "select uid, size, header_prefix, inline, blob_id from messages where account_id = $1 and mailbox_id = $2 and uid "
+    "= u.uid "
     "union all "
-    "select uid, size, header_prefix, inline, blob_id from graves where account_id = $1 and mailbox_id = $2 and uid = u.uid) m "
-    "left join lateral (select codec, size, octets from bodies where account_id = $1 and blob_id = m.blob_id offset 0) b on m.inline "
-    "left join lateral (select codec, size, key, frames, case when codec >= 2 then detail end as detail from objects where blob_id = m.blob_id offset 0) o on not m.inline"};
+    "select uid, size, header_prefix, inline, blob_id from graves where account_id = $1 and mailbox_id = $2 and uid = "
+    "u.uid) m "
+    "left join lateral (select codec, size, octets from bodies where account_id = $1 and blob_id = m.blob_id offset 0) "
+    "b on m.inline "
+    "left join lateral (select codec, size, key, frames, case when codec >= 2 then detail end as detail from objects "
+    "where blob_id = m.blob_id offset 0) o on not m.inline"};
 
 std::vector<std::uint32_t> frame_ends(std::string_view packed) {
   std::vector<std::uint32_t> ends;
@@ -37,19 +42,22 @@ std::vector<std::uint32_t> frame_ends(std::string_view packed) {
   return ends;
 }
 
-Task<std::string> read_object(Core& core, const Source& source, std::uint64_t offset, std::uint64_t length, Deadline deadline) {
+Task<std::string> read_object(Core& core, const Source& source, std::uint64_t offset, std::uint64_t length,
+                              Deadline deadline) {
   if (!core.objects) co_return Error(ErrorCode::kUnavailable, "no object store");
   if (is_raw(source.codec)) co_return co_await core.objects->get(source.key, {offset, length}, deadline);
   const auto first = offset / kFrameOctets;
   const auto last = (offset + length - 1) / kFrameOctets;
   if (last >= source.frame_ends.size()) co_return Error(ErrorCode::kDataLoss, "the object's index is too short");
   const std::uint64_t begin = first == 0 ? 0 : source.frame_ends[first - 1];
-  MERPATI_CO_TRY(auto stored, co_await core.objects->get(source.key, {begin, source.frame_ends[last] - begin}, deadline));
+  MERPATI_CO_TRY(auto stored,
+                 co_await core.objects->get(source.key, {begin, source.frame_ends[last] - begin}, deadline));
   std::string out;
   for (auto frame = first; frame <= last; ++frame) {
     const std::uint64_t from = frame == 0 ? 0 : source.frame_ends[frame - 1];
     const std::uint64_t size = std::min(kFrameOctets, source.blob_size - frame * kFrameOctets);
-    if (source.frame_ends[frame] - begin > stored.size()) co_return Error(ErrorCode::kDataLoss, "the object is too short");
+    if (source.frame_ends[frame] - begin > stored.size())
+      co_return Error(ErrorCode::kDataLoss, "the object is too short");
     const auto packed = std::string_view(stored).substr(from - begin, source.frame_ends[frame] - from);
     MERPATI_CO_TRY(auto octets, decode(Codec::kZstd, packed, size));
     out += octets;
@@ -58,7 +66,8 @@ Task<std::string> read_object(Core& core, const Source& source, std::uint64_t of
 }
 
 /// A range of what is shown of an object with a view.
-Task<std::string> read_shown(Core& core, const Source& source, std::uint64_t offset, std::uint64_t length, Deadline deadline) {
+Task<std::string> read_shown(Core& core, const Source& source, std::uint64_t offset, std::uint64_t length,
+                             Deadline deadline) {
   std::string out;
   for (const auto& read : plan_view_read(source.view, offset, length)) {
     std::string raw;
@@ -81,17 +90,21 @@ void show_inline(Source& source) {
 
 }  // namespace
 
-Task<Sources> load_sources(Core& core, std::int64_t account, std::int64_t mailbox, const std::vector<std::int64_t>& uids, Deadline deadline) {
+Task<Sources> load_sources(Core& core, std::int64_t account, std::int64_t mailbox,
+                           const std::vector<std::int64_t>& uids, Deadline deadline) {
   Sources sources;
   std::vector<std::int64_t> missing;
   for (const auto uid : uids) {
     auto cached = core.sources->find({account, mailbox, static_cast<std::uint32_t>(uid)});
-    if (cached) sources.by_uid.emplace(static_cast<std::uint32_t>(uid), std::move(cached));
-    else missing.push_back(uid);
+    if (cached)
+      sources.by_uid.emplace(static_cast<std::uint32_t>(uid), std::move(cached));
+    else
+      missing.push_back(uid);
   }
   if (missing.empty()) co_return sources;
   // One after the other is how clients read: what comes next is fetched with it.
-  const auto ahead = uids.size() == 1 ? core.sources->read_ahead({account, mailbox, static_cast<std::uint32_t>(uids[0])}) : 0;
+  const auto ahead =
+      uids.size() == 1 ? core.sources->read_ahead({account, mailbox, static_cast<std::uint32_t>(uids[0])}) : 0;
   for (std::uint32_t i = 1; i <= ahead; ++i) missing.push_back(uids[0] + i);
   pg::Params params;
   params.bigint(account).bigint(mailbox).bigints(missing);
@@ -144,8 +157,8 @@ std::uint64_t size_of(const Source& source, Form form) {
   return form == Form::kVerbatim && is_binary(source.codec) ? source.prefix.size() + source.blob_size : source.size;
 }
 
-Task<std::string> read_octets(Core& core, const Source& source, std::uint64_t offset, std::uint64_t length, Deadline deadline,
-                              Form form) {
+Task<std::string> read_octets(Core& core, const Source& source, std::uint64_t offset, std::uint64_t length,
+                              Deadline deadline, Form form) {
   if (!source.found) co_return Error(ErrorCode::kDataLoss, "a message without its body");
   const auto size = size_of(source, form);
   if (offset >= size) co_return std::string();
@@ -183,7 +196,8 @@ Task<v1::ReadContentResponse> read_content(Core& core, const Caller& caller, con
         const std::int64_t uid = request.ranges(loaded).uid();
         if (uids.empty() || uids.back() != uid) uids.push_back(uid);
       }
-      MERPATI_CO_TRY(sources, co_await load_sources(core, request.account_id(), request.mailbox_id(), uids, caller.deadline));
+      MERPATI_CO_TRY(sources,
+                     co_await load_sources(core, request.account_id(), request.mailbox_id(), uids, caller.deadline));
     }
     const auto& range = request.ranges(i);
     auto& content = *response.add_contents();
@@ -211,7 +225,8 @@ Task<v1::ReadContentResponse> read_content(Core& core, const Caller& caller, con
 Task<void> stream_content(Core& core, const Caller& caller, const v1::StreamContentRequest& request,
                           rpc::Writer<v1::StreamContentResponse>& out) {
   const auto uid = request.range().uid();
-  MERPATI_CO_TRY(auto sources, co_await load_sources(core, request.account_id(), request.mailbox_id(), {uid}, caller.deadline));
+  MERPATI_CO_TRY(auto sources,
+                 co_await load_sources(core, request.account_id(), request.mailbox_id(), {uid}, caller.deadline));
   const auto* source = sources.find(uid);
   if (!source) co_return Error(ErrorCode::kNotFound, "the message is gone");
   const auto form = request.range().verbatim() ? Form::kVerbatim : Form::kShown;
@@ -219,12 +234,15 @@ Task<void> stream_content(Core& core, const Caller& caller, const v1::StreamCont
   auto at = std::min(request.range().offset(), size);
   const auto end = request.range().length() == 0 ? size : std::min(size, at + request.range().length());
   while (at < end) {
-    MERPATI_CO_TRY(auto octets, co_await read_octets(core, *source, at, std::min(kReadAhead, end - at), caller.deadline, form));
+    MERPATI_CO_TRY(auto octets,
+                   co_await read_octets(core, *source, at, std::min(kReadAhead, end - at), caller.deadline, form));
     at += octets.size();
     for (std::size_t i = 0; i < octets.size(); i += kChunkOctets) {
       v1::StreamContentResponse chunk;
-      if (octets.size() <= kChunkOctets) chunk.set_chunk(std::move(octets));
-      else chunk.set_chunk(octets.substr(i, kChunkOctets));
+      if (octets.size() <= kChunkOctets)
+        chunk.set_chunk(std::move(octets));
+      else
+        chunk.set_chunk(octets.substr(i, kChunkOctets));
       const bool whole = octets.empty();
       MERPATI_CO_CHECK(co_await out.write(std::move(chunk)));
       if (whole) break;

@@ -1,5 +1,5 @@
-// Core: what every part of the store stands on. One for each process; made by the module, which is the only one that knows
-// how the parts meet.
+// Core: what every part of the store stands on. One for each process; made by the module, which is the only one that
+// knows how the parts meet.
 #pragma once
 
 #include <atomic>
@@ -32,7 +32,7 @@ struct Settings {
   std::chrono::seconds watch_recheck{30};
   std::chrono::seconds delivery_memory{7 * 24 * 3600};
   std::chrono::seconds pop3_lease{120};
-  int max_mailboxes = 10000;      ///< of one account
+  int max_mailboxes = 10000;  ///< of one account
   std::uint64_t cache_size = 128ULL * 1024 * 1024;
 };
 
@@ -40,7 +40,7 @@ struct Settings {
 struct Caller {
   Deadline deadline;
   std::string trace_id;
-  std::int64_t quota_bytes = 0;     ///< from the session token; 0: no limit
+  std::int64_t quota_bytes = 0;  ///< from the session token; 0: no limit
   std::int64_t quota_messages = 0;
 };
 
@@ -53,7 +53,7 @@ class Core {
   asio::thread_pool& blocking;
   TaskGroup& group;
   const Settings settings;
-  std::shared_ptr<objects::ObjectStore> objects;      ///< null: large bodies answer kUnavailable
+  std::shared_ptr<objects::ObjectStore> objects;  ///< null: large bodies answer kUnavailable
   std::shared_ptr<rpc::TokenVerifier> verifier;
 
   std::unique_ptr<Arrivals> arrivals;

@@ -35,8 +35,9 @@ struct Bodies {
   std::shared_ptr<const StoredBody> common;
 };
 
-Task<std::shared_ptr<const StoredBody>> body_for(Core& core, const v1::DeliverRequest& request, const v1::DeliverRecipient& recipient,
-                                                 Bodies& bodies, Deadline deadline) {
+Task<std::shared_ptr<const StoredBody>> body_for(Core& core, const v1::DeliverRequest& request,
+                                                 const v1::DeliverRecipient& recipient, Bodies& bodies,
+                                                 Deadline deadline) {
   if (!recipient.has_body()) {
     if (!bodies.common) {
       MERPATI_CO_TRY(bodies.common, co_await prepare_body(core, request.body(), deadline));
@@ -65,16 +66,18 @@ Task<void> make_mailbox(Core& core, const Caller& caller, std::int64_t account, 
 }
 
 /// Fills `arrival`, or sets a final result and returns false.
-Task<bool> prepare(Core& core, const Caller& caller, const v1::DeliverRequest& request, int index, Bodies& bodies, Arrival& arrival,
-                   v1::DeliverResult& result) {
+Task<bool> prepare(Core& core, const Caller& caller, const v1::DeliverRequest& request, int index, Bodies& bodies,
+                   Arrival& arrival, v1::DeliverResult& result) {
   const auto& recipient = request.recipients(index);
   auto grant = co_await verify_grant(core, recipient.grant());
   if (grant.has_error()) {
     const bool later = grant.error().code() == ErrorCode::kUnavailable;
-    refuse(result, later ? v1::DeliverResult::STATUS_TEMPORARY : v1::DeliverResult::STATUS_REFUSED, "the recipient's grant is not valid");
+    refuse(result, later ? v1::DeliverResult::STATUS_TEMPORARY : v1::DeliverResult::STATUS_REFUSED,
+           "the recipient's grant is not valid");
     co_return false;
   }
-  if (recipient.header_prefix().size() > kMostPrefix) co_return Error(ErrorCode::kInvalidArgument, "a header prefix over 8 KiB");
+  if (recipient.header_prefix().size() > kMostPrefix)
+    co_return Error(ErrorCode::kInvalidArgument, "a header prefix over 8 KiB");
   auto body = co_await body_for(core, request, recipient, bodies, caller.deadline);
   if (body.has_error()) {
     if (body.error().code() == ErrorCode::kInvalidArgument) co_return body.error();
@@ -85,7 +88,8 @@ Task<bool> prepare(Core& core, const Caller& caller, const v1::DeliverRequest& r
   const auto& claims = **grant;
   arrival.account = claims.account_id();
   arrival.delivery = request.delivery_id();
-  if (recipient.part() < 0 || recipient.part() >= kMostParts) co_return Error(ErrorCode::kInvalidArgument, "a part is 0 to 31");
+  if (recipient.part() < 0 || recipient.part() >= kMostParts)
+    co_return Error(ErrorCode::kInvalidArgument, "a part is 0 to 31");
   arrival.part = recipient.part();
   arrival.mailbox = "INBOX";
   if (!recipient.mailbox().empty()) {
@@ -103,7 +107,9 @@ Task<bool> prepare(Core& core, const Caller& caller, const v1::DeliverRequest& r
   arrival.quota_need = static_cast<std::int64_t>(arrival.body->size + arrival.header_prefix.size());
   if (recipient.create() && !arrival.junk && arrival.mailbox != "INBOX") {
     auto made = co_await make_mailbox(core, caller, arrival.account, arrival.mailbox);
-    if (made.has_error()) log::info("store_mailbox_not_made", "delivered to INBOX instead", {{"account", arrival.account}, {"why", made.error().message()}});
+    if (made.has_error())
+      log::info("store_mailbox_not_made", "delivered to INBOX instead",
+                {{"account", arrival.account}, {"why", made.error().message()}});
   }
   co_return true;
 }
@@ -111,12 +117,22 @@ Task<bool> prepare(Core& core, const Caller& caller, const v1::DeliverRequest& r
 void fill(v1::DeliverResult& out, const ArrivalResult& result) {
   using Status = ArrivalResult::Status;
   switch (result.status) {
-    case Status::kStored: out.set_status(v1::DeliverResult::STATUS_DELIVERED); break;
-    case Status::kDuplicate: out.set_status(v1::DeliverResult::STATUS_DUPLICATE); break;
-    case Status::kOverQuota: refuse(out, v1::DeliverResult::STATUS_OVER_QUOTA, "mailbox full"); break;
-    case Status::kRefused: refuse(out, v1::DeliverResult::STATUS_REFUSED, "delivery refused"); break;
+    case Status::kStored:
+      out.set_status(v1::DeliverResult::STATUS_DELIVERED);
+      break;
+    case Status::kDuplicate:
+      out.set_status(v1::DeliverResult::STATUS_DUPLICATE);
+      break;
+    case Status::kOverQuota:
+      refuse(out, v1::DeliverResult::STATUS_OVER_QUOTA, "mailbox full");
+      break;
+    case Status::kRefused:
+      refuse(out, v1::DeliverResult::STATUS_REFUSED, "delivery refused");
+      break;
     case Status::kNoBody:
-    case Status::kNoMailbox: refuse(out, v1::DeliverResult::STATUS_TEMPORARY, "cannot be stored now"); break;
+    case Status::kNoMailbox:
+      refuse(out, v1::DeliverResult::STATUS_TEMPORARY, "cannot be stored now");
+      break;
   }
   out.set_mailbox_id(result.mailbox);
   out.set_uid(result.uid);
@@ -146,12 +162,16 @@ Task<v1::DeliverResponse> deliver(Core& core, const Caller& caller, const v1::De
     auto& out = *response.mutable_results(places[i]);
     fill(out, results[i]);
     if (log::enabled(log::Level::kDebug))
-      log::debug("store_delivered", "delivered", {{"trace_id", caller.trace_id}, {"delivery_id", request.delivery_id()}, {"status", static_cast<std::int64_t>(out.status())}});
+      log::debug("store_delivered", "delivered",
+                 {{"trace_id", caller.trace_id},
+                  {"delivery_id", request.delivery_id()},
+                  {"status", static_cast<std::int64_t>(out.status())}});
   }
   co_return response;
 }
 
-Task<v1::ResolveDeliveryResponse> resolve_delivery(Core& core, const Caller& caller, const v1::ResolveDeliveryRequest& request) {
+Task<v1::ResolveDeliveryResponse> resolve_delivery(Core& core, const Caller& caller,
+                                                   const v1::ResolveDeliveryRequest& request) {
   static const pg::Statement kResolve{"store_resolve_delivery", "select resolve_delivery($1, $2)"};
   if (!is_uuid(request.delivery_id())) co_return Error(ErrorCode::kInvalidArgument, "delivery_id is not a UUID");
   pg::Params params;

@@ -10,11 +10,11 @@
 namespace merpati::store {
 namespace {
 
-constexpr int kPageRows = 500;              // of one statement: its result stays below a megabyte
-constexpr int kFlagRows = 4000;             // the same, when only flags are asked for
+constexpr int kPageRows = 500;                      // of one statement: its result stays below a megabyte
+constexpr int kFlagRows = 4000;                     // the same, when only flags are asked for
 constexpr std::size_t kMessageOctets = 256 * 1024;  // of one message of a stream
 constexpr std::size_t kReplyOctets = 60 * 1024;
-constexpr std::size_t kMostRanges = 200;    // of one statement
+constexpr std::size_t kMostRanges = 200;  // of one statement
 
 enum Group : unsigned { kEnvelope = 1, kStructure = 2, kDetail = 4, kPrefix = 8, kFlagsOnly = 16, kStatements = 17 };
 
@@ -28,34 +28,53 @@ unsigned groups_of(const v1::FetchMask& mask) {
   return groups == 0 && !basics ? kFlagsOnly : groups;
 }
 
-enum Column { kUid, kFlags, kKeywords, kModseq, kReceived, kZone, kSize, kEmail, kThread, kSaved, kPrefixSize, kEnvelopeColumn,
-              kStructureColumn, kDetailColumn, kPrefixColumn };
+enum Column {
+  kUid,
+  kFlags,
+  kKeywords,
+  kModseq,
+  kReceived,
+  kZone,
+  kSize,
+  kEmail,
+  kThread,
+  kSaved,
+  kPrefixSize,
+  kEnvelopeColumn,
+  kStructureColumn,
+  kDetailColumn,
+  kPrefixColumn
+};
 
 int rows_of_a_page(const v1::FetchMask& mask) {
   if (mask.header()) return 50;
   return groups_of(mask) == kFlagsOnly ? kFlagRows : kPageRows;
 }
 
-/// One statement for each set of columns; $1 account, $2 mailbox, $3 and $4 range or ranges, $5 changed since, $6 limit.
+/// One statement for each set of columns; $1 account, $2 mailbox, $3 and $4 range or ranges, $5 changed since, $6
+/// limit.
 const pg::Statement& statement(unsigned groups, bool one_range) {
   static const auto kAll = [] {
     std::array<std::array<pg::Statement, 2>, kStatements> all;
     for (unsigned g = 0; g < kStatements; ++g) {
       std::string columns = "m.uid, m.flags, m.keywords, m.modseq";
       if (g != kFlagsOnly) {
-        columns += ", m.received_at, m.zone, m.size, m.email_id, m.thread_id, m.saved_at, octet_length(m.header_prefix)";
+        columns +=
+            ", m.received_at, m.zone, m.size, m.email_id, m.thread_id, m.saved_at, octet_length(m.header_prefix)";
         columns += g & kEnvelope ? ", m.envelope" : ", null";
         columns += g & kStructure ? ", m.structure" : ", null";
         columns += g & kDetail ? ", m.detail" : ", null";
         columns += g & kPrefix ? ", m.header_prefix" : ", null";
       }
       all[g][1] = {"store_fetch_" + std::to_string(g),
-                   "select " + columns + " from messages m where m.account_id = $1 and m.mailbox_id = $2 and m.uid between $3 and $4 "
-                                         "and m.modseq > $5 order by m.uid limit $6"};
+                   "select " + columns +
+                       " from messages m where m.account_id = $1 and m.mailbox_id = $2 and m.uid between $3 and $4 "
+                       "and m.modseq > $5 order by m.uid limit $6"};
       all[g][0] = {"store_fetch_ranges_" + std::to_string(g),
-                   "select " + columns + " from unnest($3::bigint[], $4::bigint[]) r (f, l), lateral (select * from messages x where "
-                                         "x.account_id = $1 and x.mailbox_id = $2 and x.uid between r.f and r.l and x.modseq > $5 "
-                                         "order by x.uid limit $6) m order by m.uid limit $6"};
+                   "select " + columns +
+                       " from unnest($3::bigint[], $4::bigint[]) r (f, l), lateral (select * from messages x where "
+                       "x.account_id = $1 and x.mailbox_id = $2 and x.uid between r.f and r.l and x.modseq > $5 "
+                       "order by x.uid limit $6) m order by m.uid limit $6"};
     }
     return all;
   }();
@@ -129,14 +148,19 @@ class Pages {
     while (at_ < ranges_.firsts.size()) {
       // Few ranges of one statement, each a range of the primary key.
       const auto count = std::min(kMostRanges, ranges_.firsts.size() - at_);
-      std::vector<std::int64_t> firsts(ranges_.firsts.begin() + static_cast<std::ptrdiff_t>(at_), ranges_.firsts.begin() + static_cast<std::ptrdiff_t>(at_ + count));
-      std::vector<std::int64_t> lasts(ranges_.lasts.begin() + static_cast<std::ptrdiff_t>(at_), ranges_.lasts.begin() + static_cast<std::ptrdiff_t>(at_ + count));
+      std::vector<std::int64_t> firsts(ranges_.firsts.begin() + static_cast<std::ptrdiff_t>(at_),
+                                       ranges_.firsts.begin() + static_cast<std::ptrdiff_t>(at_ + count));
+      std::vector<std::int64_t> lasts(ranges_.lasts.begin() + static_cast<std::ptrdiff_t>(at_),
+                                      ranges_.lasts.begin() + static_cast<std::ptrdiff_t>(at_ + count));
       pg::Params params;
       params.bigint(request_.account_id()).bigint(request_.mailbox_id());
-      if (count == 1) params.bigint(firsts[0]).bigint(lasts[0]);
-      else params.bigints(firsts).bigints(lasts);
+      if (count == 1)
+        params.bigint(firsts[0]).bigint(lasts[0]);
+      else
+        params.bigints(firsts).bigints(lasts);
       params.bigint(static_cast<std::int64_t>(request_.changed_since())).bigint(rows);
-      MERPATI_CO_TRY(auto page, co_await core_.pool.query(statement(groups_of(request_.mask()), count == 1), std::move(params), caller_.deadline));
+      MERPATI_CO_TRY(auto page, co_await core_.pool.query(statement(groups_of(request_.mask()), count == 1),
+                                                          std::move(params), caller_.deadline));
       if (page.size() < static_cast<std::size_t>(rows)) {
         at_ += count;
       } else {
@@ -161,14 +185,17 @@ class Pages {
 };
 
 /// The header block of the blob behind each row's header_prefix.
-Task<void> add_headers(Core& core, const Caller& caller, const v1::FetchMessagesRequest& request, v1::FetchMessagesResponse& response) {
+Task<void> add_headers(Core& core, const Caller& caller, const v1::FetchMessagesRequest& request,
+                       v1::FetchMessagesResponse& response) {
   std::vector<std::int64_t> uids;
   for (const auto& row : response.rows()) uids.push_back(row.uid());
-  MERPATI_CO_TRY(auto sources, co_await load_sources(core, request.account_id(), request.mailbox_id(), uids, caller.deadline));
+  MERPATI_CO_TRY(auto sources,
+                 co_await load_sources(core, request.account_id(), request.mailbox_id(), uids, caller.deadline));
   for (auto& row : *response.mutable_rows()) {
     const auto* source = sources.find(row.uid());
     if (!source) continue;
-    MERPATI_CO_TRY(auto octets, co_await read_octets(core, *source, 0, row.prefix_size() + row.header_bytes(), caller.deadline));
+    MERPATI_CO_TRY(auto octets,
+                   co_await read_octets(core, *source, 0, row.prefix_size() + row.header_bytes(), caller.deadline));
     row.set_header(std::move(octets));
   }
   co_return Result<void>();
@@ -187,7 +214,8 @@ Task<void> fetch_messages(Core& core, const Caller& caller, const v1::FetchMessa
     for (const auto row : rows) {
       auto& message = *response.add_rows();
       fill(message, row, request.mask());
-      octets += 64 + message.envelope().size() + message.bodystructure().size() + message.body().size() + message.header().size();
+      octets += 64 + message.envelope().size() + message.bodystructure().size() + message.body().size() +
+                message.header().size();
       if (octets < kMessageOctets || request.mask().header()) continue;
       MERPATI_CO_CHECK(co_await out.write(std::exchange(response, v1::FetchMessagesResponse())));
       octets = 0;
@@ -201,7 +229,8 @@ Task<void> fetch_messages(Core& core, const Caller& caller, const v1::FetchMessa
   }
 }
 
-Task<v1::FetchMessagesResponse> read_messages(Core& core, const Caller& caller, const v1::FetchMessagesRequest& request) {
+Task<v1::FetchMessagesResponse> read_messages(Core& core, const Caller& caller,
+                                              const v1::FetchMessagesRequest& request) {
   Pages pages(core, caller, request);
   v1::FetchMessagesResponse response;
   std::size_t octets = 0;

@@ -11,8 +11,9 @@ using namespace std::chrono_literals;
 using Group = Gatherer<v1::StoreFlagsRequest, v1::StoreFlagsResponse>;
 constexpr Group::Limits kBatches{64, 100'000, 4096, 2, true};
 
-const pg::Statement kChange{"store_change_flags",
-                            "select item, kind, uid, modseq, flags, keywords from change_flags_many($1, $2, $3, $4, $5, $6, $7, $8, $9)"};
+const pg::Statement kChange{
+    "store_change_flags",
+    "select item, kind, uid, modseq, flags, keywords from change_flags_many($1, $2, $3, $4, $5, $6, $7, $8, $9)"};
 enum Kind { kMailbox = 0, kChanged = 1, kUnchanged = 2, kModified = 3, kGone = 9 };
 
 void fill(v1::MessageFlags& out, const pg::Row& row) {
@@ -34,7 +35,8 @@ pg::Params params_of(const Group::Batch& batch) {
     mode.push_back(request.mode());
     flags.push_back(static_cast<int>(request.flags()) & kAllFlags);
     keywords.push_back(join_keywords(request.keywords()).value());  // checked before
-    unchanged_since.push_back(request.has_unchanged_since() ? static_cast<std::int64_t>(request.unchanged_since()) : -1);
+    unchanged_since.push_back(request.has_unchanged_since() ? static_cast<std::int64_t>(request.unchanged_since())
+                                                            : -1);
     const auto ranges = to_ranges(request.uids());
     item.insert(item.end(), ranges.firsts.size(), static_cast<std::int32_t>(account.size()));
     first.insert(first.end(), ranges.firsts.begin(), ranges.firsts.end());
@@ -49,7 +51,8 @@ pg::Params params_of(const Group::Batch& batch) {
 }  // namespace
 
 struct FlagChanges::Impl {
-  explicit Impl(Core& c) : core(c), gatherer(core.group, kBatches, [this](Group::Batch& batch) { return commit_all(batch); }) {}
+  explicit Impl(Core& c)
+      : core(c), gatherer(core.group, kBatches, [this](Group::Batch& batch) { return commit_all(batch); }) {}
 
   asio::awaitable<void> commit_all(Group::Batch& batch) {
     const auto commit = [this](Group::Batch& part) { return commit_one(part); };
@@ -64,11 +67,21 @@ struct FlagChanges::Impl {
       const auto index = static_cast<std::size_t>(row.integer(0) - 1);
       auto& response = responses.at(index);
       switch (row.integer(1)) {
-        case kMailbox: response.set_highest_modseq(static_cast<std::uint64_t>(row.bigint(3))); break;
-        case kChanged: fill(*response.add_changed(), row); break;
-        case kUnchanged: fill(*response.add_unchanged(), row); break;
-        case kModified: add_uid(*response.mutable_modified(), static_cast<std::uint32_t>(row.bigint(2))); break;
-        default: gone[index] = true; break;
+        case kMailbox:
+          response.set_highest_modseq(static_cast<std::uint64_t>(row.bigint(3)));
+          break;
+        case kChanged:
+          fill(*response.add_changed(), row);
+          break;
+        case kUnchanged:
+          fill(*response.add_unchanged(), row);
+          break;
+        case kModified:
+          add_uid(*response.mutable_modified(), static_cast<std::uint32_t>(row.bigint(2)));
+          break;
+        default:
+          gone[index] = true;
+          break;
       }
     }
     for (std::size_t i = 0; i < batch.size(); ++i) {

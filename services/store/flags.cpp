@@ -14,7 +14,8 @@ namespace {
 bool is_atom(std::string_view text) {
   if (text.empty() || text.size() > kMaxKeywordOctets) return false;
   for (const unsigned char c : text)
-    if (c <= 0x20 || c >= 0x7f || std::string_view("(){%*\"\\]").find(static_cast<char>(c)) != std::string_view::npos) return false;
+    if (c <= 0x20 || c >= 0x7f || std::string_view("(){%*\"\\]").find(static_cast<char>(c)) != std::string_view::npos)
+      return false;
   return true;
 }
 
@@ -22,12 +23,13 @@ struct Named {
   const char* name;
   int bit;
 };
-constexpr Named kSystem[] = {{"\\Seen", kSeen},   {"\\Answered", kAnswered}, {"\\Flagged", kFlagged}, {"\\Deleted", kDeleted},
-                             {"\\Draft", kDraft}, {"\\Recent", 0}};
+constexpr Named kSystem[] = {{"\\Seen", kSeen},       {"\\Answered", kAnswered}, {"\\Flagged", kFlagged},
+                             {"\\Deleted", kDeleted}, {"\\Draft", kDraft},       {"\\Recent", 0}};
 
 Result<void> add_keyword(std::string& joined, std::size_t& count, const std::string& keyword) {
   if (!is_atom(keyword)) return Error(ErrorCode::kInvalidArgument, "not a keyword").with_public("invalid keyword");
-  if (++count > kMaxKeywords) return Error(ErrorCode::kResourceExhausted, "too many keywords").with_public("too many keywords");
+  if (++count > kMaxKeywords)
+    return Error(ErrorCode::kResourceExhausted, "too many keywords").with_public("too many keywords");
   if (!joined.empty()) joined += ' ';
   joined += keyword;
   return {};

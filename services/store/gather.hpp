@@ -1,6 +1,6 @@
-// Gatherer: calls that wait become one batch. While one batch is under way the next one gathers; there is no timer, so a
-// lone call waits for nobody. Only what fills a batch of its own goes beside the batch under way: a statement's fixed cost
-// counts for more than the time that a commit leaves the processor idle.
+// Gatherer: calls that wait become one batch. While one batch is under way the next one gathers; there is no timer, so
+// a lone call waits for nobody. Only what fills a batch of its own goes beside the batch under way: a statement's fixed
+// cost counts for more than the time that a commit leaves the processor idle.
 #pragma once
 
 #include <deque>
@@ -28,11 +28,11 @@ class Gatherer {
   };
   using Batch = std::vector<std::shared_ptr<Item>>;
   struct Limits {
-    std::size_t items = 100;             ///< of one batch
+    std::size_t items = 100;  ///< of one batch
     std::size_t weight = 8 * 1024 * 1024;
-    std::size_t waiting = 4096;          ///< more is kResourceExhausted
-    int parallel = 1;                    ///< batches under way at once
-    bool full_beside = false;            ///< a further batch starts only when it is full
+    std::size_t waiting = 4096;  ///< more is kResourceExhausted
+    int parallel = 1;            ///< batches under way at once
+    bool full_beside = false;    ///< a further batch starts only when it is full
   };
   using Run = std::function<asio::awaitable<void>(Batch& batch)>;
 
@@ -47,7 +47,8 @@ class Gatherer {
     bool start = false;
     {
       std::lock_guard lock(mutex_);
-      if (waiting_.size() >= limits_.waiting) co_return Error(ErrorCode::kResourceExhausted, "too many calls wait for a batch");
+      if (waiting_.size() >= limits_.waiting)
+        co_return Error(ErrorCode::kResourceExhausted, "too many calls wait for a batch");
       waiting_.push_back(item);
       const bool beside = !limits_.full_beside || running_ == 0 || waiting_.size() >= limits_.items;
       if (running_ < limits_.parallel && beside) {
@@ -75,7 +76,8 @@ class Gatherer {
       {
         std::lock_guard lock(mutex_);
         std::size_t weight = 0;
-        while (!waiting_.empty() && batch.size() < limits_.items && (batch.empty() || weight + waiting_.front()->weight <= limits_.weight)) {
+        while (!waiting_.empty() && batch.size() < limits_.items &&
+               (batch.empty() || weight + waiting_.front()->weight <= limits_.weight)) {
           weight += waiting_.front()->weight;
           batch.push_back(std::move(waiting_.front()));
           waiting_.pop_front();
@@ -102,15 +104,16 @@ class Gatherer {
   int running_ = 0;
 };
 
-/// Runs `commit` over the batch; when it fails for a reason that one element may have, halves it until the culprits stand
-/// alone. `commit` sets the answers and returns what failed as a whole.
+/// Runs `commit` over the batch; when it fails for a reason that one element may have, halves it until the culprits
+/// stand alone. `commit` sets the answers and returns what failed as a whole.
 template <class Batch, class Commit>
 asio::awaitable<void> commit_bisecting(Batch batch, const Commit& commit) {
   Result<void> done = co_await commit(batch);
   if (!done.has_error()) co_return;
   const auto code = done.error().code();
-  const bool shared = code == ErrorCode::kUnavailable || code == ErrorCode::kCancelled || code == ErrorCode::kResourceExhausted ||
-                      code == ErrorCode::kDeadlineExceeded || code == ErrorCode::kAborted;
+  const bool shared = code == ErrorCode::kUnavailable || code == ErrorCode::kCancelled ||
+                      code == ErrorCode::kResourceExhausted || code == ErrorCode::kDeadlineExceeded ||
+                      code == ErrorCode::kAborted;
   if (batch.size() == 1 || shared) {
     for (auto& item : batch) item->answer = done.error();
     co_return;

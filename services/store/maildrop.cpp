@@ -11,18 +11,22 @@ int seconds_of(int asked, const Core& core) {
 }
 }  // namespace
 
-Task<v1::LeaseMaildropResponse> lease_maildrop(Core& core, const Caller& caller, const v1::LeaseMaildropRequest& request) {
-  static const pg::Statement kLease{"store_lease_maildrop", "select lease, mailbox, uid_validity from lease_maildrop($1, $2, $3)"};
+Task<v1::LeaseMaildropResponse> lease_maildrop(Core& core, const Caller& caller,
+                                               const v1::LeaseMaildropRequest& request) {
+  static const pg::Statement kLease{"store_lease_maildrop",
+                                    "select lease, mailbox, uid_validity from lease_maildrop($1, $2, $3)"};
   static const pg::Statement kLeaseLater{"store_lease_maildrop_later",
                                          "select lease, mailbox, uid_validity from lease_maildrop($1, $2, $3, $4)"};
-  static const pg::Statement kView{"store_maildrop", "select uid, size from messages where account_id = $1 and mailbox_id = $2 order by uid"};
+  static const pg::Statement kView{
+      "store_maildrop", "select uid, size from messages where account_id = $1 and mailbox_id = $2 order by uid"};
   if (request.session_id().empty()) co_return Error(ErrorCode::kInvalidArgument, "session_id is missing");
   MERPATI_CO_CHECK(co_await core.ensure_account(request.account_id(), caller.deadline));
   pg::Params params;
   params.bigint(request.account_id()).text(request.session_id()).integer(seconds_of(request.lease_seconds(), core));
   const bool delayed = request.login_delay_seconds() > 0;
   if (delayed) params.integer(request.login_delay_seconds());
-  MERPATI_CO_TRY(auto leased, co_await core.pool.write(delayed ? kLeaseLater : kLease, std::move(params), caller.deadline));
+  MERPATI_CO_TRY(auto leased,
+                 co_await core.pool.write(delayed ? kLeaseLater : kLease, std::move(params), caller.deadline));
   if (leased.empty()) co_return Error(ErrorCode::kNotFound, "the account has no INBOX");
   v1::LeaseMaildropResponse response;
   response.set_lease_number(leased.front().bigint(0));
@@ -42,7 +46,8 @@ Task<v1::LeaseMaildropResponse> lease_maildrop(Core& core, const Caller& caller,
   co_return response;
 }
 
-Task<v1::RenewMaildropResponse> renew_maildrop(Core& core, const Caller& caller, const v1::RenewMaildropRequest& request) {
+Task<v1::RenewMaildropResponse> renew_maildrop(Core& core, const Caller& caller,
+                                               const v1::RenewMaildropRequest& request) {
   static const pg::Statement kRenew{"store_renew_maildrop", "select renew_maildrop($1, $2, $3)"};
   pg::Params params;
   params.bigint(request.account_id()).bigint(request.lease_number()).integer(seconds_of(request.lease_seconds(), core));
@@ -51,7 +56,8 @@ Task<v1::RenewMaildropResponse> renew_maildrop(Core& core, const Caller& caller,
   co_return v1::RenewMaildropResponse();
 }
 
-Task<v1::CommitMaildropResponse> commit_maildrop(Core& core, const Caller& caller, const v1::CommitMaildropRequest& request) {
+Task<v1::CommitMaildropResponse> commit_maildrop(Core& core, const Caller& caller,
+                                                 const v1::CommitMaildropRequest& request) {
   static const pg::Statement kCommit{"store_commit_maildrop", "select commit_maildrop($1, $2, $3, $4)"};
   std::vector<std::int64_t> uids(request.delete_uids().begin(), request.delete_uids().end());
   pg::Params params;

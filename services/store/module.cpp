@@ -53,7 +53,8 @@ pg::PoolOptions pool_options(const config::v1::Database& config, std::size_t loo
   return options;
 }
 
-Result<std::shared_ptr<objects::ObjectStore>> open_objects(const config::v1::Objects& config, asio::thread_pool& blocking) {
+Result<std::shared_ptr<objects::ObjectStore>> open_objects(const config::v1::Objects& config,
+                                                           asio::thread_pool& blocking) {
   if (!config.directory().empty()) {
     objects::DirectoryOptions options;
     options.root = config.directory();
@@ -81,7 +82,8 @@ struct Module::Impl {
       : process(p), config(c), group(p.loops().main()) {
     if (auth) {
       auto ring = rpc::remote_key_ring(auth);
-      events = rpc::on_revocation([ring](std::int64_t account, std::int64_t version) { ring->revoke(account, version); });
+      events =
+          rpc::on_revocation([ring](std::int64_t account, std::int64_t version) { ring->revoke(account, version); });
       auth_channel = std::move(auth);
       dispatcher.set_token_verifier(verifier = std::move(ring));
     }
@@ -99,7 +101,9 @@ struct Module::Impl {
 
   void export_metrics() {
     auto& metrics = process.metrics();
-    auto gauge = [&](const char* name, const char* help) { return metrics.gauge(std::string("merpati_store_") + name, help); };
+    auto gauge = [&](const char* name, const char* help) {
+      return metrics.gauge(std::string("merpati_store_") + name, help);
+    };
     const auto connections = gauge("pg_connections", "Connections to PostgreSQL");
     const auto in_flight = gauge("pg_in_flight", "Statements sent and not answered");
     const auto waiting = gauge("pg_waiting", "Statements that wait for a connection");
@@ -149,7 +153,8 @@ Task<void> Module::start() {
   if (ready.has_error()) co_return std::move(ready).error().in("store");
   MERPATI_CO_CHECK(co_await impl.pool->start(Deadline::after(15s)));
   MERPATI_CO_TRY(impl.core->objects, open_objects(impl.config.objects(), impl.process.blocking()));
-  if (!impl.core->objects) log::warning("store_without_objects", "no object store is configured: large messages are refused", {});
+  if (!impl.core->objects)
+    log::warning("store_without_objects", "no object store is configured: large messages are refused", {});
   impl.core->verifier = impl.verifier;
   impl.core->watchers->start(impl.process.loops().main(), impl.session_dsn());
   impl.group.spawn(collect_for_ever(*impl.core));

@@ -1,5 +1,5 @@
-// PutBlob: a large body on its way to the object store. It is spooled first, since its name (SHA-256) and its summary are
-// only known at the end, and since a body that is there already need not be stored twice.
+// PutBlob: a large body on its way to the object store. It is spooled first, since its name (SHA-256) and its summary
+// are only known at the end, and since a body that is there already need not be stored twice.
 #include "merpati/base/encoding.hpp"
 #include "merpati/base/fail_point.hpp"
 #include "merpati/base/ids.hpp"
@@ -18,7 +18,7 @@ struct Packed {
   std::string key;
   std::string frames;  ///< end offsets, 4 octets each
   std::uint64_t stored = 0;
-  bool binary = false;     ///< it has a view
+  bool binary = false;  ///< it has a view
 };
 
 void add_frame_end(std::string& frames, std::uint64_t end) {
@@ -72,7 +72,8 @@ Task<void> upload(Core& core, std::string_view octets, Packed& packed, Deadline 
 }
 
 Task<void> record(Core& core, const Packed& packed, Deadline deadline) {
-  // Somebody may have stored the same octets meanwhile: theirs stays, ours is removed. One that is being collected is replaced.
+  // Somebody may have stored the same octets meanwhile: theirs stays, ours is removed. One that is being collected is
+  // replaced.
   static const pg::Statement kRecord{
       "store_record_object",
       "insert into objects (blob_id, key, size, stored_size, codec, frames, leased_until, envelope, structure, detail) "
@@ -85,7 +86,9 @@ Task<void> record(Core& core, const Packed& packed, Deadline deadline) {
       "returning key"};
   pg::Params params;
   params.bytea(packed.body.blob_id).text(packed.key).bigint(static_cast<std::int64_t>(packed.body.size));
-  params.bigint(static_cast<std::int64_t>(packed.stored)).integer(static_cast<int>(packed.body.codec)).bytea(packed.frames);
+  params.bigint(static_cast<std::int64_t>(packed.stored))
+      .integer(static_cast<int>(packed.body.codec))
+      .bytea(packed.frames);
   params.float8(static_cast<double>(core.settings.blob_lease.count()));
   params.bytea(packed.body.envelope).bytea(packed.body.structure).bytea(packed.body.detail);
   MERPATI_CO_TRY(auto rows, co_await core.pool.write(kRecord, std::move(params), deadline));
@@ -103,7 +106,9 @@ Task<v1::PutBlobResponse> put_blob(Core& core, const Caller& caller, rpc::Reader
     MERPATI_CO_TRY(auto request, co_await in.read());
     if (!request) break;
     if (spool.size() + request->chunk().size() > core.settings.max_message_size)
-      co_return Error(ErrorCode::kResourceExhausted, "the body is too large").with_public("message too large").with_status("5.3.4");
+      co_return Error(ErrorCode::kResourceExhausted, "the body is too large")
+          .with_public("message too large")
+          .with_status("5.3.4");
     hash.update(request->chunk());
     MERPATI_CO_CHECK(spool.add(request->chunk()));
   }

@@ -16,14 +16,17 @@ void normalise(google::protobuf::RepeatedPtrField<v1::UidRange>& ranges) {
   std::sort(ranges.begin(), ranges.end(), [](const auto& a, const auto& b) { return a.first() < b.first(); });
   int kept = 0;
   for (int i = 1; i < ranges.size(); ++i) {
-    if (ranges[i].first() <= ranges[kept].last() + 1) ranges[kept].set_last(std::max(ranges[kept].last(), ranges[i].last()));
-    else if (++kept != i) ranges.SwapElements(kept, i);
+    if (ranges[i].first() <= ranges[kept].last() + 1)
+      ranges[kept].set_last(std::max(ranges[kept].last(), ranges[i].last()));
+    else if (++kept != i)
+      ranges.SwapElements(kept, i);
   }
   if (!ranges.empty()) ranges.DeleteSubrange(kept + 1, ranges.size() - kept - 1);
 }
 
 /// The uid from which on messages were recent to nobody so far; those below `next` are the caller's from now on.
-Task<std::int64_t> take_recent(Core& core, const Caller& caller, const v1::GetChangesRequest& request, std::int64_t next) {
+Task<std::int64_t> take_recent(Core& core, const Caller& caller, const v1::GetChangesRequest& request,
+                               std::int64_t next) {
   static const pg::Statement kTake{"store_take_recent", "select take_recent($1, $2, $3)"};
   pg::Params params;
   params.bigint(request.account_id()).bigint(request.mailbox_id()).bigint(next);
@@ -35,10 +38,10 @@ Task<std::int64_t> take_recent(Core& core, const Caller& caller, const v1::GetCh
 }  // namespace
 
 Task<v1::OpenMailboxResponse> open_mailbox(Core& core, const Caller& caller, const v1::OpenMailboxRequest& request) {
-  static const pg::Statement kOpen{
-      "store_open",
-      "select id, uid_validity, uid_next, highest_modseq, first_recent_uid, messages, unseen, deleted, bytes, deleted_bytes, special_use, "
-      "subscribed, keywords, first_unseen, firsts, lasts from open_mailbox($1, $2, $3)"};
+  static const pg::Statement kOpen{"store_open",
+                                   "select id, uid_validity, uid_next, highest_modseq, first_recent_uid, messages, "
+                                   "unseen, deleted, bytes, deleted_bytes, special_use, "
+                                   "subscribed, keywords, first_unseen, firsts, lasts from open_mailbox($1, $2, $3)"};
   MERPATI_CO_TRY(auto name, normal_name(request.name()));
   const auto account = request.account_id();
   MERPATI_CO_CHECK(co_await core.ensure_account(account, caller.deadline));
@@ -81,12 +84,15 @@ Task<v1::OpenMailboxResponse> open_mailbox(Core& core, const Caller& caller, con
 }
 
 Task<v1::GetChangesResponse> get_changes(Core& core, const Caller& caller, const v1::GetChangesRequest& request) {
-  static const pg::Statement kChanges{"store_changes",
-                                      "select kind, uid, last, modseq, flags, keywords, (select first_recent_uid from mailboxes "
-                                      "where account_id = $1 and id = $2) from changes_since($1, $2, $3, $4)"};
+  static const pg::Statement kChanges{
+      "store_changes",
+      "select kind, uid, last, modseq, flags, keywords, (select first_recent_uid from mailboxes "
+      "where account_id = $1 and id = $2) from changes_since($1, $2, $3, $4)"};
   enum Kind { kMailbox = 0, kVanished = 1, kAdded = 2, kFlags = 3 };
   pg::Params params;
-  params.bigint(request.account_id()).bigint(request.mailbox_id()).bigint(static_cast<std::int64_t>(request.since_modseq()));
+  params.bigint(request.account_id())
+      .bigint(request.mailbox_id())
+      .bigint(static_cast<std::int64_t>(request.since_modseq()));
   params.bigint(request.below_uid());
   MERPATI_CO_TRY(auto rows, co_await core.pool.query(kChanges, std::move(params), caller.deadline));
   v1::GetChangesResponse response;
@@ -100,8 +106,12 @@ Task<v1::GetChangesResponse> get_changes(Core& core, const Caller& caller, const
         response.set_first_recent_uid(static_cast<std::uint32_t>(row.bigint(6)));
         response.set_too_old(request.since_modseq() < static_cast<std::uint64_t>(row.bigint(2)));
         break;
-      case kVanished: add_range(*response.mutable_vanished(), row.bigint(1), row.bigint(2)); break;
-      case kAdded: add_range(*response.mutable_added(), row.bigint(1), row.bigint(2)); break;
+      case kVanished:
+        add_range(*response.mutable_vanished(), row.bigint(1), row.bigint(2));
+        break;
+      case kAdded:
+        add_range(*response.mutable_added(), row.bigint(1), row.bigint(2));
+        break;
       case kFlags: {
         auto& changed = *response.add_changed();
         changed.set_uid(static_cast<std::uint32_t>(row.bigint(1)));
@@ -111,7 +121,8 @@ Task<v1::GetChangesResponse> get_changes(Core& core, const Caller& caller, const
           for (const auto word : row.texts(5)) changed.add_keywords(word.data(), word.size());
         break;
       }
-      default: break;
+      default:
+        break;
     }
   }
   normalise(*response.mutable_vanished());

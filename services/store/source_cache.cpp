@@ -14,7 +14,8 @@ std::shared_ptr<const Source> SourceCache::find(const Key& key) {
 }
 
 void SourceCache::add(const Key& key, std::shared_ptr<const Source> source) {
-  const auto octets = sizeof(Source) + source->prefix.size() + source->octets.size() + source->verbatim.size() + source->frame_ends.size() * 4 + 200;
+  const auto octets = sizeof(Source) + source->prefix.size() + source->octets.size() + source->verbatim.size() +
+                      source->frame_ends.size() * 4 + 200;
   if (octets > shard_octets_) return;
   auto& part = shard(key);
   std::lock_guard lock(part.mutex);

@@ -1,5 +1,5 @@
-// SourceCache: octets of messages that were read lately. A uid's octets never change and a uid is never used again, so an entry
-// is true as long as it is kept; who may ask is decided before.
+// SourceCache: octets of messages that were read lately. A uid's octets never change and a uid is never used again, so
+// an entry is true as long as it is kept; who may ask is decided before.
 #pragma once
 
 #include <array>
@@ -27,8 +27,8 @@ class SourceCache {
 
   std::shared_ptr<const Source> find(const Key& key);
   void add(const Key& key, std::shared_ptr<const Source> source);
-  /// How many uids after this one to read in advance: some when somebody reads the mailbox from uid to uid, none when another
-  /// call has the next ones under way already.
+  /// How many uids after this one to read in advance: some when somebody reads the mailbox from uid to uid, none when
+  /// another call has the next ones under way already.
   std::uint32_t read_ahead(const Key& key);
 
  private:

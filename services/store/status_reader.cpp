@@ -14,11 +14,11 @@ using namespace std::chrono_literals;
 using Group = Gatherer<v1::GetStatusRequest, v1::GetStatusResponse>;
 constexpr int kMostNames = 10'000;
 
-const pg::Statement kStatus{
-    "store_status",
-    "select t.i, m.messages, m.unseen, m.deleted, m.uid_next, m.uid_validity, m.highest_modseq, m.bytes, m.deleted_bytes, m.id, m.recent "
-    "from unnest($1::bigint[], $2::text[]) with ordinality t (account, name, i) "
-    "join mailboxes m on m.account_id = t.account and m.name = t.name where not m.no_select"};
+const pg::Statement kStatus{"store_status",
+                            "select t.i, m.messages, m.unseen, m.deleted, m.uid_next, m.uid_validity, "
+                            "m.highest_modseq, m.bytes, m.deleted_bytes, m.id, m.recent "
+                            "from unnest($1::bigint[], $2::text[]) with ordinality t (account, name, i) "
+                            "join mailboxes m on m.account_id = t.account and m.name = t.name where not m.no_select"};
 
 }  // namespace
 

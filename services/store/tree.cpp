@@ -8,7 +8,8 @@ namespace {
 
 const pg::Statement kList{
     "store_list",
-    "select m.id, m.name, m.uid_validity, m.special_use, m.no_select, s.name is not null, m.messages, m.unseen, m.deleted, m.uid_next, "
+    "select m.id, m.name, m.uid_validity, m.special_use, m.no_select, s.name is not null, m.messages, m.unseen, "
+    "m.deleted, m.uid_next, "
     "m.highest_modseq, m.bytes, m.deleted_bytes, m.recent "
     "from mailboxes m left join subscriptions s on s.account_id = m.account_id and s.name = m.name "
     "where m.account_id = $1 order by m.name <> 'INBOX', m.name"};
@@ -28,11 +29,12 @@ void fill_counts(v1::MailboxCounts& counts, const pg::Row& row, std::int64_t acc
 
 }  // namespace
 
-Task<v1::ListMailboxesResponse> list_mailboxes(Core& core, const Caller& caller, const v1::ListMailboxesRequest& request) {
-  static const pg::Statement kMissing{
-      "store_list_missing",
-      "select s.name from subscriptions s where s.account_id = $1 and not exists (select 1 from mailboxes m where m.account_id = $1 "
-      "and m.name = s.name) order by 1"};
+Task<v1::ListMailboxesResponse> list_mailboxes(Core& core, const Caller& caller,
+                                               const v1::ListMailboxesRequest& request) {
+  static const pg::Statement kMissing{"store_list_missing",
+                                      "select s.name from subscriptions s where s.account_id = $1 and not exists "
+                                      "(select 1 from mailboxes m where m.account_id = $1 "
+                                      "and m.name = s.name) order by 1"};
   const auto account = request.account_id();
   MERPATI_CO_CHECK(co_await core.ensure_account(account, caller.deadline));
   pg::Params params;
@@ -59,8 +61,10 @@ Task<v1::ListMailboxesResponse> list_mailboxes(Core& core, const Caller& caller,
   co_return response;
 }
 
-Task<v1::CreateMailboxResponse> create_mailbox(Core& core, const Caller& caller, const v1::CreateMailboxRequest& request) {
-  static const pg::Statement kCreate{"store_create_mailbox", "select id, uid_validity from create_mailbox($1, $2, $3, $4)"};
+Task<v1::CreateMailboxResponse> create_mailbox(Core& core, const Caller& caller,
+                                               const v1::CreateMailboxRequest& request) {
+  static const pg::Statement kCreate{"store_create_mailbox",
+                                     "select id, uid_validity from create_mailbox($1, $2, $3, $4)"};
   MERPATI_CO_TRY(auto name, normal_name(request.name()));
   MERPATI_CO_CHECK(co_await core.ensure_account(request.account_id(), caller.deadline));
   pg::Params params;
@@ -77,7 +81,8 @@ Task<v1::CreateMailboxResponse> create_mailbox(Core& core, const Caller& caller,
   co_return response;
 }
 
-Task<v1::RenameMailboxResponse> rename_mailbox(Core& core, const Caller& caller, const v1::RenameMailboxRequest& request) {
+Task<v1::RenameMailboxResponse> rename_mailbox(Core& core, const Caller& caller,
+                                               const v1::RenameMailboxRequest& request) {
   static const pg::Statement kRename{"store_rename_mailbox", "select rename_mailbox($1, $2, $3)"};
   MERPATI_CO_TRY(auto from, normal_name(request.from()));
   MERPATI_CO_TRY(auto to, normal_name(request.to()));
@@ -90,7 +95,8 @@ Task<v1::RenameMailboxResponse> rename_mailbox(Core& core, const Caller& caller,
   co_return v1::RenameMailboxResponse();
 }
 
-Task<v1::DeleteMailboxResponse> delete_mailbox(Core& core, const Caller& caller, const v1::DeleteMailboxRequest& request) {
+Task<v1::DeleteMailboxResponse> delete_mailbox(Core& core, const Caller& caller,
+                                               const v1::DeleteMailboxRequest& request) {
   static const pg::Statement kDelete{"store_delete_mailbox", "select delete_mailbox($1, $2)"};
   MERPATI_CO_TRY(auto name, normal_name(request.name()));
   MERPATI_CO_CHECK(co_await core.ensure_account(request.account_id(), caller.deadline));
@@ -102,11 +108,14 @@ Task<v1::DeleteMailboxResponse> delete_mailbox(Core& core, const Caller& caller,
   co_return v1::DeleteMailboxResponse();
 }
 
-Task<v1::SetSubscribedResponse> set_subscribed(Core& core, const Caller& caller, const v1::SetSubscribedRequest& request) {
-  static const pg::Statement kAdd{"store_subscribe",
-                                  "insert into subscriptions select $1, $2 where (select count(*) from subscriptions where account_id = $1) < "
-                                  "$3 on conflict do nothing"};
-  static const pg::Statement kRemove{"store_unsubscribe", "delete from subscriptions where account_id = $1 and name = $2"};
+Task<v1::SetSubscribedResponse> set_subscribed(Core& core, const Caller& caller,
+                                               const v1::SetSubscribedRequest& request) {
+  static const pg::Statement kAdd{
+      "store_subscribe",
+      "insert into subscriptions select $1, $2 where (select count(*) from subscriptions where account_id = $1) < "
+      "$3 on conflict do nothing"};
+  static const pg::Statement kRemove{"store_unsubscribe",
+                                     "delete from subscriptions where account_id = $1 and name = $2"};
   MERPATI_CO_TRY(auto name, normal_name(request.name()));
   MERPATI_CO_CHECK(co_await core.ensure_account(request.account_id(), caller.deadline));
   pg::Params params;
@@ -118,8 +127,9 @@ Task<v1::SetSubscribedResponse> set_subscribed(Core& core, const Caller& caller,
 }
 
 Task<v1::GetQuotaResponse> get_quota(Core& core, const Caller& caller, const v1::GetQuotaRequest& request) {
-  static const pg::Statement kQuota{
-      "store_quota", "select coalesce(sum(bytes), 0)::bigint, coalesce(sum(messages), 0)::bigint, count(*) from mailboxes where account_id = $1"};
+  static const pg::Statement kQuota{"store_quota",
+                                    "select coalesce(sum(bytes), 0)::bigint, coalesce(sum(messages), 0)::bigint, "
+                                    "count(*) from mailboxes where account_id = $1"};
   pg::Params params;
   params.bigint(request.account_id());
   MERPATI_CO_TRY(auto rows, co_await core.pool.query(kQuota, std::move(params), caller.deadline));

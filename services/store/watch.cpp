@@ -16,7 +16,8 @@ Task<void> verify(Core& core, const v1::WatchRequest& request) {
     claims = core.verifier->verify(request.token());
   }
   if (claims.has_error()) co_return claims.error();
-  if ((*claims)->account_id() != request.account_id()) co_return Error(ErrorCode::kPermissionDenied, "a token of another account");
+  if ((*claims)->account_id() != request.account_id())
+    co_return Error(ErrorCode::kPermissionDenied, "a token of another account");
   co_return Result<void>();
 }
 

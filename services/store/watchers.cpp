@@ -128,7 +128,8 @@ struct Watchers::Impl : std::enable_shared_from_this<Watchers::Impl> {
   asio::awaitable<void> tell_replicas() {
     // synchronous_commit off for this transaction: losing a notification is harmless, waiting for the disk is not.
     static const pg::Statement kNotify{
-        "store_notify", "select pg_notify('merpati_store', $1)::text where set_config('synchronous_commit', 'off', true) is not null"};
+        "store_notify",
+        "select pg_notify('merpati_store', $1)::text where set_config('synchronous_commit', 'off', true) is not null"};
     auto self = shared_from_this();
     for (;;) {
       auto woken = co_await outgoing_wakeup.wait();
@@ -167,8 +168,9 @@ struct Watchers::Impl : std::enable_shared_from_this<Watchers::Impl> {
 
   Task<void> recheck() {
     static const pg::Statement kDigest{
-        "store_watch_digest", "select account_id, (sum(highest_modseq) + sum(uid_validity))::bigint from mailboxes "
-                              "where account_id = any ($1) group by account_id"};
+        "store_watch_digest",
+        "select account_id, (sum(highest_modseq) + sum(uid_validity))::bigint from mailboxes "
+        "where account_id = any ($1) group by account_id"};
     std::vector<std::int64_t> accounts;
     std::unordered_map<std::int64_t, std::int64_t> before, now;
     {
@@ -179,7 +181,8 @@ struct Watchers::Impl : std::enable_shared_from_this<Watchers::Impl> {
     for (std::size_t at = 0; at < accounts.size(); at += kRecheckAccounts) {
       const auto end = std::min(accounts.size(), at + kRecheckAccounts);
       pg::Params params;
-      params.bigints(std::vector(accounts.begin() + static_cast<std::ptrdiff_t>(at), accounts.begin() + static_cast<std::ptrdiff_t>(end)));
+      params.bigints(std::vector(accounts.begin() + static_cast<std::ptrdiff_t>(at),
+                                 accounts.begin() + static_cast<std::ptrdiff_t>(end)));
       MERPATI_CO_TRY(auto rows, co_await core.pool.query(kDigest, std::move(params), Deadline::after(20s)));
       for (const auto row : rows) now[row.bigint(0)] = row.bigint(1);
     }
@@ -197,8 +200,8 @@ struct Watchers::Impl : std::enable_shared_from_this<Watchers::Impl> {
   }
 
   Task<void> tell_missed(std::vector<std::int64_t> accounts) {
-    static const pg::Statement kModseqs{"store_watch_modseqs",
-                                        "select account_id, id, highest_modseq from mailboxes where account_id = any ($1)"};
+    static const pg::Statement kModseqs{
+        "store_watch_modseqs", "select account_id, id, highest_modseq from mailboxes where account_id = any ($1)"};
     if (accounts.empty()) co_return Result<void>();
     pg::Params params;
     params.bigints(accounts);
@@ -215,8 +218,8 @@ struct Watchers::Impl : std::enable_shared_from_this<Watchers::Impl> {
   std::unordered_map<std::int64_t, std::vector<Stream*>> by_account;
   std::vector<Stream*> streams;
   Changes outgoing;
-  std::unordered_set<std::int64_t> told;                        // since the last recheck
-  std::unordered_map<std::int64_t, std::int64_t> digests;      // of watched accounts, at the last recheck
+  std::unordered_set<std::int64_t> told;                   // since the last recheck
+  std::unordered_map<std::int64_t, std::int64_t> digests;  // of watched accounts, at the last recheck
   bool listening = false;
   Wakeup outgoing_wakeup;
   std::unique_ptr<pg::Listener> listener;
@@ -235,7 +238,8 @@ void Watchers::start(asio::any_io_executor loop, std::string session_dsn) {
     auto self = weak.lock();
     if (self && !std::exchange(first, false)) self->everybody_resyncs();
   };
-  impl_->listener = std::make_unique<pg::Listener>(loop, std::move(session_dsn), std::vector<std::string>{kChannel}, std::move(handlers));
+  impl_->listener = std::make_unique<pg::Listener>(loop, std::move(session_dsn), std::vector<std::string>{kChannel},
+                                                   std::move(handlers));
   impl_->listener->start();
   impl_->listening = true;
   impl_->core.group.spawn(loop, impl_->tell_replicas());

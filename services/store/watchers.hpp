@@ -1,5 +1,6 @@
-// Watchers: who wants to hear of which accounts. A change is told after its commit: to this process's streams at once, to
-// other replicas by one coalesced NOTIFY every few milliseconds. A lost notification costs latency, never correctness.
+// Watchers: who wants to hear of which accounts. A change is told after its commit: to this process's streams at once,
+// to other replicas by one coalesced NOTIFY every few milliseconds. A lost notification costs latency, never
+// correctness.
 #pragma once
 
 #include <cstdint>

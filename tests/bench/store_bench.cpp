@@ -1,5 +1,5 @@
-// Rates of the store's handlers, in process: deliveries, STATUS, list views, single bodies. PostgreSQL is a private one with
-// fsync on, on the same machine.
+// Rates of the store's handlers, in process: deliveries, STATUS, list views, single bodies. PostgreSQL is a private one
+// with fsync on, on the same machine.
 #include <cstdio>
 
 #include "integration/store/store_fixture.hpp"
@@ -15,7 +15,8 @@ Task<void> deliver_many(StoreFixture& s, std::atomic<int>& next, int count, int 
     const auto body = to_base64(random_bytes(2700));
     const auto request = s.delivery(mail(prefix + std::to_string(i), body), {1 + i % accounts});
     MERPATI_CO_TRY(auto response, co_await client.deliver(request));
-    if (response.results(0).status() != v1::DeliverResult::STATUS_DELIVERED) co_return Error(ErrorCode::kInternal, "not delivered");
+    if (response.results(0).status() != v1::DeliverResult::STATUS_DELIVERED)
+      co_return Error(ErrorCode::kInternal, "not delivered");
   }
 }
 
@@ -49,7 +50,8 @@ Task<int> list_all(StoreFixture& s, std::int64_t mailbox) {
   request.set_account_id(1);
   request.set_mailbox_id(mailbox);
   auto& mask = *request.mutable_mask();
-  mask.set_flags(true), mask.set_received_at(true), mask.set_size(true), mask.set_envelope(true), mask.set_bodystructure(true);
+  mask.set_flags(true), mask.set_received_at(true), mask.set_size(true), mask.set_envelope(true),
+      mask.set_bodystructure(true);
   MERPATI_CO_TRY(auto reader, co_await client.fetch_messages(request, s.as(1)));
   int rows = 0;
   for (;;) {
@@ -64,7 +66,8 @@ void measure(StoreFixture& s, const char* what, int count, int parallel, Start s
   std::atomic<int> next = 0;
   const auto before = std::chrono::steady_clock::now();
   std::vector<std::future<Result<void>>> all;
-  for (int i = 0; i < parallel; ++i) all.push_back(asio::co_spawn(s.process().loops().next(), start(next), asio::use_future));
+  for (int i = 0; i < parallel; ++i)
+    all.push_back(asio::co_spawn(s.process().loops().next(), start(next), asio::use_future));
   for (auto& item : all) {
     auto done = item.get();
     if (done.has_error()) std::printf("%s\n", done.error().describe().c_str());
@@ -79,19 +82,24 @@ int run() {
   test::Postgres postgres(options);
   StoreFixture s(postgres, 2);
   for (int round = 0; round < 2; ++round) {
-    measure(s, "deliveries, 40 at once, 10 accounts", 10000, 40, [&](auto& next) { return deliver_many(s, next, 10000, 10, "a" + std::to_string(round)); });
-    measure(s, "deliveries, 40 at once, 1000 accounts", 10000, 40, [&](auto& next) { return deliver_many(s, next, 10000, 1000, "b" + std::to_string(round)); });
+    measure(s, "deliveries, 40 at once, 10 accounts", 10000, 40,
+            [&](auto& next) { return deliver_many(s, next, 10000, 10, "a" + std::to_string(round)); });
+    measure(s, "deliveries, 40 at once, 1000 accounts", 10000, 40,
+            [&](auto& next) { return deliver_many(s, next, 10000, 1000, "b" + std::to_string(round)); });
   }
   measure(s, "deliveries, one at a time", 500, 1, [&](auto& next) { return deliver_many(s, next, 500, 1, "c"); });
-  measure(s, "deliveries, 40 at once, one account", 5000, 40, [&](auto& next) { return deliver_many(s, next, 5000, 1, "d"); });
+  measure(s, "deliveries, 40 at once, one account", 5000, 40,
+          [&](auto& next) { return deliver_many(s, next, 5000, 1, "d"); });
   const auto box = s.open(1);
   const int messages = static_cast<int>(box.counts().messages());
   std::printf("INBOX of account 1 has %d messages\n", messages);
   measure(s, "STATUS, 32 at once", 50000, 32, [&](auto& next) { return status_many(s, next, 50000); });
   measure(s, "STATUS, one at a time", 5000, 1, [&](auto& next) { return status_many(s, next, 5000); });
   const auto mailbox = box.mailbox().id();
-  measure(s, "bodies, 16 at once", 10000, 16, [&](auto& next) { return bodies_many(s, next, 10000, mailbox, messages); });
-  measure(s, "bodies, one at a time", 3000, 1, [&](auto& next) { return bodies_many(s, next, 3000, mailbox, messages); });
+  measure(s, "bodies, 16 at once", 10000, 16,
+          [&](auto& next) { return bodies_many(s, next, 10000, mailbox, messages); });
+  measure(s, "bodies, one at a time", 3000, 1,
+          [&](auto& next) { return bodies_many(s, next, 3000, mailbox, messages); });
   for (int i = 0; i < 3; ++i) {
     const auto before = std::chrono::steady_clock::now();
     const int rows = s.get(list_all(s, mailbox));

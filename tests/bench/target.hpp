@@ -11,7 +11,8 @@ class Target {
   /// Reads NAME=value lines, quotes around values are dropped. Throws when the file cannot be read.
   explicit Target(const std::string& path);
 
-  /// An address: the load generator does not look names up. Certificates are not checked, so localhost may be written as one.
+  /// An address: the load generator does not look names up. Certificates are not checked, so localhost may be written
+  /// as one.
   std::string host() const {
     const auto name = get("HOST", "127.0.0.1");
     return name == "localhost" ? "127.0.0.1" : name;

@@ -35,7 +35,8 @@ class Postgres {
     directory_ = name;
     if (const auto* user = server_user()) static_cast<void>(!::chown(name, user->pw_uid, user->pw_gid));
     const auto made = make_template();
-    if (run({"/bin/cp", "-a", made, directory_ + "/data"}) != 0) throw std::runtime_error("cannot copy the template cluster");
+    if (run({"/bin/cp", "-a", made, directory_ + "/data"}) != 0)
+      throw std::runtime_error("cannot copy the template cluster");
     start();
   }
   ~Postgres() {
@@ -51,10 +52,21 @@ class Postgres {
   /// Starts it (again) and waits until it answers.
   void start() {
     if (pid_ > 0) return;
-    std::vector<std::string> arguments = {binaries_ + "/postgres", "-D", directory_ + "/data",
-                                          "-k", directory_, "-c", "listen_addresses=", "-c", "max_connections=200",
-                                          "-c", "shared_buffers=64MB", "-c", "log_min_messages=panic",
-                                          "-c", std::string("fsync=") + (options_.fsync ? "on" : "off")};
+    std::vector<std::string> arguments = {binaries_ + "/postgres",
+                                          "-D",
+                                          directory_ + "/data",
+                                          "-k",
+                                          directory_,
+                                          "-c",
+                                          "listen_addresses=",
+                                          "-c",
+                                          "max_connections=200",
+                                          "-c",
+                                          "shared_buffers=64MB",
+                                          "-c",
+                                          "log_min_messages=panic",
+                                          "-c",
+                                          std::string("fsync=") + (options_.fsync ? "on" : "off")};
     for (const auto& setting : options_.settings) {
       arguments.push_back("-c");
       arguments.push_back(setting);
@@ -89,11 +101,13 @@ class Postgres {
   /// Runs SQL on a connection of its own; the first field of the first row, or "". Throws on an error.
   std::string sql(const std::string& text) const {
     PGconn* connection = PQconnectdb(dsn().c_str());
-    PQsetNoticeProcessor(connection, [](void*, const char*) {}, nullptr);
+    PQsetNoticeProcessor(
+        connection, [](void*, const char*) {}, nullptr);
     PGresult* result = PQexec(connection, text.c_str());
     const auto status = PQresultStatus(result);
     std::string value = status == PGRES_TUPLES_OK && PQntuples(result) > 0 ? PQgetvalue(result, 0, 0) : "";
-    const std::string problem = status == PGRES_TUPLES_OK || status == PGRES_COMMAND_OK ? "" : PQerrorMessage(connection);
+    const std::string problem =
+        status == PGRES_TUPLES_OK || status == PGRES_COMMAND_OK ? "" : PQerrorMessage(connection);
     PQclear(result);
     PQfinish(connection);
     if (!problem.empty()) throw std::runtime_error(problem);
@@ -108,7 +122,8 @@ class Postgres {
     for (const char* root : {"/usr/lib/postgresql"}) {
       if (!std::filesystem::exists(root)) continue;
       for (const auto& entry : std::filesystem::directory_iterator(root))
-        if (std::filesystem::exists(entry.path() / "bin/postgres")) best = std::max(best, (entry.path() / "bin").string());
+        if (std::filesystem::exists(entry.path() / "bin/postgres"))
+          best = std::max(best, (entry.path() / "bin").string());
     }
     if (best.empty()) throw std::runtime_error("PostgreSQL's server is not installed");
     return best;
@@ -145,10 +160,12 @@ class Postgres {
       std::filesystem::remove_all(path);
       std::filesystem::create_directory(path);
       if (const auto* user = server_user()) static_cast<void>(!::chown(path.c_str(), user->pw_uid, user->pw_gid));
-      const bool made = run({binaries_ + "/initdb", "-N", "-A", "trust", "-U", "postgres", "-E", "UTF8", "--locale=C.UTF-8",
-                             "-D", path + "/making"}) == 0;
-      if (made) std::filesystem::rename(path + "/making", path + "/ready");
-      else ::close(lock), throw std::runtime_error("initdb failed");
+      const bool made = run({binaries_ + "/initdb", "-N", "-A", "trust", "-U", "postgres", "-E", "UTF8",
+                             "--locale=C.UTF-8", "-D", path + "/making"}) == 0;
+      if (made)
+        std::filesystem::rename(path + "/making", path + "/ready");
+      else
+        ::close(lock), throw std::runtime_error("initdb failed");
     }
     ::close(lock);
     return path + "/ready";

@@ -1,10 +1,10 @@
 #include "merpati/base/encoding.hpp"
 
-#include <chrono>
 #include <openssl/evp.h>
 #include <openssl/hmac.h>
 #include <openssl/rand.h>
 #include <sodium.h>
+#include <chrono>
 
 #include <stdexcept>
 
@@ -15,7 +15,8 @@ namespace {
 
 std::string encode_base64(std::string_view bytes, int variant) {
   std::string out(sodium_base64_encoded_len(bytes.size(), variant), '\0');
-  sodium_bin2base64(out.data(), out.size(), reinterpret_cast<const unsigned char*>(bytes.data()), bytes.size(), variant);
+  sodium_bin2base64(out.data(), out.size(), reinterpret_cast<const unsigned char*>(bytes.data()), bytes.size(),
+                    variant);
   out.pop_back();  // the terminating NUL
   return out;
 }
@@ -24,8 +25,8 @@ std::optional<std::string> decode_base64(std::string_view text, int variant) {
   std::string out(text.size() / 4 * 3 + 3, '\0');
   std::size_t size = 0;
   const char* end = nullptr;
-  if (sodium_base642bin(reinterpret_cast<unsigned char*>(out.data()), out.size(), text.data(), text.size(), nullptr, &size,
-                        &end, variant) != 0 ||
+  if (sodium_base642bin(reinterpret_cast<unsigned char*>(out.data()), out.size(), text.data(), text.size(), nullptr,
+                        &size, &end, variant) != 0 ||
       end != text.data() + text.size())
     return std::nullopt;
   out.resize(size);

@@ -59,7 +59,8 @@ Result<void> DirectoryFiles::prepare() {
   for (const auto& path : {objects_, drafts_}) {
     std::error_code error;
     std::filesystem::create_directories(path, error);
-    if (error) return Error(ErrorCode::kFailedPrecondition, "cannot make the directory " + path + ": " + error.message());
+    if (error)
+      return Error(ErrorCode::kFailedPrecondition, "cannot make the directory " + path + ": " + error.message());
   }
   MERPATI_CHECK(sync_directory(std::filesystem::path(objects_).parent_path().string()));
   return check();

@@ -9,7 +9,9 @@ namespace {
 class Store final : public ObjectStore, public std::enable_shared_from_this<Store> {
  public:
   Store(DirectoryOptions options, asio::thread_pool& pool)
-      : options_(std::move(options)), lane_(pool, options_.waiting_limit), files_(options_.root, options_.answer_limit) {}
+      : options_(std::move(options)),
+        lane_(pool, options_.waiting_limit),
+        files_(options_.root, options_.answer_limit) {}
   DirectoryFiles& files() { return files_; }
   Lane& lane() { return lane_; }
   const Observer& observer() const { return options_.observer; }

@@ -6,9 +6,7 @@
 namespace merpati::objects {
 namespace {
 
-bool is_alphanumeric(char c) {
-  return (c >= 'A' && c <= 'Z') || (c >= 'a' && c <= 'z') || (c >= '0' && c <= '9');
-}
+bool is_alphanumeric(char c) { return (c >= 'A' && c <= 'Z') || (c >= 'a' && c <= 'z') || (c >= '0' && c <= '9'); }
 
 }  // namespace
 
@@ -18,7 +16,8 @@ Result<void> check_key(std::string_view key) {
                     std::all_of(key.begin(), key.end(), [](char c) {
                       return is_alphanumeric(c) || c == '.' || c == '_' || c == '-' || c == '/';
                     });
-  if (!good) return Error(ErrorCode::kInvalidArgument, "not a key of an object: \"" + std::string(key.substr(0, 200)) + "\"");
+  if (!good)
+    return Error(ErrorCode::kInvalidArgument, "not a key of an object: \"" + std::string(key.substr(0, 200)) + "\"");
   return {};
 }
 

@@ -13,18 +13,27 @@ Error file_error(int number, std::string_view action, std::string_view path) {
   switch (number) {
     case ENOSPC:
     case EDQUOT:
-    case EFBIG: code = ErrorCode::kResourceExhausted; break;
-    case ENOENT: code = ErrorCode::kNotFound; break;
+    case EFBIG:
+      code = ErrorCode::kResourceExhausted;
+      break;
+    case ENOENT:
+      code = ErrorCode::kNotFound;
+      break;
     case EACCES:
     case EPERM:
     case EROFS:
-    case ENOTDIR: code = ErrorCode::kFailedPrecondition; break;
+    case ENOTDIR:
+      code = ErrorCode::kFailedPrecondition;
+      break;
     case EMFILE:
     case ENFILE:
     case ENOMEM:
     case EIO:
-    case ESTALE: code = ErrorCode::kUnavailable; break;
-    default: break;
+    case ESTALE:
+      code = ErrorCode::kUnavailable;
+      break;
+    default:
+      break;
   }
   return Error(code, std::string(action) + " " + std::string(path) + ": " + std::generic_category().message(number));
 }

@@ -51,7 +51,8 @@ Task<S3Response> S3Client::call(S3Request request, Deadline deadline) {
 }
 
 Task<std::string> S3Client::start_upload(std::string key, Deadline deadline) {
-  S3Request request{"CreateMultipartUpload", "POST", std::move(key), {{"uploads", ""}}, {}, std::make_shared<std::string>()};
+  S3Request request{"CreateMultipartUpload", "POST", std::move(key),
+                    {{"uploads", ""}},       {},     std::make_shared<std::string>()};
   MERPATI_CO_TRY(const auto response, co_await call(std::move(request), deadline));
   MERPATI_CO_TRY(const auto document, parse_xml(response.body));
   std::string id(document.text_of("UploadId"));
@@ -61,8 +62,11 @@ Task<std::string> S3Client::start_upload(std::string key, Deadline deadline) {
 
 Task<std::string> S3Client::upload_part(std::string key, std::string upload, int number, std::string bytes,
                                         Deadline deadline) {
-  S3Request request{"UploadPart", "PUT", std::move(key),
-                    {{"partNumber", std::to_string(number)}, {"uploadId", std::move(upload)}}, {},
+  S3Request request{"UploadPart",
+                    "PUT",
+                    std::move(key),
+                    {{"partNumber", std::to_string(number)}, {"uploadId", std::move(upload)}},
+                    {},
                     std::make_shared<const std::string>(std::move(bytes))};
   MERPATI_CO_TRY(auto response, co_await call(std::move(request), deadline));
   auto tag = response.headers["etag"];
@@ -74,10 +78,11 @@ Task<void> S3Client::complete_upload(std::string key, std::string upload, std::v
                                      Deadline deadline) {
   std::string body = "<CompleteMultipartUpload xmlns=\"http://s3.amazonaws.com/doc/2006-03-01/\">";
   for (std::size_t i = 0; i < tags.size(); ++i)
-    body += "<Part><PartNumber>" + std::to_string(i + 1) + "</PartNumber><ETag>" + xml_escape(tags[i]) + "</ETag></Part>";
+    body +=
+        "<Part><PartNumber>" + std::to_string(i + 1) + "</PartNumber><ETag>" + xml_escape(tags[i]) + "</ETag></Part>";
   body += "</CompleteMultipartUpload>";
-  S3Request request{"CompleteMultipartUpload", "POST", key, {{"uploadId", std::move(upload)}}, {},
-                    std::make_shared<const std::string>(std::move(body))};
+  S3Request request{"CompleteMultipartUpload",         "POST", key,
+                    {{"uploadId", std::move(upload)}}, {},     std::make_shared<const std::string>(std::move(body))};
   auto completed = co_await call(std::move(request), deadline);
   if (completed.has_error() && completed.error().code() == ErrorCode::kNotFound) {
     // A repeated attempt after a lost answer: the upload is gone because it became the object.
@@ -89,9 +94,9 @@ Task<void> S3Client::complete_upload(std::string key, std::string upload, std::v
   // The endpoint may answer 200 before it knows how it ends, and then an Error document.
   MERPATI_CO_TRY(const auto document, parse_xml(response.body));
   if (document.name != "CompleteMultipartUploadResult")
-    co_return Error(ErrorCode::kUnavailable, "the endpoint could not complete an upload: " +
-                                                 std::string(document.text_of("Code")) + " " +
-                                                 std::string(document.text_of("Message")));
+    co_return Error(ErrorCode::kUnavailable,
+                    "the endpoint could not complete an upload: " + std::string(document.text_of("Code")) + " " +
+                        std::string(document.text_of("Message")));
   co_return Result<void>();
 }
 

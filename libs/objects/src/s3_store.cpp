@@ -90,8 +90,12 @@ class Store final : public ObjectStore, public std::enable_shared_from_this<Stor
     const auto self = shared_from_this();
     if (limit < 1 || limit > 1000) co_return Error(ErrorCode::kInvalidArgument, "a page has 1 to 1000 objects");
     const Observed observed(options().observer, "list");
-    S3Request request{"ListObjectsV2", "GET", "",
-                      {{"list-type", "2"}, {"max-keys", std::to_string(limit)}, {"prefix", full_key(prefix)}}, {}, nullptr};
+    S3Request request{"ListObjectsV2",
+                      "GET",
+                      "",
+                      {{"list-type", "2"}, {"max-keys", std::to_string(limit)}, {"prefix", full_key(prefix)}},
+                      {},
+                      nullptr};
     if (!continuation.empty()) request.query.emplace_back("continuation-token", std::move(continuation));
     MERPATI_CO_TRY(const auto response, observed(co_await client_.call(std::move(request), deadline)));
     MERPATI_CO_TRY(const auto document, parse_xml(response.body));
@@ -113,7 +117,8 @@ class Store final : public ObjectStore, public std::enable_shared_from_this<Stor
     std::size_t removed = 0;
     std::string key_marker, upload_marker;
     for (;;) {
-      S3Request request{"ListMultipartUploads", "GET", "", {{"uploads", ""}, {"prefix", options().key_prefix}}, {}, nullptr};
+      S3Request request{
+          "ListMultipartUploads", "GET", "", {{"uploads", ""}, {"prefix", options().key_prefix}}, {}, nullptr};
       if (!key_marker.empty()) request.query.emplace_back("key-marker", key_marker);
       if (!upload_marker.empty()) request.query.emplace_back("upload-id-marker", upload_marker);
       MERPATI_CO_TRY(const auto response, co_await client_.call(std::move(request), deadline));
@@ -132,8 +137,9 @@ class Store final : public ObjectStore, public std::enable_shared_from_this<Stor
 
   Task<void> check(Deadline deadline) override {
     const auto self = shared_from_this();
-    S3Request request{"ListObjectsV2", "GET", "",
-                      {{"list-type", "2"}, {"max-keys", "1"}, {"prefix", options().key_prefix}}, {}, nullptr};
+    S3Request request{
+        "ListObjectsV2", "GET", "", {{"list-type", "2"}, {"max-keys", "1"}, {"prefix", options().key_prefix}}, {},
+        nullptr};
     MERPATI_CO_CHECK(co_await client_.call(std::move(request), deadline));
     co_return Result<void>();
   }
@@ -172,7 +178,11 @@ class Store final : public ObjectStore, public std::enable_shared_from_this<Stor
     }
     body += "</Delete>";
     if (!some) co_return Result<void>();
-    S3Request request{"DeleteObjects", "POST", "", {{"delete", ""}}, {{"Content-MD5", content_md5(body)}},
+    S3Request request{"DeleteObjects",
+                      "POST",
+                      "",
+                      {{"delete", ""}},
+                      {{"Content-MD5", content_md5(body)}},
                       std::make_shared<const std::string>(body)};
     MERPATI_CO_TRY(const auto response, co_await client_.call(std::move(request), deadline));
     MERPATI_CO_TRY(const auto document, parse_xml(response.body));
@@ -219,7 +229,8 @@ class Writer final : public ObjectWriter {
     if (upload_.empty()) co_return co_await store_->put(key_, std::move(waiting_), deadline);
     const Observed observed(store_->options().observer, "put");
     if (!waiting_.empty()) MERPATI_CO_CHECK(observed(co_await send_part(std::move(waiting_), deadline)));
-    auto completed = observed(co_await store_->client().complete_upload(store_->full_key(key_), upload_, tags_, deadline));
+    auto completed =
+        observed(co_await store_->client().complete_upload(store_->full_key(key_), upload_, tags_, deadline));
     if (completed.has_value()) upload_.clear();
     co_return completed;
   }

@@ -46,7 +46,8 @@ std::size_t on_header(char* data, std::size_t, std::size_t size, void* user) {
     if (c >= 'A' && c <= 'Z') c = static_cast<char>(c - 'A' + 'a');
   auto value = line.substr(colon + 1);
   while (!value.empty() && (value.front() == ' ' || value.front() == '\t')) value.remove_prefix(1);
-  while (!value.empty() && (value.back() == '\r' || value.back() == '\n' || value.back() == ' ')) value.remove_suffix(1);
+  while (!value.empty() && (value.back() == '\r' || value.back() == '\n' || value.back() == ' '))
+    value.remove_suffix(1);
   in.response.headers[std::move(name)] = value;
   return size;
 }
@@ -57,7 +58,8 @@ int on_progress(void* user, curl_off_t, curl_off_t, curl_off_t, curl_off_t) {
 
 S3Attempt lost(CURLcode code, std::string text, const Incoming& in, Deadline deadline) {
   if (in.too_large) return {Error(ErrorCode::kResourceExhausted, text + ": the answer is too large"), false};
-  if (code == CURLE_ABORTED_BY_CALLBACK) return {Error(ErrorCode::kCancelled, text + ": the store is being closed"), false};
+  if (code == CURLE_ABORTED_BY_CALLBACK)
+    return {Error(ErrorCode::kCancelled, text + ": the store is being closed"), false};
   // libcurl counts in milliseconds and may be one early.
   if (deadline.left() < std::chrono::milliseconds(5)) return {Error(ErrorCode::kDeadlineExceeded, text), false};
   switch (code) {
@@ -65,8 +67,10 @@ S3Attempt lost(CURLcode code, std::string text, const Incoming& in, Deadline dea
     case CURLE_SSL_CACERT_BADFILE:
     case CURLE_SSL_CERTPROBLEM:
     case CURLE_UNSUPPORTED_PROTOCOL:
-    case CURLE_URL_MALFORMAT: return {Error(ErrorCode::kFailedPrecondition, text), false};
-    default: return {Error(ErrorCode::kUnavailable, text), true};
+    case CURLE_URL_MALFORMAT:
+      return {Error(ErrorCode::kFailedPrecondition, text), false};
+    default:
+      return {Error(ErrorCode::kUnavailable, text), true};
   }
 }
 
@@ -77,9 +81,11 @@ S3Attempt refused(const S3Response& response, const std::string& text) {
     code = parsed->text_of("Code");
     message = parsed->text_of("Message");
   }
-  const auto full = text + ": " + std::to_string(response.status) + " " + code + (message.empty() ? "" : ": " + message);
+  const auto full =
+      text + ": " + std::to_string(response.status) + " " + code + (message.empty() ? "" : ": " + message);
   const int status = response.status;
-  if (code == "NoSuchBucket" || code == "PermanentRedirect" || code == "AuthorizationHeaderMalformed" || status / 100 == 3)
+  if (code == "NoSuchBucket" || code == "PermanentRedirect" || code == "AuthorizationHeaderMalformed" ||
+      status / 100 == 3)
     return {Error(ErrorCode::kFailedPrecondition, full), false};
   if (code == "SlowDown" || code == "RequestTimeout" || code == "InternalError" || status == 429 || status == 500 ||
       status == 502 || status == 503 || status == 504)
@@ -88,13 +94,20 @@ S3Attempt refused(const S3Response& response, const std::string& text) {
     return {Error(ErrorCode::kResourceExhausted, full), false};
   switch (status) {
     case 401:
-    case 403: return {Error(ErrorCode::kPermissionDenied, full), false};
-    case 404: return {Error(ErrorCode::kNotFound, full), false};
-    case 409: return {Error(ErrorCode::kAborted, full), false};
-    case 412: return {Error(ErrorCode::kFailedPrecondition, full), false};
-    case 416: return {Error(ErrorCode::kOutOfRange, full), false};
-    case 501: return {Error(ErrorCode::kUnimplemented, full), false};
-    default: return {Error(status >= 500 ? ErrorCode::kUnavailable : ErrorCode::kInternal, full), false};
+    case 403:
+      return {Error(ErrorCode::kPermissionDenied, full), false};
+    case 404:
+      return {Error(ErrorCode::kNotFound, full), false};
+    case 409:
+      return {Error(ErrorCode::kAborted, full), false};
+    case 412:
+      return {Error(ErrorCode::kFailedPrecondition, full), false};
+    case 416:
+      return {Error(ErrorCode::kOutOfRange, full), false};
+    case 501:
+      return {Error(ErrorCode::kUnimplemented, full), false};
+    default:
+      return {Error(status >= 500 ? ErrorCode::kUnavailable : ErrorCode::kInternal, full), false};
   }
 }
 
@@ -221,7 +234,8 @@ S3Attempt S3Transport::perform(const S3Request& wanted, Deadline deadline) {
   long status = 0;
   curl_easy_getinfo(handle, CURLINFO_RESPONSE_CODE, &status);
   give_back(handle);
-  if (code != CURLE_OK) return lost(code, text + ": " + (error_text[0] ? error_text : curl_easy_strerror(code)), in, deadline);
+  if (code != CURLE_OK)
+    return lost(code, text + ": " + (error_text[0] ? error_text : curl_easy_strerror(code)), in, deadline);
   in.response.status = static_cast<int>(status);
   if (status / 100 != 2) return refused(in.response, text);
   return {std::move(in.response), false};

@@ -35,7 +35,7 @@ std::string time_text(WallTime now, const char* format) {
 }
 
 struct CanonicalHeaders {
-  std::string lines;   // "name:value\n" each
+  std::string lines;         // "name:value\n" each
   std::string signed_names;  // "name;name"
 };
 
@@ -100,8 +100,8 @@ void sign(HttpRequest& request, const Credentials& credentials, const SigningSco
   const auto place = day + "/" + scope.region + "/" + scope.service + "/aws4_request";
   const auto to_sign = "AWS4-HMAC-SHA256\n" + time + "\n" + place + "\n" + to_hex(sha256(canonical));
   auto key = hmac_sha256("AWS4" + credentials.secret_key, day);
-  for (const std::string_view step : {std::string_view(scope.region), std::string_view(scope.service),
-                                      std::string_view("aws4_request")})
+  for (const std::string_view step :
+       {std::string_view(scope.region), std::string_view(scope.service), std::string_view("aws4_request")})
     key = hmac_sha256(key, step);
   request.headers.emplace_back("Authorization", "AWS4-HMAC-SHA256 Credential=" + credentials.access_key + "/" + place +
                                                     ", SignedHeaders=" + headers.signed_names +

@@ -18,18 +18,20 @@ bool outcome_unknown(const Error& error) {
 Result<PGconn*> open_connection(const std::string& dsn, const std::string& options, const std::string& application_name,
                                 std::chrono::milliseconds timeout) {
   const auto seconds = std::to_string(std::max<std::int64_t>(2, timeout.count() / 1000));
-  const char* const names[] = {"dbname",          "application_name",    "connect_timeout", "options",
-                               "client_encoding", "keepalives_idle", "keepalives_interval", "keepalives_count",
-                               "tcp_user_timeout", nullptr};
-  const char* const values[] = {dsn.c_str(), application_name.c_str(), seconds.c_str(), options.c_str(), "UTF8", "10",
-                                "5",         "3",                      "15000",         nullptr};
+  const char* const names[] = {
+      "dbname",          "application_name",    "connect_timeout",  "options",          "client_encoding",
+      "keepalives_idle", "keepalives_interval", "keepalives_count", "tcp_user_timeout", nullptr};
+  const char* const values[] = {
+      dsn.c_str(), application_name.c_str(), seconds.c_str(), options.c_str(), "UTF8", "10", "5", "3", "15000",
+      nullptr};
   PGconn* connection = PQconnectdbParams(names, values, 1);
   if (PQstatus(connection) != CONNECTION_OK) {
     std::string why = PQerrorMessage(connection);
     PQfinish(connection);
     return error_from_sqlstate("", why).in("cannot connect");
   }
-  PQsetNoticeProcessor(connection, [](void*, const char*) {}, nullptr);
+  PQsetNoticeProcessor(
+      connection, [](void*, const char*) {}, nullptr);
   return connection;
 }
 
@@ -67,7 +69,8 @@ void Connection::fail(const Error& why) {
 void Connection::expire(SteadyTime now) {
   for (auto& flight : flights_)
     if (flight.op->deadline.at() <= now)
-      flight.op->complete(Error(ErrorCode::kDeadlineExceeded, "PostgreSQL took too long: " + flight.op->statement->name));
+      flight.op->complete(
+          Error(ErrorCode::kDeadlineExceeded, "PostgreSQL took too long: " + flight.op->statement->name));
 }
 
 void Connection::send(std::shared_ptr<Op> op) {
@@ -84,14 +87,16 @@ void Connection::send(std::shared_ptr<Op> op) {
   flight.op = std::move(op);
   bool sent = true;
   if (name.empty()) {
-    name = generation_ == 0 ? flight.op->statement->name : fmt::format("{}#{}", flight.op->statement->name, generation_);
+    name =
+        generation_ == 0 ? flight.op->statement->name : fmt::format("{}#{}", flight.op->statement->name, generation_);
     std::vector<Oid> types(values.size());
     for (std::size_t i = 0; i < values.size(); ++i) types[i] = values[i].oid;
     flight.preparing = true;
     sent = PQsendPrepare(connection_, name.c_str(), flight.op->statement->sql.c_str(), count, types.data()) == 1;
   }
   // Each statement has its own Sync, so that each is its own transaction and fails alone.
-  sent = sent && PQsendQueryPrepared(connection_, name.c_str(), count, pointers.data(), lengths.data(), formats.data(), 1) == 1;
+  sent = sent &&
+         PQsendQueryPrepared(connection_, name.c_str(), count, pointers.data(), lengths.data(), formats.data(), 1) == 1;
   sent = sent && PQpipelineSync(connection_) == 1;
   flight.op->sent = std::chrono::steady_clock::now();
   flights_.push_back(std::move(flight));
@@ -178,14 +183,16 @@ void Connection::finish_front() {
   auto flight = std::move(flights_.front());
   flights_.pop_front();
   if (!flight.failed) {
-    if (flight.result) flight.op->complete(Rows(flight.result));
-    else flight.op->complete(Error(ErrorCode::kInternal, "PostgreSQL gave no result"));
+    if (flight.result)
+      flight.op->complete(Rows(flight.result));
+    else
+      flight.op->complete(Error(ErrorCode::kInternal, "PostgreSQL gave no result"));
     return;
   }
   if (flight.result) PQclear(flight.result);
   if (flight.preparing) prepared_.erase(flight.op->statement->name);
-  // 26000: the plan is unknown here (a neighbour's Prepare failed, a pooler changed the server). 0A000: a migration changed
-  // the result's columns. Both did nothing; prepare under a new name and send once more.
+  // 26000: the plan is unknown here (a neighbour's Prepare failed, a pooler changed the server). 0A000: a migration
+  // changed the result's columns. Both did nothing; prepare under a new name and send once more.
   const bool lost_plan = flight.sqlstate == "26000" ||
                          (flight.sqlstate == "0A000" && flight.message.find("cached plan") != std::string::npos);
   if (lost_plan && !flight.op->prepared_again) {

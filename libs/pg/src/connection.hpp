@@ -20,8 +20,8 @@ Result<PGconn*> open_connection(const std::string& dsn, const std::string& optio
 class Connection : public std::enable_shared_from_this<Connection> {
  public:
   struct Events {
-    std::function<void()> freed;                           ///< a place in the pipeline is free
-    std::function<void(std::shared_ptr<Op>)> repeat;       ///< to be sent again (after a conflict)
+    std::function<void()> freed;                          ///< a place in the pipeline is free
+    std::function<void(std::shared_ptr<Op>)> repeat;      ///< to be sent again (after a conflict)
     std::function<void(Connection*, const Error&)> lost;  ///< called once; every op in flight has been answered
   };
   /// Takes `connection`.

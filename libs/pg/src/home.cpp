@@ -11,7 +11,11 @@ constexpr auto kLongestBackoff = 1000ms;
 }  // namespace
 
 Home::Home(asio::any_io_executor loop, std::shared_ptr<PoolShared> shared)
-    : loop_(loop), shared_(std::move(shared)), sweep_timer_(loop), retry_timer_(loop), random_(std::random_device{}()) {}
+    : loop_(loop),
+      shared_(std::move(shared)),
+      sweep_timer_(loop),
+      retry_timer_(loop),
+      random_(std::random_device{}()) {}
 
 int Home::limit(Lane which) const {
   return which == Lane::kRead ? shared_->options.read_connections : shared_->options.write_connections;
@@ -61,7 +65,8 @@ void Home::connect(Lane which) {
     const auto& options = self->shared_->options;
     auto result =
         open_connection(options.dsn, self->shared_->server_options, options.application_name, options.connect_timeout);
-    asio::post(self->loop_, [self, which, result = std::move(result)]() mutable { self->connected(which, std::move(result)); });
+    asio::post(self->loop_,
+               [self, which, result = std::move(result)]() mutable { self->connected(which, std::move(result)); });
   });
 }
 
@@ -87,8 +92,10 @@ void Home::connected(Lane which, Result<PGconn*> result) {
     if (auto self = weak.lock()) self->pump(which);
   };
   events.repeat = [weak](std::shared_ptr<Op> op) {
-    if (auto self = weak.lock()) self->repeat(std::move(op));
-    else op->complete(Error(ErrorCode::kUnavailable, "the pool is closed"));
+    if (auto self = weak.lock())
+      self->repeat(std::move(op));
+    else
+      op->complete(Error(ErrorCode::kUnavailable, "the pool is closed"));
   };
   events.lost = [weak, which](Connection* connection, const Error& why) {
     if (auto self = weak.lock()) self->lost(which, connection, why);
@@ -124,15 +131,18 @@ void Home::break_circuit(const Error& why) {
     for (auto& op : state.waiting) op->complete(why);
     state.waiting.clear();
   }
-  backoff_ = std::clamp(backoff_ * 2, std::chrono::milliseconds(kFirstBackoff), std::chrono::milliseconds(kLongestBackoff));
+  backoff_ =
+      std::clamp(backoff_ * 2, std::chrono::milliseconds(kFirstBackoff), std::chrono::milliseconds(kLongestBackoff));
   retry_timer_.expires_after(backoff_ / 2 + jittered(backoff_));
   retry_timer_.async_wait([weak = weak_from_this()](const boost::system::error_code& error) {
     auto self = weak.lock();
     if (error || !self || self->closed_) return;
     // Half open: one attempt; its success closes the circuit.
     auto& state = self->lane(Lane::kWrite);
-    if (self->broken_ && state.connecting == 0 && state.connections.empty()) self->connect(Lane::kWrite);
-    else if (self->broken_ && state.connecting == 0) self->broken_ = false;
+    if (self->broken_ && state.connecting == 0 && state.connections.empty())
+      self->connect(Lane::kWrite);
+    else if (self->broken_ && state.connecting == 0)
+      self->broken_ = false;
   });
   count();
 }
@@ -163,14 +173,17 @@ void Home::sweep() {
   for (auto& state : lanes_) {
     std::erase_if(state.waiting, [&](const std::shared_ptr<Op>& op) {
       if (op->deadline.at() <= now)
-        op->complete(Error(ErrorCode::kDeadlineExceeded, "no connection to PostgreSQL in time: " + op->statement->name));
+        op->complete(
+            Error(ErrorCode::kDeadlineExceeded, "no connection to PostgreSQL in time: " + op->statement->name));
       return op->finished();
     });
     // statement_timeout ends a slow statement; a connection silent for longer than that is dead.
     const auto silent = now - shared_->options.statement_timeout - 10s;
     for (const auto& connection : std::vector(state.connections)) {
-      if (connection->oldest() < silent) connection->fail(Error(ErrorCode::kUnavailable, "PostgreSQL does not answer"));
-      else connection->expire(now);
+      if (connection->oldest() < silent)
+        connection->fail(Error(ErrorCode::kUnavailable, "PostgreSQL does not answer"));
+      else
+        connection->expire(now);
       busy = busy || connection->in_flight() > 0;
     }
     busy = busy || !state.waiting.empty();

@@ -1,9 +1,9 @@
 // Home: the pool's part that lives on one loop: its connections, what waits for them, and the circuit breaker.
 #pragma once
 
+#include <atomic>
 #include <boost/asio/steady_timer.hpp>
 #include <boost/asio/thread_pool.hpp>
-#include <atomic>
 #include <deque>
 #include <random>
 #include <vector>
@@ -16,7 +16,7 @@ namespace merpati::pg {
 /// Shared by the homes of one pool.
 struct PoolShared {
   PoolOptions options;
-  std::string server_options;  // "-c name=value ..."
+  std::string server_options;      // "-c name=value ..."
   asio::thread_pool connector{2};  // name lookup, TLS and SCRAM of a new connection would stop a loop
   std::atomic<std::uint64_t> queries{0}, failures{0}, conflicts{0}, connects{0}, connect_failures{0};
   std::atomic<std::size_t> connections{0}, in_flight{0}, waiting{0};

@@ -11,7 +11,12 @@ using namespace std::chrono_literals;
 
 struct Listener::Impl : std::enable_shared_from_this<Impl> {
   Impl(asio::any_io_executor where, std::string to, std::vector<std::string> names, Handlers what)
-      : loop(where), dsn(std::move(to)), channels(std::move(names)), handlers(std::move(what)), socket(where), timer(where) {}
+      : loop(where),
+        dsn(std::move(to)),
+        channels(std::move(names)),
+        handlers(std::move(what)),
+        socket(where),
+        timer(where) {}
 
   asio::any_io_executor loop;
   std::string dsn;
@@ -39,8 +44,10 @@ struct Listener::Impl : std::enable_shared_from_this<Impl> {
       }
       asio::post(loop, [weak, result = std::move(result)]() mutable {
         auto self = weak.lock();
-        if (self && !self->closed) self->connected(std::move(result));
-        else if (result) PQfinish(*result);
+        if (self && !self->closed)
+          self->connected(std::move(result));
+        else if (result)
+          PQfinish(*result);
       });
     });
   }
@@ -56,20 +63,21 @@ struct Listener::Impl : std::enable_shared_from_this<Impl> {
   }
 
   void wait() {
-    socket.async_wait(asio::posix::stream_descriptor::wait_read, [self = shared_from_this()](const boost::system::error_code& error) {
-      if (error || self->closed || !self->connection) return;
-      if (PQconsumeInput(self->connection) == 0) {
-        self->drop();
-        return self->again();
-      }
-      while (self->connection) {
-        PGnotify* note = PQnotifies(self->connection);
-        if (!note) break;
-        if (self->handlers.notified) self->handlers.notified(note->relname, note->extra);
-        PQfreemem(note);
-      }
-      if (self->connection && !self->closed) self->wait();
-    });
+    socket.async_wait(asio::posix::stream_descriptor::wait_read,
+                      [self = shared_from_this()](const boost::system::error_code& error) {
+                        if (error || self->closed || !self->connection) return;
+                        if (PQconsumeInput(self->connection) == 0) {
+                          self->drop();
+                          return self->again();
+                        }
+                        while (self->connection) {
+                          PGnotify* note = PQnotifies(self->connection);
+                          if (!note) break;
+                          if (self->handlers.notified) self->handlers.notified(note->relname, note->extra);
+                          PQfreemem(note);
+                        }
+                        if (self->connection && !self->closed) self->wait();
+                      });
   }
 
   void drop() {

@@ -53,7 +53,8 @@ Result<std::optional<State>> read_state(PGconn* connection, const std::string& s
   const auto table = quoted(connection, schema, true) + ".schema_version";
   MERPATI_TRY(auto there, run(connection, "select to_regclass(" + quoted(connection, table, false) + ")"));
   if (PQgetisnull(there.get(), 0, 0)) return std::optional<State>();
-  MERPATI_TRY(auto rows, run(connection, "select coalesce(max(number), 0), coalesce(max(min_compatible), 0) from " + table));
+  MERPATI_TRY(auto rows,
+              run(connection, "select coalesce(max(number), 0), coalesce(max(min_compatible), 0) from " + table));
   return std::optional(State{std::atoi(PQgetvalue(rows.get(), 0, 0)), std::atoi(PQgetvalue(rows.get(), 0, 1))});
 }
 
@@ -65,9 +66,10 @@ int declared_min_compatible(std::string_view sql) {
 
 Result<void> check_not_too_new(const std::string& schema, const State& state, int known) {
   if (state.version <= known || state.min_compatible <= known) return {};
-  return Error(ErrorCode::kFailedPrecondition,
-               fmt::format("schema {} is at version {}, which needs a program that knows at least version {}; this one knows {}",
-                           schema, state.version, state.min_compatible, known));
+  return Error(
+      ErrorCode::kFailedPrecondition,
+      fmt::format("schema {} is at version {}, which needs a program that knows at least version {}; this one knows {}",
+                  schema, state.version, state.min_compatible, known));
 }
 
 Result<void> apply(PGconn* connection, const std::string& schema, const Migration& migration) {
@@ -76,9 +78,10 @@ Result<void> apply(PGconn* connection, const std::string& schema, const Migratio
   auto step = [&]() -> Result<void> {
     MERPATI_CHECK(run(connection, "set local search_path to " + name + ", public"));
     MERPATI_CHECK(run(connection, migration.sql));
-    MERPATI_CHECK(run(connection, fmt::format("insert into {}.schema_version (number, name, min_compatible) values ({}, {}, {})",
-                                              name, migration.number, quoted(connection, migration.name, false),
-                                              declared_min_compatible(migration.sql))));
+    MERPATI_CHECK(
+        run(connection, fmt::format("insert into {}.schema_version (number, name, min_compatible) values ({}, {}, {})",
+                                    name, migration.number, quoted(connection, migration.name, false),
+                                    declared_min_compatible(migration.sql))));
     MERPATI_CHECK(run(connection, "commit"));
     return {};
   };
@@ -97,13 +100,15 @@ Result<MigrationReport> migrate(const std::string& dsn, const std::string& schem
   auto* c = connection.get();
   const auto name = quoted(c, schema, true);
   // Released when the connection ends, however it ends.
-  MERPATI_CHECK(run(c, "select pg_advisory_lock(hashtextextended(" + quoted(c, "merpati migrate " + schema, false) + ", 0))"));
+  MERPATI_CHECK(
+      run(c, "select pg_advisory_lock(hashtextextended(" + quoted(c, "merpati migrate " + schema, false) + ", 0))"));
   MERPATI_TRY(auto state, read_state(c, schema));
   if (!state) {
     MERPATI_CHECK(run(c, "create schema if not exists " + name));
-    MERPATI_CHECK(run(c, "create table " + name +
-                             ".schema_version (number int primary key, name text not null, applied_at timestamptz not null "
-                             "default now(), min_compatible int not null default 0)"));
+    MERPATI_CHECK(
+        run(c, "create table " + name +
+                   ".schema_version (number int primary key, name text not null, applied_at timestamptz not null "
+                   "default now(), min_compatible int not null default 0)"));
     state = State{};
   }
   const int known = table.empty() ? 0 : table.back().number;
@@ -125,10 +130,14 @@ Result<void> wait_migrated(const std::string& dsn, const std::string& schema, st
     std::string why;
     if (auto connection = open(dsn); connection.has_value()) {
       auto state = read_state(connection->get(), schema);
-      if (state.has_error()) why = state.error().message();
-      else if (!*state) why = "schema " + schema + " does not exist yet";
-      else if ((*state)->version >= known) return check_not_too_new(schema, **state, known);
-      else why = fmt::format("schema {} is at version {}, {} is needed", schema, (*state)->version, known);
+      if (state.has_error())
+        why = state.error().message();
+      else if (!*state)
+        why = "schema " + schema + " does not exist yet";
+      else if ((*state)->version >= known)
+        return check_not_too_new(schema, **state, known);
+      else
+        why = fmt::format("schema {} is at version {}, {} is needed", schema, (*state)->version, known);
     } else {
       why = connection.error().message();
     }

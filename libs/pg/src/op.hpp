@@ -1,12 +1,12 @@
 // Op: one query on its way, and the coroutine that waits for it. Completed once, on the waiting coroutine's executor.
 #pragma once
 
+#include <atomic>
 #include <boost/asio/any_io_executor.hpp>
 #include <boost/asio/associated_cancellation_slot.hpp>
 #include <boost/asio/execution/outstanding_work.hpp>
 #include <boost/asio/post.hpp>
 #include <boost/asio/prefer.hpp>
-#include <atomic>
 #include <memory>
 
 #include "merpati/base/clock.hpp"

@@ -35,7 +35,9 @@ void Params::patch32(std::size_t at, std::uint32_t value) {
   for (int i = 0; i < 4; ++i) data_[at + i] = static_cast<char>(value >> (24 - 8 * i));
 }
 
-void Params::put_time(WallTime value) { put64(static_cast<std::uint64_t>(to_microseconds(value) - kEpochMicroseconds)); }
+void Params::put_time(WallTime value) {
+  put64(static_cast<std::uint64_t>(to_microseconds(value) - kEpochMicroseconds));
+}
 
 void Params::put_uuid(std::string_view value) {
   if (value.size() == 16) {

@@ -66,7 +66,8 @@ Task<Rows> Pool::query(const Statement& statement, Params params, Deadline deadl
     op->wait(std::move(handler), executor);
     impl->submit(op, executor);
   };
-  auto result = co_await asio::async_initiate<const asio::use_awaitable_t<>, void(Result<Rows>)>(start, asio::use_awaitable);
+  auto result =
+      co_await asio::async_initiate<const asio::use_awaitable_t<>, void(Result<Rows>)>(start, asio::use_awaitable);
   if (result.has_error()) impl->shared->failures.fetch_add(1, std::memory_order_relaxed);
   co_return result;
 }

@@ -25,9 +25,12 @@ std::uint64_t big_endian(std::string_view bytes) {
 std::int64_t signed_integer(std::string_view bytes) {
   const auto value = big_endian(bytes);
   switch (bytes.size()) {
-    case 2: return static_cast<std::int16_t>(value);
-    case 4: return static_cast<std::int32_t>(value);
-    default: return static_cast<std::int64_t>(value);
+    case 2:
+      return static_cast<std::int16_t>(value);
+    case 4:
+      return static_cast<std::int32_t>(value);
+    default:
+      return static_cast<std::int64_t>(value);
   }
 }
 

@@ -11,15 +11,15 @@ struct Line {
 };
 
 constexpr Line kTable[] = {
-    {"", ErrorCode::kUnavailable},        // no SQLSTATE: the connection was lost
+    {"", ErrorCode::kUnavailable},         // no SQLSTATE: the connection was lost
     {"23505", ErrorCode::kAlreadyExists},  // unique violation
     {"23", ErrorCode::kFailedPrecondition},
     {"22", ErrorCode::kInvalidArgument},  // data exception
     {"25006", ErrorCode::kUnavailable},   // read only: this server is a standby now
-    {"28", ErrorCode::kUnavailable},      // our own role is refused: an operator must act, peers see a temporary failure
-    {"3D000", ErrorCode::kUnavailable},   // database does not exist (yet)
-    {"40001", ErrorCode::kAborted},       // serialization failure
-    {"40P01", ErrorCode::kAborted},       // deadlock
+    {"28", ErrorCode::kUnavailable},     // our own role is refused: an operator must act, peers see a temporary failure
+    {"3D000", ErrorCode::kUnavailable},  // database does not exist (yet)
+    {"40001", ErrorCode::kAborted},      // serialization failure
+    {"40P01", ErrorCode::kAborted},      // deadlock
     {"40", ErrorCode::kAborted},
     {"42501", ErrorCode::kPermissionDenied},
     {"42P01", ErrorCode::kUnavailable},  // table missing: not migrated yet

@@ -19,7 +19,8 @@ class AuthService final : public v1::AuthService {
   Task<v1::ResolveRecipientResponse> resolve_recipient(rpc::Context& context,
                                                        const v1::ResolveRecipientRequest& request) override;
   Task<v1::CheckSenderResponse> check_sender(rpc::Context& context, const v1::CheckSenderRequest& request) override;
-  Task<v1::ListPublicKeysResponse> list_public_keys(rpc::Context& context, const v1::ListPublicKeysRequest& request) override;
+  Task<v1::ListPublicKeysResponse> list_public_keys(rpc::Context& context,
+                                                    const v1::ListPublicKeysRequest& request) override;
   Task<void> watch_events(rpc::Context& context, const v1::WatchEventsRequest& request,
                           rpc::Writer<v1::Event>& out) override;
 

@@ -81,7 +81,8 @@ std::optional<std::int64_t> optional_of(bool given, std::int64_t value) {
 }
 
 Result<void> check_quota(std::int64_t bytes, std::int64_t messages) {
-  if (bytes < 0 || messages < 0) return Error(ErrorCode::kInvalidArgument, "a quota is not negative").with_public("a quota is not negative");
+  if (bytes < 0 || messages < 0)
+    return Error(ErrorCode::kInvalidArgument, "a quota is not negative").with_public("a quota is not negative");
   return {};
 }
 
@@ -93,8 +94,8 @@ Task<v1::Domain> DirectoryService::create_domain(rpc::Context& context, const v1
   MERPATI_CO_CHECK(check_separator(request.has_subaddress_separator(), request.subaddress_separator()));
   auto separator = optional_of(request.has_subaddress_separator(), request.subaddress_separator());
   const auto scram = optional_of(request.has_scram(), request.scram());
-  MERPATI_CO_TRY(const auto made, co_await directory_.create_domain(std::move(name), std::move(catch_all), std::move(separator),
-                                                                    scram, context.deadline()));
+  MERPATI_CO_TRY(const auto made, co_await directory_.create_domain(std::move(name), std::move(catch_all),
+                                                                    std::move(separator), scram, context.deadline()));
   co_return to_proto(made);
 }
 
@@ -104,8 +105,10 @@ Task<v1::Domain> DirectoryService::get_domain(rpc::Context& context, const v1::G
   co_return to_proto(found);
 }
 
-Task<v1::ListDomainsResponse> DirectoryService::list_domains(rpc::Context& context, const v1::ListDomainsRequest& request) {
-  MERPATI_CO_TRY(auto page, co_await directory_.list_domains(page_size(request.page_size()), request.page_token(), context.deadline()));
+Task<v1::ListDomainsResponse> DirectoryService::list_domains(rpc::Context& context,
+                                                             const v1::ListDomainsRequest& request) {
+  MERPATI_CO_TRY(auto page, co_await directory_.list_domains(page_size(request.page_size()), request.page_token(),
+                                                             context.deadline()));
   v1::ListDomainsResponse response;
   for (const auto& one : page.items) *response.add_domains() = to_proto(one);
   response.set_next_page_token(std::move(page.next));
@@ -119,12 +122,14 @@ Task<v1::Domain> DirectoryService::update_domain(rpc::Context& context, const v1
   auto separator = optional_of(request.has_subaddress_separator(), request.subaddress_separator());
   const auto enabled = optional_of(request.has_enabled(), request.enabled());
   const auto scram = optional_of(request.has_scram(), request.scram());
-  MERPATI_CO_TRY(const auto changed, co_await directory_.update_domain(std::move(name), enabled, std::move(catch_all),
-                                                                       std::move(separator), scram, context.deadline()));
+  MERPATI_CO_TRY(const auto changed,
+                 co_await directory_.update_domain(std::move(name), enabled, std::move(catch_all), std::move(separator),
+                                                   scram, context.deadline()));
   co_return to_proto(changed);
 }
 
-Task<v1::DeleteDomainResponse> DirectoryService::delete_domain(rpc::Context& context, const v1::DeleteDomainRequest& request) {
+Task<v1::DeleteDomainResponse> DirectoryService::delete_domain(rpc::Context& context,
+                                                               const v1::DeleteDomainRequest& request) {
   MERPATI_CO_TRY(auto name, parse_domain(request.name()));
   MERPATI_CO_CHECK(co_await directory_.delete_domain(std::move(name), context.deadline()));
   co_return v1::DeleteDomainResponse();
@@ -140,8 +145,13 @@ Task<Credential> DirectoryService::credential(std::string domain, std::string pa
 Task<v1::Account> DirectoryService::create_account(rpc::Context& context, const v1::CreateAccountRequest& request) {
   MERPATI_CO_TRY(const auto address, parse_address(request.address()));
   MERPATI_CO_CHECK(check_quota(request.quota_bytes(), request.quota_messages()));
-  Directory::NewAccounts wanted{address.domain, {address.text()}, request.display_name(), request.quota_bytes(),
-                                request.quota_messages(), request.cell(), {}};
+  Directory::NewAccounts wanted{address.domain,
+                                {address.text()},
+                                request.display_name(),
+                                request.quota_bytes(),
+                                request.quota_messages(),
+                                request.cell(),
+                                {}};
   MERPATI_CO_TRY(wanted.credential, co_await credential(address.domain, request.password(), context.deadline()));
   MERPATI_CO_TRY(const auto made, co_await directory_.create_accounts(std::move(wanted), context.deadline()));
   co_return to_proto(made.front());
@@ -150,7 +160,8 @@ Task<v1::Account> DirectoryService::create_account(rpc::Context& context, const 
 Task<v1::CreateAccountsResponse> DirectoryService::create_accounts(rpc::Context& context,
                                                                    const v1::CreateAccountsRequest& request) {
   if (request.addresses_size() == 0 || request.addresses_size() > kMostAtOnce)
-    co_return Error(ErrorCode::kInvalidArgument, "1 to 10,000 accounts at once").with_public("1 to 10,000 accounts at once");
+    co_return Error(ErrorCode::kInvalidArgument, "1 to 10,000 accounts at once")
+        .with_public("1 to 10,000 accounts at once");
   Directory::NewAccounts wanted;
   for (const auto& text : request.addresses()) {
     MERPATI_CO_TRY(const auto address, parse_address(text));
@@ -174,17 +185,20 @@ Task<v1::Account> DirectoryService::get_account(rpc::Context& context, const v1:
     MERPATI_CO_TRY(const auto address, parse_address(request.address()));
     MERPATI_CO_TRY(found, co_await directory_.account_by_address(address.text(), context.deadline()));
   }
-  if (!found) co_return no_account(request.account_id() != 0 ? std::to_string(request.account_id()) : request.address());
+  if (!found)
+    co_return no_account(request.account_id() != 0 ? std::to_string(request.account_id()) : request.address());
   co_return to_proto(*found);
 }
 
-Task<v1::ListAccountsResponse> DirectoryService::list_accounts(rpc::Context& context, const v1::ListAccountsRequest& request) {
+Task<v1::ListAccountsResponse> DirectoryService::list_accounts(rpc::Context& context,
+                                                               const v1::ListAccountsRequest& request) {
   std::string domain;
   if (!request.domain().empty()) {
     MERPATI_CO_TRY(domain, parse_domain(request.domain()));
   }
-  MERPATI_CO_TRY(auto page, co_await directory_.list_accounts(std::move(domain), request.query(), request.include_deleted(),
-                                                              page_size(request.page_size()), request.page_token(), context.deadline()));
+  MERPATI_CO_TRY(auto page, co_await directory_.list_accounts(std::move(domain), request.query(),
+                                                              request.include_deleted(), page_size(request.page_size()),
+                                                              request.page_token(), context.deadline()));
   v1::ListAccountsResponse response;
   for (const auto& one : page.items) *response.add_accounts() = to_proto(one);
   response.set_next_page_token(std::move(page.next));
@@ -203,22 +217,26 @@ Task<v1::Account> DirectoryService::update_account(rpc::Context& context, const 
   co_return to_proto(changed);
 }
 
-Task<v1::DeleteAccountResponse> DirectoryService::delete_account(rpc::Context& context, const v1::DeleteAccountRequest& request) {
+Task<v1::DeleteAccountResponse> DirectoryService::delete_account(rpc::Context& context,
+                                                                 const v1::DeleteAccountRequest& request) {
   MERPATI_CO_TRY(const auto address, parse_address(request.address()));
   MERPATI_CO_CHECK(co_await directory_.delete_account(address.text(), context.deadline()));
   co_return v1::DeleteAccountResponse();
 }
 
-Task<v1::SetPasswordResponse> DirectoryService::set_password(rpc::Context& context, const v1::SetPasswordRequest& request) {
+Task<v1::SetPasswordResponse> DirectoryService::set_password(rpc::Context& context,
+                                                             const v1::SetPasswordRequest& request) {
   MERPATI_CO_TRY(const auto address, parse_address(request.address()));
   MERPATI_CO_TRY(auto made, co_await credential(address.domain, request.password(), context.deadline()));
-  MERPATI_CO_TRY(const auto version, co_await directory_.set_credential(address.text(), std::move(made), context.deadline()));
+  MERPATI_CO_TRY(const auto version,
+                 co_await directory_.set_credential(address.text(), std::move(made), context.deadline()));
   v1::SetPasswordResponse response;
   response.set_credential_version(version);
   co_return response;
 }
 
-Task<v1::RevokeTokensResponse> DirectoryService::revoke_tokens(rpc::Context& context, const v1::RevokeTokensRequest& request) {
+Task<v1::RevokeTokensResponse> DirectoryService::revoke_tokens(rpc::Context& context,
+                                                               const v1::RevokeTokensRequest& request) {
   MERPATI_CO_TRY(const auto address, parse_address(request.address()));
   MERPATI_CO_TRY(const auto version, co_await directory_.revoke_tokens(address.text(), context.deadline()));
   v1::RevokeTokensResponse response;
@@ -234,33 +252,38 @@ Task<v1::Alias> DirectoryService::create_alias(rpc::Context& context, const v1::
   for (const auto& text : request.targets()) {
     MERPATI_CO_TRY(const auto target, parse_address(text));
     if (target.text() == address.text())
-      co_return Error(ErrorCode::kInvalidArgument, "an alias of itself").with_public("an alias cannot be its own target");
+      co_return Error(ErrorCode::kInvalidArgument, "an alias of itself")
+          .with_public("an alias cannot be its own target");
     targets.push_back(target.text());
   }
-  MERPATI_CO_TRY(const auto made, co_await directory_.create_alias(address, std::move(targets), request.replace(), context.deadline()));
+  MERPATI_CO_TRY(const auto made,
+                 co_await directory_.create_alias(address, std::move(targets), request.replace(), context.deadline()));
   co_return to_proto(made);
 }
 
-Task<v1::ListAliasesResponse> DirectoryService::list_aliases(rpc::Context& context, const v1::ListAliasesRequest& request) {
+Task<v1::ListAliasesResponse> DirectoryService::list_aliases(rpc::Context& context,
+                                                             const v1::ListAliasesRequest& request) {
   std::string domain;
   if (!request.domain().empty()) {
     MERPATI_CO_TRY(domain, parse_domain(request.domain()));
   }
-  MERPATI_CO_TRY(auto page, co_await directory_.list_aliases(std::move(domain), page_size(request.page_size()), request.page_token(),
-                                                             context.deadline()));
+  MERPATI_CO_TRY(auto page, co_await directory_.list_aliases(std::move(domain), page_size(request.page_size()),
+                                                             request.page_token(), context.deadline()));
   v1::ListAliasesResponse response;
   for (const auto& one : page.items) *response.add_aliases() = to_proto(one);
   response.set_next_page_token(std::move(page.next));
   co_return response;
 }
 
-Task<v1::DeleteAliasResponse> DirectoryService::delete_alias(rpc::Context& context, const v1::DeleteAliasRequest& request) {
+Task<v1::DeleteAliasResponse> DirectoryService::delete_alias(rpc::Context& context,
+                                                             const v1::DeleteAliasRequest& request) {
   MERPATI_CO_TRY(const auto address, parse_address(request.address()));
   MERPATI_CO_CHECK(co_await directory_.delete_alias(address.text(), context.deadline()));
   co_return v1::DeleteAliasResponse();
 }
 
-Task<v1::RotateSigningKeyResponse> DirectoryService::rotate_signing_key(rpc::Context& context, const v1::RotateSigningKeyRequest&) {
+Task<v1::RotateSigningKeyResponse> DirectoryService::rotate_signing_key(rpc::Context& context,
+                                                                        const v1::RotateSigningKeyRequest&) {
   MERPATI_CO_TRY(auto id, co_await keys_.rotate(context.deadline()));
   v1::RotateSigningKeyResponse response;
   response.set_key_id(std::move(id));

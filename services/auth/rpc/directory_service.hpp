@@ -19,11 +19,13 @@ class DirectoryService final : public v1::DirectoryService {
   Task<v1::Domain> update_domain(rpc::Context& context, const v1::UpdateDomainRequest& request) override;
   Task<v1::DeleteDomainResponse> delete_domain(rpc::Context& context, const v1::DeleteDomainRequest& request) override;
   Task<v1::Account> create_account(rpc::Context& context, const v1::CreateAccountRequest& request) override;
-  Task<v1::CreateAccountsResponse> create_accounts(rpc::Context& context, const v1::CreateAccountsRequest& request) override;
+  Task<v1::CreateAccountsResponse> create_accounts(rpc::Context& context,
+                                                   const v1::CreateAccountsRequest& request) override;
   Task<v1::Account> get_account(rpc::Context& context, const v1::GetAccountRequest& request) override;
   Task<v1::ListAccountsResponse> list_accounts(rpc::Context& context, const v1::ListAccountsRequest& request) override;
   Task<v1::Account> update_account(rpc::Context& context, const v1::UpdateAccountRequest& request) override;
-  Task<v1::DeleteAccountResponse> delete_account(rpc::Context& context, const v1::DeleteAccountRequest& request) override;
+  Task<v1::DeleteAccountResponse> delete_account(rpc::Context& context,
+                                                 const v1::DeleteAccountRequest& request) override;
   Task<v1::SetPasswordResponse> set_password(rpc::Context& context, const v1::SetPasswordRequest& request) override;
   Task<v1::RevokeTokensResponse> revoke_tokens(rpc::Context& context, const v1::RevokeTokensRequest& request) override;
   Task<v1::Alias> create_alias(rpc::Context& context, const v1::CreateAliasRequest& request) override;

@@ -12,19 +12,26 @@ class StoreService final : public v1::StoreService {
 
   Task<v1::PutBlobResponse> put_blob(rpc::Context& context, rpc::Reader<v1::PutBlobRequest>& in) override;
   Task<v1::DeliverResponse> deliver(rpc::Context& context, const v1::DeliverRequest& request) override;
-  Task<v1::ResolveDeliveryResponse> resolve_delivery(rpc::Context& context, const v1::ResolveDeliveryRequest& request) override;
+  Task<v1::ResolveDeliveryResponse> resolve_delivery(rpc::Context& context,
+                                                     const v1::ResolveDeliveryRequest& request) override;
   Task<v1::AppendResponse> append(rpc::Context& context, const v1::AppendRequest& request) override;
-  Task<v1::ListMailboxesResponse> list_mailboxes(rpc::Context& context, const v1::ListMailboxesRequest& request) override;
-  Task<v1::CreateMailboxResponse> create_mailbox(rpc::Context& context, const v1::CreateMailboxRequest& request) override;
-  Task<v1::RenameMailboxResponse> rename_mailbox(rpc::Context& context, const v1::RenameMailboxRequest& request) override;
-  Task<v1::DeleteMailboxResponse> delete_mailbox(rpc::Context& context, const v1::DeleteMailboxRequest& request) override;
-  Task<v1::SetSubscribedResponse> set_subscribed(rpc::Context& context, const v1::SetSubscribedRequest& request) override;
+  Task<v1::ListMailboxesResponse> list_mailboxes(rpc::Context& context,
+                                                 const v1::ListMailboxesRequest& request) override;
+  Task<v1::CreateMailboxResponse> create_mailbox(rpc::Context& context,
+                                                 const v1::CreateMailboxRequest& request) override;
+  Task<v1::RenameMailboxResponse> rename_mailbox(rpc::Context& context,
+                                                 const v1::RenameMailboxRequest& request) override;
+  Task<v1::DeleteMailboxResponse> delete_mailbox(rpc::Context& context,
+                                                 const v1::DeleteMailboxRequest& request) override;
+  Task<v1::SetSubscribedResponse> set_subscribed(rpc::Context& context,
+                                                 const v1::SetSubscribedRequest& request) override;
   Task<v1::GetStatusResponse> get_status(rpc::Context& context, const v1::GetStatusRequest& request) override;
   Task<v1::OpenMailboxResponse> open_mailbox(rpc::Context& context, const v1::OpenMailboxRequest& request) override;
   Task<v1::GetChangesResponse> get_changes(rpc::Context& context, const v1::GetChangesRequest& request) override;
   Task<void> fetch_messages(rpc::Context& context, const v1::FetchMessagesRequest& request,
                             rpc::Writer<v1::FetchMessagesResponse>& out) override;
-  Task<v1::FetchMessagesResponse> read_messages(rpc::Context& context, const v1::FetchMessagesRequest& request) override;
+  Task<v1::FetchMessagesResponse> read_messages(rpc::Context& context,
+                                                const v1::FetchMessagesRequest& request) override;
   Task<v1::ReadContentResponse> read_content(rpc::Context& context, const v1::ReadContentRequest& request) override;
   Task<void> stream_content(rpc::Context& context, const v1::StreamContentRequest& request,
                             rpc::Writer<v1::StreamContentResponse>& out) override;
@@ -37,10 +44,14 @@ class StoreService final : public v1::StoreService {
   Task<v1::ExpungeResponse> expunge(rpc::Context& context, const v1::ExpungeRequest& request) override;
   Task<v1::CopyMessagesResponse> copy_messages(rpc::Context& context, const v1::CopyMessagesRequest& request) override;
   Task<v1::CopyMessagesResponse> move_messages(rpc::Context& context, const v1::CopyMessagesRequest& request) override;
-  Task<void> watch(rpc::Context& context, rpc::Reader<v1::WatchRequest>& in, rpc::Writer<v1::WatchResponse>& out) override;
-  Task<v1::LeaseMaildropResponse> lease_maildrop(rpc::Context& context, const v1::LeaseMaildropRequest& request) override;
-  Task<v1::RenewMaildropResponse> renew_maildrop(rpc::Context& context, const v1::RenewMaildropRequest& request) override;
-  Task<v1::CommitMaildropResponse> commit_maildrop(rpc::Context& context, const v1::CommitMaildropRequest& request) override;
+  Task<void> watch(rpc::Context& context, rpc::Reader<v1::WatchRequest>& in,
+                   rpc::Writer<v1::WatchResponse>& out) override;
+  Task<v1::LeaseMaildropResponse> lease_maildrop(rpc::Context& context,
+                                                 const v1::LeaseMaildropRequest& request) override;
+  Task<v1::RenewMaildropResponse> renew_maildrop(rpc::Context& context,
+                                                 const v1::RenewMaildropRequest& request) override;
+  Task<v1::CommitMaildropResponse> commit_maildrop(rpc::Context& context,
+                                                   const v1::CommitMaildropRequest& request) override;
   Task<v1::PurgeAccountResponse> purge_account(rpc::Context& context, const v1::PurgeAccountRequest& request) override;
 
  private:

@@ -68,7 +68,9 @@ class AuthTest : public testing::Test {
   static v1::DirectoryClient directory() {
     return v1::DirectoryClient(rpc::in_process_channel(module_->dispatcher(), rpc::Role::kAdmin));
   }
-  static v1::AuthClient auth() { return v1::AuthClient(rpc::in_process_channel(module_->dispatcher(), rpc::Role::kSmtp)); }
+  static v1::AuthClient auth() {
+    return v1::AuthClient(rpc::in_process_channel(module_->dispatcher(), rpc::Role::kSmtp));
+  }
 
   static v1::Account create(const std::string& address, const std::string& password) {
     auto request = about<v1::CreateAccountRequest>(address);
@@ -77,7 +79,8 @@ class AuthTest : public testing::Test {
     EXPECT_TRUE(made) << made.error().describe();
     return *made;
   }
-  static v1::LoginResponse login(const std::string& user, const std::string& password, const std::string& client = "192.0.2.1") {
+  static v1::LoginResponse login(const std::string& user, const std::string& password,
+                                 const std::string& client = "192.0.2.1") {
     v1::LoginRequest request;
     request.set_user(user);
     request.set_password(password);
@@ -122,7 +125,8 @@ TEST_F(AuthTest, LoginGivesATokenThatVerifies) {
 }
 
 TEST_F(AuthTest, WrongPasswordAndUnknownUserLookAlike) {
-  const auto wrong = login("alice@example.test", "w0nder", "192.0.2.2"), unknown = login("nobody@example.test", "x", "192.0.2.2");
+  const auto wrong = login("alice@example.test", "w0nder", "192.0.2.2"),
+             unknown = login("nobody@example.test", "x", "192.0.2.2");
   EXPECT_EQ(wrong.failure().reason(), LoginFailure::REASON_CREDENTIALS);
   EXPECT_EQ(unknown.failure().SerializeAsString(), wrong.failure().SerializeAsString());
 }
@@ -189,12 +193,16 @@ TEST_F(AuthTest, AliasesReachEachAccountOnce) {
 }
 
 TEST_F(AuthTest, CatchAllAndDomainsByUnicodeName) {
-  auto domain = named<v1::CreateDomainRequest>("b\xC3\xBC" "cher.example");
+  auto domain = named<v1::CreateDomainRequest>(
+      "b\xC3\xBC"
+      "cher.example");
   domain.set_catch_all("alice@example.test");
   const auto made = run(directory().create_domain(domain));
   ASSERT_TRUE(made);
   EXPECT_EQ(made->name(), "xn--bcher-kva.example");
-  const auto found = resolve("any.thing@B\xC3\x9C" "CHER.example");
+  const auto found = resolve(
+      "any.thing@B\xC3\x9C"
+      "CHER.example");
   ASSERT_EQ(found.recipients_size(), 1);
   EXPECT_EQ(found.recipients(0).claims().address(), "alice@example.test");
   EXPECT_EQ(found.recipients(0).claims().recipient(), "any.thing@xn--bcher-kva.example");
@@ -218,11 +226,16 @@ TEST_F(AuthTest, WhoMaySendAsWhom) {
 }
 
 TEST_F(AuthTest, TheDirectoryRefusesDoublesAndUnknowns) {
-  EXPECT_EQ(run(directory().create_domain(named<v1::CreateDomainRequest>("EXAMPLE.test"))).error().code(), ErrorCode::kAlreadyExists);
-  EXPECT_EQ(run(directory().create_account(about<v1::CreateAccountRequest>("Alice@example.test"))).error().code(), ErrorCode::kAlreadyExists);
-  EXPECT_EQ(run(directory().create_account(about<v1::CreateAccountRequest>("a@nowhere.test"))).error().code(), ErrorCode::kNotFound);
-  EXPECT_EQ(run(directory().get_account(about<v1::GetAccountRequest>("zz@example.test"))).error().code(), ErrorCode::kNotFound);
-  EXPECT_EQ(run(directory().delete_domain(named<v1::DeleteDomainRequest>("example.test"))).error().code(), ErrorCode::kFailedPrecondition);
+  EXPECT_EQ(run(directory().create_domain(named<v1::CreateDomainRequest>("EXAMPLE.test"))).error().code(),
+            ErrorCode::kAlreadyExists);
+  EXPECT_EQ(run(directory().create_account(about<v1::CreateAccountRequest>("Alice@example.test"))).error().code(),
+            ErrorCode::kAlreadyExists);
+  EXPECT_EQ(run(directory().create_account(about<v1::CreateAccountRequest>("a@nowhere.test"))).error().code(),
+            ErrorCode::kNotFound);
+  EXPECT_EQ(run(directory().get_account(about<v1::GetAccountRequest>("zz@example.test"))).error().code(),
+            ErrorCode::kNotFound);
+  EXPECT_EQ(run(directory().delete_domain(named<v1::DeleteDomainRequest>("example.test"))).error().code(),
+            ErrorCode::kFailedPrecondition);
 }
 
 TEST_F(AuthTest, ManyAccountsAtOnceAndPages) {
@@ -249,7 +262,8 @@ TEST_F(AuthTest, ManyAccountsAtOnceAndPages) {
   clash.add_addresses("fresh@many.test");
   clash.add_addresses("u1@many.test");
   EXPECT_EQ(run(directory().create_accounts(clash)).error().code(), ErrorCode::kAlreadyExists);
-  EXPECT_EQ(run(directory().get_account(about<v1::GetAccountRequest>("fresh@many.test"))).error().code(), ErrorCode::kNotFound);
+  EXPECT_EQ(run(directory().get_account(about<v1::GetAccountRequest>("fresh@many.test"))).error().code(),
+            ErrorCode::kNotFound);
 }
 
 Task<v1::SaslResponse> sasl_plain(v1::AuthClient client, std::string message, bool initial) {
@@ -279,8 +293,10 @@ TEST_F(AuthTest, SaslPlain) {
     ASSERT_TRUE(good) << good.error().describe();
     EXPECT_TRUE(good->has_success());
   }
-  EXPECT_EQ(run(sasl_plain(auth(), "\0alice@example.test\0no"s, true))->failure().reason(), LoginFailure::REASON_CREDENTIALS);
-  EXPECT_EQ(run(sasl_plain(auth(), "bob@example.test\0alice@example.test\0wonder"s, true))->failure().reason(), LoginFailure::REASON_CREDENTIALS);
+  EXPECT_EQ(run(sasl_plain(auth(), "\0alice@example.test\0no"s, true))->failure().reason(),
+            LoginFailure::REASON_CREDENTIALS);
+  EXPECT_EQ(run(sasl_plain(auth(), "bob@example.test\0alice@example.test\0wonder"s, true))->failure().reason(),
+            LoginFailure::REASON_CREDENTIALS);
   EXPECT_EQ(run(sasl_plain(auth(), "no nuls", true))->failure().reason(), LoginFailure::REASON_PROTOCOL);
 }
 
@@ -331,12 +347,15 @@ TEST_F(AuthTest, SaslScram) {
   const auto plus = run(sasl_scram(auth(), "alice@example.test", "wonder", "the exporter's octets"));
   ASSERT_TRUE(plus) << plus.error().describe();
   EXPECT_TRUE(plus->has_success());
-  EXPECT_EQ(run(sasl_scram(auth(), "alice@example.test", "no", ""))->failure().reason(), LoginFailure::REASON_CREDENTIALS);
-  EXPECT_EQ(run(sasl_scram(auth(), "unknown@example.test", "no", ""))->failure().reason(), LoginFailure::REASON_CREDENTIALS);
+  EXPECT_EQ(run(sasl_scram(auth(), "alice@example.test", "no", ""))->failure().reason(),
+            LoginFailure::REASON_CREDENTIALS);
+  EXPECT_EQ(run(sasl_scram(auth(), "unknown@example.test", "no", ""))->failure().reason(),
+            LoginFailure::REASON_CREDENTIALS);
 }
 
 /// What the feed says about an account when it begins a minute ago and its tokens are revoked.
-Task<std::vector<v1::Event>> events_of_a_revocation(v1::AuthClient client, v1::DirectoryClient directory, bool disable) {
+Task<std::vector<v1::Event>> events_of_a_revocation(v1::AuthClient client, v1::DirectoryClient directory,
+                                                    bool disable) {
   v1::WatchEventsRequest request;
   request.set_recent_seconds(60);
   MERPATI_CO_TRY(auto events, co_await client.watch_events(request));
@@ -416,7 +435,8 @@ TEST_F(AuthTest, AWrongMasterKeyIsRefusedAtTheStart) {
 TEST_F(AuthTest, ALostDatabaseIsTemporaryAndComesBack) {
   postgres_->kill();
   EXPECT_EQ(login("alice@example.test", "wonder").failure().reason(), LoginFailure::REASON_TEMPORARY);
-  EXPECT_EQ(run(auth().resolve_recipient(about<v1::ResolveRecipientRequest>("alice@example.test"))).error().code(), ErrorCode::kUnavailable);
+  EXPECT_EQ(run(auth().resolve_recipient(about<v1::ResolveRecipientRequest>("alice@example.test"))).error().code(),
+            ErrorCode::kUnavailable);
   postgres_->start();
   bool good = false;
   for (int i = 0; i < 100 && !good; ++i) {

@@ -102,7 +102,8 @@ TEST_F(S3Swift, ALargeBodyGoesInParts) {
                        auto some = options();
                        some.part_bytes = 5ULL * 1024 * 1024;  // the least that S3 allows
                        return some;
-                     }()).value();
+                     }())
+                         .value();
   const auto bytes = random_bytes(12'345'678);
   auto writer = run(store->open_writer("packs/1", soon())).value();
   for (std::size_t at = 0; at < bytes.size(); at += 1'000'000) {

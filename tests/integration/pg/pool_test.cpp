@@ -53,8 +53,9 @@ struct Fixture {
 
 TEST(Pool, EveryTypeThereAndBack) {
   Fixture f;
-  static const Statement kTypes{"types", "select $1::bool, $2::int, $3::bigint, $4::text, $5::bytea, $6::timestamptz, $7::uuid, "
-                                         "$8::bigint[], $9::text[], $10::bytea[], $11::float8, $12::text"};
+  static const Statement kTypes{"types",
+                                "select $1::bool, $2::int, $3::bigint, $4::text, $5::bytea, $6::timestamptz, $7::uuid, "
+                                "$8::bigint[], $9::text[], $10::bytea[], $11::float8, $12::text"};
   const std::string bytes("a\0b\xff", 4);
   const auto now = from_microseconds(1790000000123456);
   const auto id = new_uuid();
@@ -86,8 +87,10 @@ Task<void> one_by_one_of(Pool& pool, int number, std::atomic<int>& right) {
   Params params;
   params.integer(number);
   auto rows = co_await pool.query(kDivide, std::move(params));
-  if (number == 0) right += rows.has_error() && rows.error().code() == ErrorCode::kInvalidArgument;
-  else right += rows.has_value() && rows->front().integer(1) == number;
+  if (number == 0)
+    right += rows.has_error() && rows.error().code() == ErrorCode::kInvalidArgument;
+  else
+    right += rows.has_value() && rows->front().integer(1) == number;
   co_return Result<void>();
 }
 
@@ -160,10 +163,12 @@ TEST(Pool, TooManyWaitingAreRefused) {
 }
 
 TEST(Pool, DeadlocksAreRepeatedInside) {
-  server().sql("create table if not exists counters (id int primary key, n bigint not null);"
-               "truncate counters; insert into counters values (1, 0), (2, 0);"
-               "create or replace function bump_two(a int, b int) returns void language plpgsql as $$ begin "
-               "update counters set n = n + 1 where id = a; perform pg_sleep(0.02); update counters set n = n + 1 where id = b; end $$");
+  server().sql(
+      "create table if not exists counters (id int primary key, n bigint not null);"
+      "truncate counters; insert into counters values (1, 0), (2, 0);"
+      "create or replace function bump_two(a int, b int) returns void language plpgsql as $$ begin "
+      "update counters set n = n + 1 where id = a; perform pg_sleep(0.02); update counters set n = n + 1 where id = b; "
+      "end $$");
   PoolOptions options;
   options.write_connections = 6;
   options.write_depth = 1;

@@ -28,7 +28,8 @@ TEST(Replicas, OneHearsOfWhatTheOtherCommitted) {
   one.trust(two);
   one.deliver(5, mail("before"));
   std::thread sender;
-  const auto event = one.get(first_event(one, 5, [&] { sender = std::thread([&] { two.deliver(5, mail("there")); }); }));
+  const auto event =
+      one.get(first_event(one, 5, [&] { sender = std::thread([&] { two.deliver(5, mail("there")); }); }));
   sender.join();
   EXPECT_EQ(event.account_id(), 5);
   EXPECT_EQ(event.highest_modseq(), one.open(5).counts().highest_modseq());

@@ -107,7 +107,8 @@ class StoreFixture {
     claims.set_expires_at(std::time(nullptr) + 900);
     return rpc::sign(key_, rpc::TokenKind::kRecipient, claims.SerializeAsString());
   }
-  v1::DeliverRequest delivery(const std::string& octets, const std::vector<std::int64_t>& accounts, std::string id = new_uuid()) {
+  v1::DeliverRequest delivery(const std::string& octets, const std::vector<std::int64_t>& accounts,
+                              std::string id = new_uuid()) {
     v1::DeliverRequest request;
     request.set_delivery_id(std::move(id));
     request.mutable_body()->set_inline_(octets);
@@ -164,12 +165,14 @@ class StoreFixture {
   std::shared_ptr<rpc::Channel> smtp_, imap_, pop3_, admin_, queue_;
 };
 
-inline std::string mail(const std::string& subject, const std::string& body = "Hello.\r\n", const std::string& more = "") {
+inline std::string mail(const std::string& subject, const std::string& body = "Hello.\r\n",
+                        const std::string& more = "") {
   return "From: Ana <ana@remote.test>\r\nTo: bob@example.test\r\nSubject: " + subject + "\r\nMessage-ID: <" + subject +
          "@remote.test>\r\n" + more + "\r\n" + body;
 }
 
-inline v1::UidRange* add_range(google::protobuf::RepeatedPtrField<v1::UidRange>* ranges, std::uint32_t first, std::uint32_t last) {
+inline v1::UidRange* add_range(google::protobuf::RepeatedPtrField<v1::UidRange>* ranges, std::uint32_t first,
+                               std::uint32_t last) {
   auto* range = ranges->Add();
   range->set_first(first);
   range->set_last(last);

@@ -18,7 +18,9 @@ std::int64_t fresh_account() {
 }
 
 /// The request and the client live as long as the call.
-Task<v1::DeliverResponse> send(v1::StoreClient client, v1::DeliverRequest request) { co_return co_await client.deliver(request); }
+Task<v1::DeliverResponse> send(v1::StoreClient client, v1::DeliverRequest request) {
+  co_return co_await client.deliver(request);
+}
 
 TEST(Store, WhatIsDeliveredIsReadBackByteForByte) {
   auto& s = store();
@@ -38,7 +40,8 @@ TEST(Store, WhatIsDeliveredIsReadBackByteForByte) {
   fetch.set_account_id(account);
   fetch.set_mailbox_id(box.mailbox().id());
   auto& mask = *fetch.mutable_mask();
-  mask.set_flags(true), mask.set_received_at(true), mask.set_size(true), mask.set_envelope(true), mask.set_bodystructure(true);
+  mask.set_flags(true), mask.set_received_at(true), mask.set_size(true), mask.set_envelope(true),
+      mask.set_bodystructure(true);
   mask.set_parts(true), mask.set_ids(true), mask.set_header(true), mask.set_overview(true);
   const auto rows = s.get(s.imap().read_messages(fetch, s.as(account)));
   ASSERT_EQ(rows.rows_size(), 1);
@@ -76,7 +79,9 @@ TEST(Store, ManyAtOnceRetriedGiveEachMailOnceAndUidsInOrder) {
   const std::vector<std::int64_t> accounts{fresh_account(), fresh_account(), fresh_account()};
   std::vector<std::future<Result<v1::DeliverResponse>>> all;
   std::vector<v1::DeliverRequest> requests;
-  for (int i = 0; i < 200; ++i) requests.push_back(s.delivery(mail("n" + std::to_string(i)), {accounts[static_cast<std::size_t>(i) % 3], accounts[static_cast<std::size_t>(i + 1) % 3]}));
+  for (int i = 0; i < 200; ++i)
+    requests.push_back(s.delivery(mail("n" + std::to_string(i)), {accounts[static_cast<std::size_t>(i) % 3],
+                                                                  accounts[static_cast<std::size_t>(i + 1) % 3]}));
   for (int round = 0; round < 2; ++round)
     for (const auto& request : requests)
       all.push_back(asio::co_spawn(s.process().loops().next(), send(s.smtp(), request), asio::use_future));
@@ -305,7 +310,8 @@ TEST(Store, LargeBodiesLiveInTheObjectStore) {
     ASSERT_EQ(result.status(), v1::DeliverResult::STATUS_DELIVERED) << result.text();
     const auto prefix = "Delivered-To: u" + std::to_string(account) + "@example.test\r\n";
     EXPECT_EQ(s.content(account, result.mailbox_id(), result.uid()), prefix + octets);
-    auto stream = [](v1::StoreClient client, v1::StreamContentRequest range, rpc::CallOptions options) -> Task<std::string> {
+    auto stream = [](v1::StoreClient client, v1::StreamContentRequest range,
+                     rpc::CallOptions options) -> Task<std::string> {
       MERPATI_CO_TRY(auto reader, co_await client.stream_content(range, options));
       std::string all;
       for (;;) {
@@ -368,7 +374,8 @@ TEST(Store, TheTreeOfMailboxes) {
   const auto all = s.get(s.imap().list_mailboxes(list, s.as(account)));
   std::vector<std::string> names;
   for (const auto& mailbox : all.mailboxes()) names.push_back(mailbox.name());
-  EXPECT_EQ(names, (std::vector<std::string>{"INBOX", "Archive", "Drafts", "Junk", "Sent", "Trash", "z", "z/b", "z/b/c"}));
+  EXPECT_EQ(names,
+            (std::vector<std::string>{"INBOX", "Archive", "Drafts", "Junk", "Sent", "Trash", "z", "z/b", "z/b/c"}));
   EXPECT_EQ(all.mailboxes(3).special_use(), v1::SPECIAL_USE_JUNK);
   EXPECT_TRUE(all.mailboxes(3).subscribed());
   s.deliver(account, mail("moves"));

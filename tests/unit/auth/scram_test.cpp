@@ -70,11 +70,12 @@ TEST(Scram, NamesAndMalformedMessages) {
   ASSERT_TRUE(server.read_first("n,a=admin=3D,n=a=2Cb=3Dc,r=12345678"));
   EXPECT_EQ(server.user(), "a,b=c");
   EXPECT_EQ(server.authorization_id(), "admin=");
-  for (const char* text : {"", "n", "n,", "n,,", "n,,n=,r=12345678", "n,,n=u", "n,,n=u,r=1", "n,,m=x,n=u,r=12345678", "n,,n=a=2,r=12345678",
-                           "n,x=1,n=u,r=12345678", "q,,n=u,r=12345678"})
+  for (const char* text : {"", "n", "n,", "n,,", "n,,n=,r=12345678", "n,,n=u", "n,,n=u,r=1", "n,,m=x,n=u,r=12345678",
+                           "n,,n=a=2,r=12345678", "n,x=1,n=u,r=12345678", "q,,n=u,r=12345678"})
     EXPECT_TRUE(ScramServer(ScramServer::Binding::kNone, {}, "x").read_first(text).has_error()) << text;
   server.challenge(pencil());
-  for (const char* text : {"", "c=biws", "p=x", "c=biws,r=1,p=!!", ",p=" }) EXPECT_TRUE(server.finish(text).has_error()) << text;
+  for (const char* text : {"", "c=biws", "p=x", "c=biws,r=1,p=!!", ",p="})
+    EXPECT_TRUE(server.finish(text).has_error()) << text;
 }
 
 }  // namespace

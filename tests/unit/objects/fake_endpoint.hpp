@@ -19,7 +19,8 @@ namespace merpati::objects {
 
 class FakeEndpoint {
  public:
-  /// From the whole request (head and body) to the whole answer; an empty one closes the connection, "hang" never answers.
+  /// From the whole request (head and body) to the whole answer; an empty one closes the connection, "hang" never
+  /// answers.
   using Answer = std::function<std::string(const std::string& request, int number)>;
 
   explicit FakeEndpoint(Answer answer) : answer_(std::move(answer)), listener_(::socket(AF_INET, SOCK_STREAM, 0)) {

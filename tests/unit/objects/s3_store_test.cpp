@@ -42,7 +42,8 @@ TEST(S3Store, GivesUpAfterItsAttempts) {
 }
 
 TEST(S3Store, DoesNotRepeatWhatCannotSucceed) {
-  FakeEndpoint endpoint([](const std::string&, int) { return FakeEndpoint::failure("403 No", "SignatureDoesNotMatch"); });
+  FakeEndpoint endpoint(
+      [](const std::string&, int) { return FakeEndpoint::failure("403 No", "SignatureDoesNotMatch"); });
   const auto store = S3Store::open(options_for(endpoint.url())).value();
   const auto put = run(store->put("k", "bytes", soon()));
   EXPECT_EQ(put.error().code(), ErrorCode::kPermissionDenied);
@@ -52,7 +53,9 @@ TEST(S3Store, DoesNotRepeatWhatCannotSucceed) {
 
 TEST(S3Store, AnEndpointThatIsDown) {
   std::string url;
-  { url = FakeEndpoint([](const std::string&, int) { return ""; }).url(); }
+  {
+    url = FakeEndpoint([](const std::string&, int) { return ""; }).url();
+  }
   const auto store = S3Store::open(options_for(url)).value();
   EXPECT_EQ(run(store->get("k", {}, soon())).error().code(), ErrorCode::kUnavailable);
 }
@@ -113,7 +116,8 @@ TEST(S3Store, AnErrorBehind200OfACompletedUploadIsAnError) {
 
 TEST(S3Store, ACompletionRepeatedAfterALostAnswerLooksForTheObject) {
   FakeEndpoint endpoint([](const std::string& request, int) {
-    if (request.starts_with("POST /mail/big?uploads=")) return FakeEndpoint::reply("200 OK", "<R><UploadId>1</UploadId></R>");
+    if (request.starts_with("POST /mail/big?uploads="))
+      return FakeEndpoint::reply("200 OK", "<R><UploadId>1</UploadId></R>");
     if (request.starts_with("PUT")) return FakeEndpoint::reply("200 OK", "", "ETag: \"t\"\r\n");
     if (request.starts_with("POST")) return FakeEndpoint::failure("404 Not Found", "NoSuchUpload");
     return FakeEndpoint::reply("200 OK");
@@ -131,7 +135,8 @@ TEST(S3Store, AServerThatIgnoresRangeAndOneThatAnswersTooMuch) {
   auto options = options_for(endpoint.url());
   const auto store = S3Store::open(options).value();
   EXPECT_EQ(run(store->get("k", {3, 4}, soon())).value(), "3456");
-  FakeEndpoint flood([](const std::string&, int) { return FakeEndpoint::reply("200 OK", std::string(5'000'000, 'x')); });
+  FakeEndpoint flood(
+      [](const std::string&, int) { return FakeEndpoint::reply("200 OK", std::string(5'000'000, 'x')); });
   options = options_for(flood.url());
   options.answer_limit = 1000;
   EXPECT_EQ(run(S3Store::open(options).value()->get("k", {}, soon())).error().code(), ErrorCode::kResourceExhausted);

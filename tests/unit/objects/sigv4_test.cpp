@@ -31,7 +31,10 @@ TEST(SigV4, S3GetObjectWithRange) {
 }
 
 TEST(SigV4, S3PutObject) {
-  EXPECT_EQ(s3({"PUT", "", uri_encode("/test$file.text", Slash::kKeep), {},
+  EXPECT_EQ(s3({"PUT",
+                "",
+                uri_encode("/test$file.text", Slash::kKeep),
+                {},
                 {{"Date", "Fri, 24 May 2013 00:00:00 GMT"}, {"x-amz-storage-class", "REDUCED_REDUNDANCY"}}},
                "Welcome to Amazon S3."),
             "SignedHeaders=date;host;x-amz-content-sha256;x-amz-date;x-amz-storage-class, "
@@ -50,11 +53,13 @@ TEST(SigV4, S3QueryWithoutAndWithValues) {
 TEST(SigV4, TestSuiteVanilla) {
   const Credentials credentials{"AKIDEXAMPLE", "wJalrXUtnFEMI/K7MDENG+bPxRfiCYEXAMPLEKEY", ""};
   const auto now = std::chrono::system_clock::from_time_t(1440938160);  // 2015-08-30 12:36:00 UTC
-  EXPECT_EQ(signature_of({"GET", "example.amazonaws.com"}, credentials, {"us-east-1", "service"}, now, ""),
-            "SignedHeaders=host;x-amz-date, Signature=5fa00fa31553b73ebf1942676e86291e8372ff2a2260956d9b8aae1d763fbf31");
-  EXPECT_EQ(signature_of({"GET", "example.amazonaws.com", "/", {{"Param2", "value2"}, {"Param1", "value1"}}}, credentials,
-                         {"us-east-1", "service"}, now, ""),
-            "SignedHeaders=host;x-amz-date, Signature=b97d918cfa904a5beff61c982a1b6f458b799221646efd99d3219ec94cdf2500");
+  EXPECT_EQ(
+      signature_of({"GET", "example.amazonaws.com"}, credentials, {"us-east-1", "service"}, now, ""),
+      "SignedHeaders=host;x-amz-date, Signature=5fa00fa31553b73ebf1942676e86291e8372ff2a2260956d9b8aae1d763fbf31");
+  EXPECT_EQ(
+      signature_of({"GET", "example.amazonaws.com", "/", {{"Param2", "value2"}, {"Param1", "value1"}}}, credentials,
+                   {"us-east-1", "service"}, now, ""),
+      "SignedHeaders=host;x-amz-date, Signature=b97d918cfa904a5beff61c982a1b6f458b799221646efd99d3219ec94cdf2500");
 }
 
 TEST(SigV4, ASessionTokenIsSigned) {

@@ -24,8 +24,8 @@ TEST(Xml, ReadsAListAnswer) {
 TEST(Xml, BrokenAnswersAreErrors) {
   std::string deep;
   for (int i = 0; i < 100; ++i) deep += "<a>";
-  for (const std::string text : {"", "<", "<a", "<a>", "<a></b>", "<a>&x;</a>", "<a>&#0;</a>", "<a>&amp</a>", "<a/><b/>",
-                                 "<!DOCTYPE a [<!ENTITY b 'c'>]><a/>", "text", "<a><!-- </a>"})
+  for (const std::string text : {"", "<", "<a", "<a>", "<a></b>", "<a>&x;</a>", "<a>&#0;</a>", "<a>&amp</a>",
+                                 "<a/><b/>", "<!DOCTYPE a [<!ENTITY b 'c'>]><a/>", "text", "<a><!-- </a>"})
     EXPECT_TRUE(parse_xml(text).has_error()) << text;
   EXPECT_TRUE(parse_xml(deep).has_error());
 }

@@ -32,7 +32,8 @@ struct Fixture {
   std::vector<Result<int>> call(const std::vector<int>& works) {
     Group gatherer(group, {16, 1000, 100, 1}, [this](Group::Batch& batch) { return run(batch); });
     std::vector<std::future<Result<int>>> all;
-    for (const int work : works) all.push_back(asio::co_spawn(loop, gatherer.call(work, 1, Deadline::never()), asio::use_future));
+    for (const int work : works)
+      all.push_back(asio::co_spawn(loop, gatherer.call(work, 1, Deadline::never()), asio::use_future));
     loop.run();
     loop.restart();
     std::vector<Result<int>> results;

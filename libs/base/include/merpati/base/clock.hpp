@@ -36,8 +36,7 @@ class Deadline {
   /// What is left, never negative.
   std::chrono::nanoseconds left() const {
     if (is_never()) return std::chrono::nanoseconds::max();
-    return std::max(std::chrono::nanoseconds(0),
-                    std::chrono::nanoseconds(at_ - std::chrono::steady_clock::now()));
+    return std::max(std::chrono::nanoseconds(0), std::chrono::nanoseconds(at_ - std::chrono::steady_clock::now()));
   }
   /// The earlier of this and `wait` from now.
   Deadline within(std::chrono::nanoseconds wait) const { return Deadline(std::min(at_, after(wait).at_)); }

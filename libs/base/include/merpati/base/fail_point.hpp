@@ -1,6 +1,6 @@
 // Fail points: named places where a test build can be told to die, fail or wait. Compiled out of release builds.
-// MERPATI_FAIL_POINT is set by the environment variable MERPATI_FAIL_POINTS_ACTIVE="name=kill,other=error,third=sleep:200";
-// "name=kill@3" acts at the third time only.
+// MERPATI_FAIL_POINT is set by the environment variable
+// MERPATI_FAIL_POINTS_ACTIVE="name=kill,other=error,third=sleep:200"; "name=kill@3" acts at the third time only.
 #pragma once
 
 #include <string_view>

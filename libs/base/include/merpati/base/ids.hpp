@@ -29,8 +29,8 @@ using Uid = StrongId<struct UidTag, std::uint32_t>;
 using UidValidity = StrongId<struct UidValidityTag, std::uint32_t>;
 using ModSeq = StrongId<struct ModSeqTag, std::uint64_t>;
 
-/// A fresh UUID of version 7 (RFC 9562 5.7) in its 36-character text form: it sorts by the time of its making, so rows keyed
-/// by it stay neighbours in an index; 74 of its bits are random. Thread safe.
+/// A fresh UUID of version 7 (RFC 9562 5.7) in its 36-character text form: it sorts by the time of its making, so rows
+/// keyed by it stay neighbours in an index; 74 of its bits are random. Thread safe.
 std::string new_uuid();
 
 }  // namespace merpati

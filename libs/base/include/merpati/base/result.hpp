@@ -17,9 +17,9 @@ using Result = boost::system::result<T, Error>;
 
 #define MERPATI_CONCAT_(a, b) a##b
 #define MERPATI_CONCAT(a, b) MERPATI_CONCAT_(a, b)
-#define MERPATI_TRY_(keyword, tmp, declaration, ...)      \
-  auto tmp = (__VA_ARGS__);                               \
-  if (tmp.has_error()) keyword std::move(tmp).error();    \
+#define MERPATI_TRY_(keyword, tmp, declaration, ...)   \
+  auto tmp = (__VA_ARGS__);                            \
+  if (tmp.has_error()) keyword std::move(tmp).error(); \
   declaration = *std::move(tmp)
 #define MERPATI_CHECK_(keyword, tmp, ...) \
   if (auto tmp = (__VA_ARGS__); tmp.has_error()) keyword std::move(tmp).error()

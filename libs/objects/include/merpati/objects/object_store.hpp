@@ -39,7 +39,8 @@ struct RemoveFailure {
 
 /// Tells what each operation took, for metrics. Called on any thread. `operation` is one of "put", "get", "head",
 /// "remove", "list", "part"; `error` is empty on success.
-using Observer = std::function<void(std::string_view operation, std::optional<ErrorCode> error, std::chrono::nanoseconds took)>;
+using Observer =
+    std::function<void(std::string_view operation, std::optional<ErrorCode> error, std::chrono::nanoseconds took)>;
 
 /// Bytes on their way into one object. Not thread safe; one call at a time. Destroyed before commit() succeeded, it
 /// leaves no object (and what storage it used is given back, at the latest by remove_abandoned()).

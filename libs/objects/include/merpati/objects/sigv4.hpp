@@ -18,10 +18,10 @@ struct Credentials {
 
 struct HttpRequest {
   std::string method;
-  std::string host;                                           ///< as in the Host header, with a port unless default
-  std::string path = "/";                                     ///< percent-encoded (uri_encode)
-  std::vector<std::pair<std::string, std::string>> query;     ///< not encoded
-  std::vector<std::pair<std::string, std::string>> headers;   ///< without Host
+  std::string host;                                          ///< as in the Host header, with a port unless default
+  std::string path = "/";                                    ///< percent-encoded (uri_encode)
+  std::vector<std::pair<std::string, std::string>> query;    ///< not encoded
+  std::vector<std::pair<std::string, std::string>> headers;  ///< without Host
 };
 
 /// Percent-encodes all but `A-Z a-z 0-9 - . _ ~`, and "/" unless told to.

@@ -1,5 +1,5 @@
-// Migrations: numbered SQL scripts of one schema, applied once each under an advisory lock. Blocking; run at the start or on
-// the pool for blocking work.
+// Migrations: numbered SQL scripts of one schema, applied once each under an advisory lock. Blocking; run at the start
+// or on the pool for blocking work.
 #pragma once
 
 #include <chrono>

@@ -41,11 +41,13 @@ class Params {
   }
   template <class Range>
   Params& integers(const Range& values) {
-    return array(type::kInt4Array, type::kInt4, values, [this](std::int32_t v) { put32(static_cast<std::uint32_t>(v)); });
+    return array(type::kInt4Array, type::kInt4, values,
+                 [this](std::int32_t v) { put32(static_cast<std::uint32_t>(v)); });
   }
   template <class Range>
   Params& bigints(const Range& values) {
-    return array(type::kInt8Array, type::kInt8, values, [this](std::int64_t v) { put64(static_cast<std::uint64_t>(v)); });
+    return array(type::kInt8Array, type::kInt8, values,
+                 [this](std::int64_t v) { put64(static_cast<std::uint64_t>(v)); });
   }
   template <class Range>
   Params& texts(const Range& values) {
@@ -84,13 +86,21 @@ class Params {
   void patch32(std::size_t at, std::uint32_t value);
 
   template <class T>
-  static const T& element(const T& value) { return value; }
+  static const T& element(const T& value) {
+    return value;
+  }
   template <class T>
-  static const T& element(const std::optional<T>& value) { return *value; }
+  static const T& element(const std::optional<T>& value) {
+    return *value;
+  }
   template <class T>
-  static bool present(const T&) { return true; }
+  static bool present(const T&) {
+    return true;
+  }
   template <class T>
-  static bool present(const std::optional<T>& value) { return value.has_value(); }
+  static bool present(const std::optional<T>& value) {
+    return value.has_value();
+  }
 
   template <class Range, class Put>
   Params& array(unsigned oid, unsigned element_oid, const Range& values, Put put) {

@@ -15,12 +15,12 @@
 namespace merpati::pg {
 
 struct PoolOptions {
-  std::string dsn;               ///< libpq connection string or URI
-  std::string schema;            ///< first in search_path; empty: the server's default
+  std::string dsn;     ///< libpq connection string or URI
+  std::string schema;  ///< first in search_path; empty: the server's default
   std::string application_name = "merpati";
-  int read_connections = 2;      ///< for each loop, opened when needed
-  int write_connections = 4;     ///< for each loop, opened when needed
-  int read_depth = 32;           ///< statements in flight on one connection
+  int read_connections = 2;   ///< for each loop, opened when needed
+  int write_connections = 4;  ///< for each loop, opened when needed
+  int read_depth = 32;        ///< statements in flight on one connection
   int write_depth = 4;
   std::size_t max_waiting = 8192;  ///< for each loop and lane; more is kResourceExhausted
   std::chrono::milliseconds connect_timeout{5000};
@@ -35,28 +35,29 @@ bool outcome_unknown(const Error& error);
 struct PoolStats {
   std::size_t connections = 0;
   std::size_t in_flight = 0;
-  std::size_t waiting = 0;        ///< for a free place on a connection
+  std::size_t waiting = 0;  ///< for a free place on a connection
   std::uint64_t queries = 0;
-  std::uint64_t failures = 0;     ///< answered with an error
-  std::uint64_t conflicts = 0;    ///< repeated after a serialization failure or deadlock
+  std::uint64_t failures = 0;   ///< answered with an error
+  std::uint64_t conflicts = 0;  ///< repeated after a serialization failure or deadlock
   std::uint64_t connects = 0;
   std::uint64_t connect_failures = 0;
 };
 
 class Pool {
  public:
-  /// `loops`: executors of single-threaded io_contexts. A query awaited on one of them uses that loop's connections without
-  /// crossing a thread; one awaited anywhere else hops to one of them and back.
+  /// `loops`: executors of single-threaded io_contexts. A query awaited on one of them uses that loop's connections
+  /// without crossing a thread; one awaited anywhere else hops to one of them and back.
   Pool(std::vector<asio::any_io_executor> loops, PoolOptions options);
   ~Pool();
   Pool(const Pool&) = delete;
   Pool& operator=(const Pool&) = delete;
 
-  /// Runs one statement as one transaction. Thread safe. Errors: the SQLSTATE table; kUnavailable at once when PostgreSQL is
-  /// known to be gone (a connection lost with the statement in flight also gives kUnavailable: whether it was committed is
-  /// then unknown, so mutations carry a request id); kResourceExhausted when too many wait; kDeadlineExceeded; kCancelled.
-  /// A write that was already sent may be committed although its caller gave up. Serialization failures and deadlocks are
-  /// repeated inside. `statement` must live until the query ends: make it static.
+  /// Runs one statement as one transaction. Thread safe. Errors: the SQLSTATE table; kUnavailable at once when
+  /// PostgreSQL is known to be gone (a connection lost with the statement in flight also gives kUnavailable: whether it
+  /// was committed is then unknown, so mutations carry a request id); kResourceExhausted when too many wait;
+  /// kDeadlineExceeded; kCancelled. A write that was already sent may be committed although its caller gave up.
+  /// Serialization failures and deadlocks are repeated inside. `statement` must live until the query ends: make it
+  /// static.
   Task<Rows> query(const Statement& statement, Params params = {}, Deadline deadline = Deadline::never(),
                    Lane lane = Lane::kRead);
   Task<Rows> write(const Statement& statement, Params params = {}, Deadline deadline = Deadline::never()) {

@@ -25,14 +25,16 @@ class Row {
   std::int32_t integer(int column) const;  ///< int2, int4
   std::int64_t bigint(int column) const;   ///< int2, int4, int8
   double float8(int column) const;
-  std::string_view text(int column) const;   ///< text, varchar, name, json
+  std::string_view text(int column) const;  ///< text, varchar, name, json
   std::string_view bytea(int column) const;
   WallTime timestamptz(int column) const;
-  std::string uuid(int column) const;            ///< 36 characters
+  std::string uuid(int column) const;             ///< 36 characters
   std::string_view uuid_bytes(int column) const;  ///< 16 bytes
 
   /// The same, but `otherwise` for null.
-  std::int64_t bigint_or(int column, std::int64_t otherwise) const { return is_null(column) ? otherwise : bigint(column); }
+  std::int64_t bigint_or(int column, std::int64_t otherwise) const {
+    return is_null(column) ? otherwise : bigint(column);
+  }
   std::string_view text_or(int column, std::string_view otherwise) const {
     return is_null(column) ? otherwise : text(column);
   }

@@ -11,7 +11,8 @@ struct Statement {
   std::string sql;
 };
 
-/// Reads are pipelined deeply on few connections; writes have connections of their own, because each waits for a commit.
+/// Reads are pipelined deeply on few connections; writes have connections of their own, because each waits for a
+/// commit.
 enum class Lane { kRead, kWrite };
 
 }  // namespace merpati::pg
