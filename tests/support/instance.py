@@ -59,13 +59,14 @@ def is_free(port):
 class Target:
     """Where to connect, and as whom."""
 
-    def __init__(self, env, used=None):
+    def __init__(self, env, used=None, accounts=None):
         self.env = env
         self.host = env.get("HOST", "127.0.0.1")
         self.domain = env.get("DOMAIN", "example.test")
         self.password = env["PASS"]
         self.ca_file = env.get("CA_FILE", "")
         self.template = env.get("USER_TEMPLATE", "u%d@" + self.domain)
+        self._accounts = accounts  # how many there are, where that is known
         self._used = used  # remembers over runs which accounts of a server that stays up were used
         self._next = int(used.read_text()) if used and used.exists() else 0
 
@@ -75,6 +76,8 @@ class Target:
     def account(self):
         """An address that no other test of this run uses."""
         self._next += 1
+        if self._accounts and self._next > self._accounts:
+            raise RuntimeError(f"the tests want more than {self._accounts} accounts: raise Instance(accounts=...)")
         if self._used:
             self._used.write_text(str(self._next))
         return self.template % self._next
@@ -83,7 +86,7 @@ class Target:
 class Instance:
     """`with Instance(services=True) as instance:` brings one up and takes it down."""
 
-    def __init__(self, services=False, accounts=100, state=None, environment=None, arguments=()):
+    def __init__(self, services=False, accounts=300, state=None, environment=None, arguments=()):
         self.services, self.accounts = services, accounts
         self.own_state = state is None
         self.adopted = os.environ.get("MERPATI_TARGET_ENV")
@@ -113,7 +116,7 @@ class Instance:
         self.state.chmod(0o755)
         self.dev("up", "--detach", "--state", str(self.state), "--port-offset", str(self.offset), "--accounts",
                  str(self.accounts), *(["--services"] if self.services else []), *self.arguments)
-        self.target = Target(read_env(self.state / "target.env"))
+        self.target = Target(read_env(self.state / "target.env"), accounts=self.accounts)
         return self
 
     def down(self):
