@@ -52,6 +52,10 @@ void check_store(Faults& faults, const config::v1::Store& store) {
   const bool directory = !store.objects().directory().empty();
   const bool s3 = !store.objects().s3().endpoint().empty();
   if (directory == s3) faults.push_back("store.objects needs either a directory or s3.endpoint");
+  const auto pack_size = store.pack_size();
+  if (pack_size > 0 && (pack_size < (64U << 10) || pack_size > (1U << 30)))
+    faults.push_back("store.pack_size is not 0 (off) or from 64KiB to 1GiB");
+  if (store.pack_after().seconds() < 0) faults.push_back("store.pack_after is negative");
   if (s3 && store.objects().s3().bucket().empty()) faults.push_back("store.objects.s3.bucket is not set");
 }
 

@@ -1,6 +1,7 @@
 #include "store/collector.hpp"
 
 #include "merpati/runtime/log.hpp"
+#include "store/packs.hpp"
 
 namespace merpati::store {
 namespace {
@@ -48,12 +49,36 @@ Task<std::int64_t> remove_objects(Core& core, WallTime before) {
   co_return removed;
 }
 
+Task<std::int64_t> remove_packs(Core& core) {
+  static const pg::Statement kFind{
+      "store_collectable_packs",
+      "select id from packs where unused_since is not null and collecting_since is not null limit $1"};
+  static const pg::Statement kForget{"store_forget_pack",
+                                     "delete from packs where id = $1 and collecting_since is not null"};
+  if (!core.objects) co_return 0;
+  pg::Params params;
+  params.integer(kBatch);
+  MERPATI_CO_TRY(auto rows, co_await core.pool.query(kFind, std::move(params), Deadline::after(30s)));
+  std::int64_t removed = 0;
+  for (const auto row : rows) {
+    const auto pack = row.uuid(0);
+    // A pack's id is never used again, and nothing moves into a marked one: the record goes last.
+    MERPATI_CO_CHECK(co_await core.objects->remove(pack_key(pack), Deadline::after(60s)));
+    pg::Params forget;
+    forget.uuid(pack);
+    MERPATI_CO_CHECK(co_await core.pool.write(kForget, std::move(forget), Deadline::after(30s)));
+    ++removed;
+  }
+  co_return removed;
+}
+
 }  // namespace
 
 Task<std::int64_t> collect_once(Core& core, WallTime now) {
   static const pg::Statement kGraves{"store_clear_graves", "select clear_graves($1, $2)"};
   static const pg::Statement kBodies{"store_remove_bodies", "select remove_unused_bodies($1, $2)"};
   static const pg::Statement kMark{"store_mark_objects", "select mark_objects($1, $2)"};
+  static const pg::Statement kMarkPacks{"store_mark_packs", "select mark_packs($1, $2)"};
   static const pg::Statement kDeliveries{"store_forget_deliveries",
                                          "with old as (select account_id, delivery_id, part from deliveries where at < "
                                          "$1 limit $2), gone as (delete from deliveries d using "
@@ -63,10 +88,12 @@ Task<std::int64_t> collect_once(Core& core, WallTime now) {
   MERPATI_CO_TRY(const auto bodies, co_await repeat(core, kBodies, now - kSafe));
   MERPATI_CO_TRY(const auto marked, co_await repeat(core, kMark, now - kSafe));
   MERPATI_CO_TRY(const auto objects, co_await remove_objects(core, now - kSafe));
+  MERPATI_CO_TRY(const auto marked_packs, co_await repeat(core, kMarkPacks, now - kSafe));
+  MERPATI_CO_TRY(const auto packs, co_await remove_packs(core));
   MERPATI_CO_TRY(const auto deliveries, co_await repeat(core, kDeliveries, now - core.settings.delivery_memory));
   static const pg::Statement kExpunged{"store_forget_expunged", "select forget_expunged($1, $2)"};
   MERPATI_CO_TRY(const auto tombstones, co_await repeat(core, kExpunged, now - kTombstones));
-  total += tombstones + bodies + marked + objects + deliveries;
+  total += tombstones + bodies + marked + objects + marked_packs + packs + deliveries;
   co_return total;
 }
 

@@ -3,9 +3,11 @@
 #include <algorithm>
 #include <utility>
 
+#include "merpati/base/encoding.hpp"
 #include "merpati/store/v1/summary.pb.h"
 #include "store/body.hpp"
 #include "store/operations.hpp"
+#include "store/packs.hpp"
 #include "store/source_cache.hpp"
 
 namespace merpati::store {
@@ -19,7 +21,7 @@ constexpr std::size_t kMostUids = 64;              // bodies in memory at once
 const pg::Statement kSources{
     "store_sources",
     "select m.uid, m.size, m.header_prefix, m.inline, b.codec, b.size, b.octets, o.codec, o.size, o.key, o.frames, "
-    "o.detail "
+    "o.detail, b.pack, b.pack_offset, b.pack_length, m.blob_id "
     // lateral and offset 0 keep these as lookups by key: joined freely, the planner may read a whole mailbox.
     "from unnest($3::bigint[]) u (uid), lateral ("
     "select uid, size, header_prefix, inline, blob_id from messages where account_id = $1 and mailbox_id = $2 and uid "
@@ -27,8 +29,9 @@ const pg::Statement kSources{
     "union all "
     "select uid, size, header_prefix, inline, blob_id from graves where account_id = $1 and mailbox_id = $2 and uid = "
     "u.uid) m "
-    "left join lateral (select codec, size, octets from bodies where account_id = $1 and blob_id = m.blob_id offset 0) "
-    "b on m.inline "
+    "left join lateral (select codec, size, octets, pack, pack_offset, pack_length from bodies where account_id = $1 "
+    "and "
+    "blob_id = m.blob_id offset 0) b on m.inline "
     "left join lateral (select codec, size, key, frames, case when codec >= 2 then detail end as detail from objects "
     "where blob_id = m.blob_id offset 0) o on not m.inline"};
 
@@ -88,6 +91,39 @@ void show_inline(Source& source) {
   source.blob_size = source.verbatim.size();
 }
 
+/// A message whose body is in a pack.
+struct PackedSource {
+  std::uint32_t uid = 0;
+  Source source;
+  std::string blob_id;
+};
+
+/// The octets are told by their name, so a wrong place shows.
+Result<void> unpack(PackedSource& packed, std::string_view stored) {
+  auto& source = packed.source;
+  MERPATI_TRY(source.octets, decode(source.codec, stored, source.blob_size));
+  if (sha256(source.octets) != packed.blob_id) return Error(ErrorCode::kDataLoss, "a pack holds other octets");
+  if (is_binary(source.codec)) show_inline(source);
+  return {};
+}
+
+/// What would only be read in advance is not worth a request of its own.
+void keep_near(std::vector<PackedSource>& packed, std::vector<PackPlace>& places, std::int64_t wanted) {
+  constexpr std::uint64_t kNear = 1024 * 1024;
+  const auto at = std::find_if(packed.begin(), packed.end(), [&](const auto& one) { return one.uid == wanted; });
+  if (at == packed.end()) {
+    packed.clear(), places.clear();
+    return;
+  }
+  const auto place = places[static_cast<std::size_t>(at - packed.begin())];
+  for (std::size_t i = packed.size(); i-- > 0;) {
+    const auto far = std::max(places[i].offset, place.offset) - std::min(places[i].offset, place.offset);
+    if (places[i].pack == place.pack && far <= kNear) continue;
+    packed.erase(packed.begin() + static_cast<std::ptrdiff_t>(i));
+    places.erase(places.begin() + static_cast<std::ptrdiff_t>(i));
+  }
+}
+
 }  // namespace
 
 Task<Sources> load_sources(Core& core, std::int64_t account, std::int64_t mailbox,
@@ -109,6 +145,8 @@ Task<Sources> load_sources(Core& core, std::int64_t account, std::int64_t mailbo
   pg::Params params;
   params.bigint(account).bigint(mailbox).bigints(missing);
   MERPATI_CO_TRY(auto rows, co_await core.pool.query(kSources, std::move(params), deadline));
+  std::vector<PackedSource> packed;
+  std::vector<PackPlace> places;
   for (const auto row : rows) {
     Source source;
     source.size = static_cast<std::uint64_t>(row.bigint(1));
@@ -117,9 +155,15 @@ Task<Sources> load_sources(Core& core, std::int64_t account, std::int64_t mailbo
     if (!source.is_object && !row.is_null(4)) {
       source.blob_size = static_cast<std::uint64_t>(row.bigint(5));
       source.codec = static_cast<Codec>(row.integer(4));
+      source.found = true;
+      if (!row.is_null(12)) {
+        places.push_back(
+            {row.uuid(12), static_cast<std::uint64_t>(row.bigint(13)), static_cast<std::uint64_t>(row.integer(14))});
+        packed.push_back({static_cast<std::uint32_t>(row.bigint(0)), std::move(source), std::string(row.bytea(15))});
+        continue;
+      }
       MERPATI_CO_TRY(source.octets, decode(source.codec, row.bytea(6), source.blob_size));
       if (is_binary(source.codec)) show_inline(source);
-      source.found = true;
     } else if (source.is_object && !row.is_null(7)) {
       source.codec = static_cast<Codec>(row.integer(7));
       source.blob_size = static_cast<std::uint64_t>(row.bigint(8));
@@ -133,6 +177,20 @@ Task<Sources> load_sources(Core& core, std::int64_t account, std::int64_t mailbo
     // An object may be replaced by another upload of the same octets, so its place is asked for each time.
     if (shared->found && !shared->is_object) core.sources->add({account, mailbox, uid}, shared);
     sources.by_uid.insert_or_assign(uid, std::move(shared));
+  }
+  if (ahead > 0) keep_near(packed, places, uids[0]);
+  if (packed.empty()) co_return sources;
+  const auto stored = co_await read_packs(core, std::move(places), deadline);
+  for (std::size_t i = 0; i < packed.size(); ++i) {
+    auto& one = packed[i];
+    one.source.failed = stored[i].error;
+    if (!one.source.failed) {
+      auto unpacked = unpack(one, stored[i].octets);
+      if (unpacked.has_error()) one.source.failed = unpacked.error();
+    }
+    auto shared = std::make_shared<const Source>(std::move(one.source));
+    if (!shared->failed) core.sources->add({account, mailbox, one.uid}, shared);
+    sources.by_uid.insert_or_assign(one.uid, std::move(shared));
   }
   co_return sources;
 }
@@ -160,6 +218,7 @@ std::uint64_t size_of(const Source& source, Form form) {
 Task<std::string> read_octets(Core& core, const Source& source, std::uint64_t offset, std::uint64_t length,
                               Deadline deadline, Form form) {
   if (!source.found) co_return Error(ErrorCode::kDataLoss, "a message without its body");
+  if (source.failed) co_return *source.failed;
   const auto size = size_of(source, form);
   if (offset >= size) co_return std::string();
   length = std::min(length, size - offset);

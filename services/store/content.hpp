@@ -4,6 +4,7 @@
 
 #include <cstdint>
 #include <memory>
+#include <optional>
 #include <string>
 #include <unordered_map>
 #include <vector>
@@ -21,10 +22,11 @@ struct Source {
   std::uint64_t blob_size = 0;  ///< as it came
   bool found = false;           ///< the blob is there
   bool is_object = false;
-  std::string octets;    ///< of an inline blob, decoded, as it is shown
-  std::string verbatim;  ///< of an inline blob that is shown otherwise: as it came
-  View view;             ///< of an object that is shown otherwise
-  std::string key;       ///< of an object
+  std::optional<Error> failed;  ///< of a body in a pack that cannot be read now
+  std::string octets;           ///< of an inline blob, decoded, as it is shown
+  std::string verbatim;         ///< of an inline blob that is shown otherwise: as it came
+  View view;                    ///< of an object that is shown otherwise
+  std::string key;              ///< of an object
   Codec codec = Codec::kRaw;
   std::vector<std::uint32_t> frame_ends;  ///< of an object in zstd frames
 };

@@ -1,5 +1,6 @@
 #include "store/core.hpp"
 
+#include "merpati/base/ids.hpp"
 #include "store/arrivals.hpp"
 #include "store/flag_changes.hpp"
 #include "store/source_cache.hpp"
@@ -16,6 +17,7 @@ Core::Core(pg::Pool& p, asio::thread_pool& b, TaskGroup& g, Settings s)
       blocking(b),
       group(g),
       settings(s),
+      packing{new_uuid(), {}, {}, {}, {}},
       arrivals(std::make_unique<Arrivals>(*this)),
       flag_changes(std::make_unique<FlagChanges>(*this)),
       status_reader(std::make_unique<StatusReader>(*this)),

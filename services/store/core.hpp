@@ -34,6 +34,14 @@ struct Settings {
   std::chrono::seconds pop3_lease{120};
   int max_mailboxes = 10000;  ///< of one account
   std::uint64_t cache_size = 128ULL * 1024 * 1024;
+  std::chrono::seconds pack_after{30 * 24 * 3600};  ///< 0: bodies are never packed
+  std::uint64_t pack_size = 16ULL * 1024 * 1024;    ///< 0: the same
+};
+
+/// The name under which this process packs, and what it has done.
+struct Packing {
+  std::string holder;
+  runtime::Counter bodies, octets, packs, failures;
 };
 
 /// Whose call it is, as far as the domain cares.
@@ -55,6 +63,7 @@ class Core {
   const Settings settings;
   std::shared_ptr<objects::ObjectStore> objects;  ///< null: large bodies answer kUnavailable
   std::shared_ptr<rpc::TokenVerifier> verifier;
+  Packing packing;
 
   std::unique_ptr<Arrivals> arrivals;
   std::unique_ptr<FlagChanges> flag_changes;

@@ -8,6 +8,7 @@
 #include "store/collector.hpp"
 #include "store/core.hpp"
 #include "store/migrations.hpp"
+#include "store/packer.hpp"
 #include "store/rpc/store_service.hpp"
 #include "store/watchers.hpp"
 
@@ -33,6 +34,8 @@ Settings settings_from(const config::v1::Store& config) {
   s.delivery_memory = to_seconds(config.delivery_memory(), s.delivery_memory);
   s.pop3_lease = to_seconds(config.pop3_lease(), s.pop3_lease);
   if (config.cache_size() > 0) s.cache_size = config.cache_size();
+  if (config.has_pack_after()) s.pack_after = std::chrono::seconds(config.pack_after().seconds());
+  s.pack_size = config.pack_size();
   return s;
 }
 
@@ -93,6 +96,16 @@ struct Module::Impl {
     core = std::make_unique<Core>(*pool, process.blocking(), group, settings_from(config));
     service = std::make_unique<StoreService>(*core);
     dispatcher.register_service(*service);
+  }
+
+  void count_packing() {
+    auto counter = [&](const char* name, const char* help) {
+      return process.metrics().counter(std::string("merpati_store_") + name, help);
+    };
+    core->packing.bodies = counter("packed_bodies_total", "Bodies that moved from PostgreSQL into packs");
+    core->packing.octets = counter("packed_octets_total", "Octets of the packs that were made");
+    core->packing.packs = counter("packs_total", "Packs that were made");
+    core->packing.failures = counter("pack_failures_total", "Rounds of the packer that failed");
   }
 
   const std::string& session_dsn() const {
@@ -158,6 +171,8 @@ Task<void> Module::start() {
   impl.core->verifier = impl.verifier;
   impl.core->watchers->start(impl.process.loops().main(), impl.session_dsn());
   impl.group.spawn(collect_for_ever(*impl.core));
+  impl.count_packing();
+  impl.group.spawn(pack_for_ever(*impl.core));
   if (impl.auth_channel) impl.group.spawn(rpc::follow_account_events(impl.auth_channel, impl.events));
   impl.export_metrics();
   impl.process.health().gate("store_schema", true);

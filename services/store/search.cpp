@@ -163,6 +163,7 @@ Task<v1::SearchResponse> search(Core& core, const Caller& caller, const v1::Sear
     std::vector<std::shared_ptr<ReadRanges>> large(end - at);
     for (std::size_t i = at; i < end; ++i) {
       const Source* source = sources.find(open[i].uid);
+      if (source && source->failed) co_return *source->failed;
       if (!source || !source->found || !source->is_object) continue;
       v1::MessageSummary summary;
       row_of(rows[open[i].row], true, summary);
