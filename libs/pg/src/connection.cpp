@@ -15,8 +15,8 @@ bool outcome_unknown(const Error& error) {
   return error.code() == ErrorCode::kUnavailable && std::string_view(error.message()).starts_with(kInDoubt);
 }
 
-Result<PGconn*> open_connection(const std::string& dsn, const std::string& options, const std::string& application_name,
-                                std::chrono::milliseconds timeout) {
+Result<Handle> open_connection(const std::string& dsn, const std::string& options, const std::string& application_name,
+                               std::chrono::milliseconds timeout) {
   const auto seconds = std::to_string(std::max<std::int64_t>(2, timeout.count() / 1000));
   const char* const names[] = {
       "dbname",          "application_name",    "connect_timeout",  "options",          "client_encoding",
@@ -24,19 +24,16 @@ Result<PGconn*> open_connection(const std::string& dsn, const std::string& optio
   const char* const values[] = {
       dsn.c_str(), application_name.c_str(), seconds.c_str(), options.c_str(), "UTF8", "10", "5", "3", "15000",
       nullptr};
-  PGconn* connection = PQconnectdbParams(names, values, 1);
-  if (PQstatus(connection) != CONNECTION_OK) {
-    std::string why = PQerrorMessage(connection);
-    PQfinish(connection);
-    return error_from_sqlstate("", why).in("cannot connect");
-  }
+  Handle connection(PQconnectdbParams(names, values, 1));
+  if (PQstatus(connection.get()) != CONNECTION_OK)
+    return error_from_sqlstate("", PQerrorMessage(connection.get())).in("cannot connect");
   PQsetNoticeProcessor(
-      connection, [](void*, const char*) {}, nullptr);
+      connection.get(), [](void*, const char*) {}, nullptr);
   return connection;
 }
 
-Connection::Connection(asio::any_io_executor loop, PGconn* connection, Events events)
-    : loop_(loop), connection_(connection), socket_(loop), events_(std::move(events)) {}
+Connection::Connection(asio::any_io_executor loop, Handle connection, Events events)
+    : loop_(loop), connection_(connection.release()), socket_(loop), events_(std::move(events)) {}
 
 Connection::~Connection() { close(Error(ErrorCode::kUnavailable, "connection closed")); }
 

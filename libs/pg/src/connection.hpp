@@ -6,6 +6,7 @@
 #include <boost/asio/posix/stream_descriptor.hpp>
 #include <deque>
 #include <functional>
+#include <memory>
 #include <string>
 #include <unordered_map>
 
@@ -13,9 +14,15 @@
 
 namespace merpati::pg {
 
+/// Owns a connection until a Connection takes it, so that one whose loop ends before it arrives is closed all the same.
+struct Finish {
+  void operator()(PGconn* connection) const { PQfinish(connection); }
+};
+using Handle = std::unique_ptr<PGconn, Finish>;
+
 /// Opens a connection; blocks, so it is called on a thread that may.
-Result<PGconn*> open_connection(const std::string& dsn, const std::string& options, const std::string& application_name,
-                                std::chrono::milliseconds timeout);
+Result<Handle> open_connection(const std::string& dsn, const std::string& options, const std::string& application_name,
+                               std::chrono::milliseconds timeout);
 
 class Connection : public std::enable_shared_from_this<Connection> {
  public:
@@ -24,8 +31,7 @@ class Connection : public std::enable_shared_from_this<Connection> {
     std::function<void(std::shared_ptr<Op>)> repeat;      ///< to be sent again (after a conflict)
     std::function<void(Connection*, const Error&)> lost;  ///< called once; every op in flight has been answered
   };
-  /// Takes `connection`.
-  Connection(asio::any_io_executor loop, PGconn* connection, Events events);
+  Connection(asio::any_io_executor loop, Handle connection, Events events);
   ~Connection();
 
   void start();

@@ -70,13 +70,10 @@ void Home::connect(Lane which) {
   });
 }
 
-void Home::connected(Lane which, Result<PGconn*> result) {
+void Home::connected(Lane which, Result<Handle> result) {
   auto& state = lane(which);
   --state.connecting;
-  if (closed_) {
-    if (result) PQfinish(*result);
-    return;
-  }
+  if (closed_) return;
   if (!result) {
     shared_->connect_failures.fetch_add(1, std::memory_order_relaxed);
     // A failure beside working connections (the server's limit, say) does not mean that the server is gone.
@@ -100,7 +97,7 @@ void Home::connected(Lane which, Result<PGconn*> result) {
   events.lost = [weak, which](Connection* connection, const Error& why) {
     if (auto self = weak.lock()) self->lost(which, connection, why);
   };
-  auto connection = std::make_shared<Connection>(loop_, *result, std::move(events));
+  auto connection = std::make_shared<Connection>(loop_, std::move(*result), std::move(events));
   state.connections.push_back(connection);
   connection->start();
   pump(which);

@@ -44,7 +44,7 @@ class Home : public std::enable_shared_from_this<Home> {
   std::size_t depth(Lane which) const;
   void pump(Lane which);
   void connect(Lane which);
-  void connected(Lane which, Result<PGconn*> result);
+  void connected(Lane which, Result<Handle> result);
   void lost(Lane which, Connection* connection, const Error& why);
   void repeat(std::shared_ptr<Op> op);
   void break_circuit(const Error& why);

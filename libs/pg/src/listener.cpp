@@ -34,27 +34,21 @@ struct Listener::Impl : std::enable_shared_from_this<Impl> {
       auto result = open_connection(dsn, "", "merpati listen", 5s);
       for (const auto& channel : channels) {
         if (!result) break;
-        auto* answer = PQexec(*result, ("listen \"" + channel + "\"").c_str());
+        auto* answer = PQexec(result->get(), ("listen \"" + channel + "\"").c_str());
         const bool good = PQresultStatus(answer) == PGRES_COMMAND_OK;
         PQclear(answer);
-        if (!good) {
-          PQfinish(*result);
-          result = Error(ErrorCode::kUnavailable, "cannot listen");
-        }
+        if (!good) result = Error(ErrorCode::kUnavailable, "cannot listen");
       }
       asio::post(loop, [weak, result = std::move(result)]() mutable {
         auto self = weak.lock();
-        if (self && !self->closed)
-          self->connected(std::move(result));
-        else if (result)
-          PQfinish(*result);
+        if (self && !self->closed) self->connected(std::move(result));
       });
     });
   }
 
-  void connected(Result<PGconn*> result) {
+  void connected(Result<Handle> result) {
     if (!result) return again();
-    connection = *result;
+    connection = result->release();
     PQsetnonblocking(connection, 1);
     socket.assign(PQsocket(connection));
     backoff = 0ms;

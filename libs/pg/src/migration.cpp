@@ -14,10 +14,6 @@
 namespace merpati::pg {
 namespace {
 
-struct Finish {
-  void operator()(PGconn* connection) const { PQfinish(connection); }
-};
-using Handle = std::unique_ptr<PGconn, Finish>;
 struct Clear {
   void operator()(PGresult* result) const { PQclear(result); }
 };
@@ -32,8 +28,7 @@ Result<Answer> run(PGconn* connection, const std::string& sql) {
 }
 
 Result<Handle> open(const std::string& dsn) {
-  MERPATI_TRY(auto* connection, open_connection(dsn, "", "merpati migrate", std::chrono::seconds(5)));
-  return Handle(connection);
+  return open_connection(dsn, "", "merpati migrate", std::chrono::seconds(5));
 }
 
 std::string quoted(PGconn* connection, std::string_view text, bool identifier) {
