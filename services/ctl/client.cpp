@@ -56,6 +56,7 @@ Client::Client(Target target) : target_(std::move(target)) {
   options.target = target_.server;
   options.credentials = rpc::Credentials{target_.ca_file, {}, {}, "merpati"};
   options.server_role = rpc::Role::kAdmin;
+  options.balance = false;
   options.mux = false;  // one call after another, and a proxy may stand between
   admin_ = std::make_unique<admin::v1::AdminClient>(rpc::network_channel(std::move(options)));
 }

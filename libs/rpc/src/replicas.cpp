@@ -140,6 +140,12 @@ void Replica::failed() {
 
 Replicas::Replicas(NetworkChannelOptions options) : options_(std::move(options)), list_(std::make_shared<List>()) {
   prepare_grpc();
+  if (!options_.balance) {
+    auto one = std::make_shared<List>();
+    one->push_back(std::make_shared<Replica>("dns:///" + options_.target, options_));
+    list_ = std::move(one);
+    return;
+  }
   std::set<std::string> literal;
   const auto targets = parse_targets(options_.target);
   for (const auto& target : targets) {

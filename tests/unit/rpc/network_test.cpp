@@ -397,6 +397,26 @@ TEST(Health, SaysServingUntilTheServerDrains) {
   EXPECT_EQ(static_cast<int>(answer.kind()), 2);
 }
 
+// Where localhost is ::1 too, and the server listens at 127.0.0.1 alone. On a machine whose localhost has one address
+// this shows only that such a channel works.
+TEST(NetworkChannel, WithoutBalancingAnyAddressOfTheHostWillDo) {
+  Caller caller;
+  Backend backend(Role::kSmtp);
+  NetworkChannelOptions options;
+  options.target = "localhost" + backend.address().substr(backend.address().rfind(':'));
+  options.balance = false;
+  options.mux = false;
+  options.max_attempts = 1;
+  options.server_role = Role::kStore;
+  store::v1::StoreClient store(network_channel(options));
+  for (std::int64_t account = 1; account <= 20; ++account) {
+    CallOptions to;
+    to.account_id = account;
+    const auto request = request_named("");
+    EXPECT_TRUE(caller.run(store.deliver(request, to))) << account;
+  }
+}
+
 INSTANTIATE_TEST_SUITE_P(Transport, Network, testing::Bool(),
                          [](const auto& info) { return info.param ? "Mux" : "Plain"; });
 

@@ -15,7 +15,10 @@ struct NetworkChannelOptions {
   std::string target;                      ///< "host:port" or several with commas; a host may have many addresses
   std::optional<Credentials> credentials;  ///< none: plain text, for tests on loopback only
   Role server_role = Role::kAnonymous;     ///< the role that the server's certificate must have
-  bool mux = true;                         ///< unary calls travel in batches on one stream for each loop and replica
+  /// Whether each address is a replica to balance over. False, for clients from outside: the addresses are ways to one
+  /// service (localhost may be ::1 and 127.0.0.1), and gRPC takes the first that answers; one host in `target`.
+  bool balance = true;
+  bool mux = true;  ///< unary calls travel in batches on one stream for each loop and replica
   std::chrono::nanoseconds unary_timeout = std::chrono::seconds(30);  ///< for calls without a deadline
   std::chrono::nanoseconds resolve_every = std::chrono::seconds(5);
   int max_message_bytes = 4 << 20;
