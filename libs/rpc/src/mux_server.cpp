@@ -108,10 +108,10 @@ class MuxServerStream final : public grpc::ServerGenericBidiReactor,
       return reply_error(frame.id(), Error(ErrorCode::kInvalidArgument, "the call id is in use"));
     bytes_ += call->bytes;
     ++shared_->calls;
-    auto ended = [self = self_, call](std::exception_ptr failure) {
+    auto ended = [self = shared_from_this(), call](std::exception_ptr failure) {
       if (failure) std::rethrow_exception(failure);
     };
-    asio::co_spawn(executor_, serve(self_, *entry, call, std::move(frame)),
+    asio::co_spawn(executor_, serve(shared_from_this(), *entry, call, std::move(frame)),
                    asio::bind_cancellation_slot(call->cancel.slot(), std::move(ended)));
   }
 

@@ -5,6 +5,7 @@
 #include <boost/asio/executor_work_guard.hpp>
 #include <boost/asio/io_context.hpp>
 #include <boost/asio/use_future.hpp>
+#include <future>
 #include <thread>
 
 #include "merpati/auth/v1/auth.rpc.hpp"
@@ -106,6 +107,12 @@ class Backend {
     return asio::co_spawn(loop_, server->drain(deadline), asio::use_future).get();
   }
   std::string address() const { return "127.0.0.1:" + std::to_string(server->port()); }
+  /// The loop does nothing until the result is set.
+  std::promise<void> hold() {
+    std::promise<void> release;
+    asio::post(loop_, [until = release.get_future().share()] { until.wait(); });
+    return release;
+  }
 
   FakeStore service;
   FakeAuth auth;
@@ -395,6 +402,26 @@ TEST(Health, SaysServingUntilTheServerDrains) {
   ASSERT_TRUE(backend.drain(Deadline::after(1s)));
   ASSERT_TRUE(caller.run(channel->unary(check, empty, answer, {})));
   EXPECT_EQ(static_cast<int>(answer.kind()), 2);
+}
+
+// The caller dies while its batch still waits for the backend's loop: the stream is gone when the call begins.
+TEST(NetworkMux, ACallMayBeginAfterItsStreamHasEnded) {
+  Caller caller;
+  Backend backend(Role::kSmtp);
+  const auto request = request_named("");
+  {
+    store::v1::StoreClient store(connect(backend.address(), true));
+    ASSERT_TRUE(caller.run(store.deliver(request)));  // the stream stands
+    auto release = backend.hold();
+    CallOptions options;
+    options.deadline = Deadline::after(50ms);
+    EXPECT_FALSE(caller.run(store.deliver(request, options)));
+    store = store::v1::StoreClient(nullptr);  // the last of the channel: the stream ends
+    std::this_thread::sleep_for(200ms);       // gRPC's threads take the end, the loop cannot
+    release.set_value();
+  }
+  store::v1::StoreClient again(connect(backend.address(), true));
+  EXPECT_TRUE(caller.run(again.deliver(request)));
 }
 
 // Where localhost is ::1 too, and the server listens at 127.0.0.1 alone. On a machine whose localhost has one address
