@@ -40,7 +40,8 @@ def names_in_sources():
     for folder in ("libs", "services"):
         for path in (ROOT / folder).rglob("*.cpp"):
             names.update(pattern.findall(path.read_text(encoding="utf-8")))
-    return sorted(names)
+    # The packer's points are on no message's way: it works on bodies that are long stored. integration_store stops a process there.
+    return sorted(name for name in names if not name.startswith("pack_"))
 
 
 def one_name(instance, processes, entries, name, sink):
