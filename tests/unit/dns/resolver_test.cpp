@@ -1,7 +1,7 @@
 #include <gtest/gtest.h>
 
-#include <boost/asio/detached.hpp>
 #include <boost/asio/io_context.hpp>
+#include <boost/asio/use_future.hpp>
 #include <optional>
 
 #include "merpati/dns/domain_name.hpp"
@@ -19,13 +19,11 @@ class ResolverTest : public ::testing::Test {
   }
   template <class T>
   T run(Task<T> task) {
-    std::optional<Result<T>> result;
-    auto body = [&result](Task<T> inner) -> asio::awaitable<void> { result = co_await std::move(inner); };
-    asio::co_spawn(context_, body(std::move(task)), asio::detached);
+    auto result = asio::co_spawn(context_, std::move(task), asio::use_future);
     context_.restart();
-    while (!result && context_.run_one() > 0) {
+    while (result.wait_for(std::chrono::seconds(0)) != std::future_status::ready && context_.run_one() > 0) {
     }
-    return std::move(*result).value();
+    return std::move(result.get()).value();
   }
   static Deadline soon() { return Deadline::after(std::chrono::seconds(10)); }
 

@@ -2,8 +2,8 @@
 
 #include <gtest/gtest.h>
 
-#include <boost/asio/detached.hpp>
 #include <boost/asio/io_context.hpp>
+#include <boost/asio/use_future.hpp>
 #include <optional>
 
 #include "merpati/dns/static_resolver.hpp"
@@ -17,13 +17,10 @@ class RouteTest : public ::testing::Test {
  protected:
   Route find(std::string domain) {
     asio::io_context context;
-    std::optional<Result<Route>> result;
-    auto body = [&](std::string name) -> asio::awaitable<void> {
-      result = co_await find_route(resolver_, config_, std::move(name), Deadline::never());
-    };
-    asio::co_spawn(context, body(std::move(domain)), asio::detached);
+    auto result =
+        asio::co_spawn(context, find_route(resolver_, config_, std::move(domain), Deadline::never()), asio::use_future);
     context.run();
-    return std::move(*result).value();
+    return std::move(result.get()).value();
   }
   std::string hosts(const Route& route) {
     std::string out;
