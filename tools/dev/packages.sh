@@ -14,6 +14,7 @@ packages_of() {
       echo python3 swaks libnet-ssleay-perl msmtp isync fetchmail mutt gnupg strace dovecot-imapd dovecot-pop3d dovecot-lmtpd postfix \
         swift-proxy swift-account swift-container swift-object python3-swift memcached
       ;;
+    image) echo docker.io debootstrap binutils iptables ;;
     lint) echo clang-format-16 clang-tidy-16 clang-tools-16 python3 ;;
   esac
 }
