@@ -3,6 +3,13 @@
 # The compiler's cache lives outside the checkout, so that a fresh clone starts warm.
 export CCACHE_DIR=${CCACHE_DIR:-${XDG_CACHE_HOME:-${HOME:-/root}/.cache}/ccache}
 
+presets() { sed -n 's/.*"name": "\([a-z]*\)", *"inherits".*/\1/p' CMakePresets.json; }
+check_preset() {
+  local known
+  for known in $(presets); do [ "$known" != "$1" ] || return 0; done
+  die "there is no preset \"$1\"; there are: $(echo $(presets))"
+}
+
 # build_targets PRESET [TARGET...]
 build_targets() {
   local preset=$1
@@ -24,7 +31,7 @@ build_targets() {
 
 cmd_build() {
   local preset=dev
-  if [ $# -gt 0 ] && grep -q "\"name\": \"$1\", *\"inherits\"" CMakePresets.json; then
+  if [ $# -gt 0 ] && presets | grep -qxF -- "$1"; then
     preset=$1
     shift
   fi

@@ -5,6 +5,12 @@ die() {
   printf 'dev: %s\n' "$*" >&2
   exit 1
 }
+# number NAME TEXT: the number in decimal, without leading zeros.
+number() {
+  case $2 in '' | *[!0-9]*) die "$1 needs a number, not \"$2\"" ;; esac
+  [ ${#2} -le 9 ] || die "$1 $2 is too large"
+  echo $((10#$2))
+}
 is_root() { [ "$(id -u)" = 0 ]; }
 
 # A command as root: directly, or by sudo.

@@ -11,6 +11,21 @@ grpc_port() { if [ "$1" = admin ]; then echo $((50051 + OFFSET)); else echo $((5
 http_port() { if [ "$1" = merpati ]; then echo $((9090 + OFFSET)); else echo $((9090 + OFFSET + $(service_number "$1"))); fi; }
 port() { echo $(($1 + OFFSET)); }
 
+# Somebody else's port would be shared in silence (SO_REUSEPORT) or end a process at its start.
+check_ports() {
+  local one ports="$(port 2525) $(port 2587) $(port 2465) $(port 2110) $(port 2995) $(port 2143) $(port 2993) $(grpc_port admin)"
+  if [ "$MODE" = services ]; then
+    for one in "${SERVICES[@]}"; do ports+=" $(grpc_port "$one") $(http_port "$one")"; done
+  else
+    ports+=" $(http_port merpati)"
+  fi
+  for one in $ports; do
+    if (exec 3<>"/dev/tcp/127.0.0.1/$one") 2>/dev/null; then
+      die "port $one is in use; --port-offset N moves every port by N (now $OFFSET)"
+    fi
+  done
+}
+
 # listener PORT TLS [KIND]
 listener() {
   printf '    - {address: "::", port: %s, tls: %s, %splaintext_login_from_loopback: true, max_connections_per_address: 600}\n' \
@@ -23,7 +38,7 @@ write_config() {
   local file=$1 mode=$2 name=$3 service
   secret master-key openssl rand -base64 32 >/dev/null
   secret admin-token sh -c 'printf "mpt_%s" "$(openssl rand -hex 24)"' >/dev/null
-  for service in "${PG_SCHEMAS[@]}"; do secret "dsn-$service" database_dsn "$service" >/dev/null; done
+  for service in "${PG_SCHEMAS[@]}"; do (umask 077 && database_dsn "$service" >"$STATE/secrets/dsn-$service"); done
   {
     echo "# Written by ./dev up at each start."
     echo "process: {endpoint_delay: 0s, grace_period: 20s}"

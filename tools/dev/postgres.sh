@@ -25,7 +25,7 @@ init_postgres() {
   mkdir -p "$folder"
   pwfile=$folder/superuser
   password postgres >"$pwfile"
-  is_root && chown -R postgres "$folder"
+  is_root && chown -R "$(database_user)" "$folder"
   chmod 700 "$folder/superuser"
   rm -rf "$folder/new"
   as_database_user $PG_BIN/initdb -D "$folder/new" -U postgres -E UTF8 --locale=C --auth=scram-sha-256 \
@@ -54,12 +54,12 @@ start_postgres() {
   init_postgres
   run=$(postgres_socket_folder)
   mkdir -p "$run"
-  is_root && chown postgres "$run"
+  is_root && chown "$(database_user)" "$run"
   if ! postgres_running; then
     touch "$STATE/logs/postgres.log"
-    is_root && chown postgres "$STATE/logs/postgres.log"
+    is_root && chown "$(database_user)" "$STATE/logs/postgres.log"
     as_database_user $PG_BIN/pg_ctl -D "$STATE/postgres/data" -l "$STATE/logs/postgres.log" -w -t 60 \
-      -o "-k '$run'" start >/dev/null || {
+      -o "-k '$run'" start >/dev/null 9>&- || {
       tail -20 "$STATE/logs/postgres.log" >&2
       die "PostgreSQL did not start"
     }
@@ -85,4 +85,5 @@ stop_postgres() {
   as_database_user $PG_BIN/pg_ctl -D "$STATE/postgres/data" -w -t 60 -m fast stop >/dev/null || say "PostgreSQL did not stop"
 }
 
-database_dsn() { echo "host=$(postgres_socket_folder) dbname=merpati user=merpati_$1 password=$(password "database-$1")"; }
+# The folder may have blanks in its name.
+database_dsn() { echo "host='$(postgres_socket_folder)' dbname=merpati user=merpati_$1 password=$(password "database-$1")"; }

@@ -9,13 +9,18 @@ pid_of() {
   [ -n "$started" ] && [ "$(start_time "$pid")" = "$started" ] && echo "$pid"
 }
 alive() { pid_of "$1" >/dev/null; }
+some_alive() {
+  local name
+  for name in merpati "${SERVICES[@]}"; do alive "$name" && return; done
+  return 1
+}
 
 # start_process NAME COMMAND...: in a session of its own, so that Ctrl-C reaches only ./dev, which stops it in order.
 start_process() {
   local name=$1 pid
   shift
   alive "$name" && return
-  setsid "$@" >>"$STATE/logs/$name.log" 2>&1 </dev/null &
+  setsid "$@" >>"$STATE/logs/$name.log" 2>&1 </dev/null 9>&- &
   pid=$!
   echo "$pid $(start_time $pid)" >"$STATE/run/$name.pid"
 }

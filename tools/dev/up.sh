@@ -16,12 +16,10 @@ start_instance() {
   fi
   mkdir -p "$STATE/services"
   for name in "${SERVICES[@]}"; do write_config "$STATE/services/$name.yaml" services "$name"; done
-  for name in auth store queue filter admin; do
-    [ "$name" != auth ] || "$bin" migrate --config "$STATE/services/auth.yaml" >>"$STATE/logs/migrate.log" 2>&1 || {
-      tail -n 5 "$STATE/logs/migrate.log" >&2
-      die "the migrations failed; their log is $STATE/logs/migrate.log"
-    }
-  done
+  "$bin" migrate --config "$STATE/services/auth.yaml" >>"$STATE/logs/migrate.log" 2>&1 || {
+    tail -n 5 "$STATE/logs/migrate.log" >&2
+    die "the migrations failed; their log is $STATE/logs/migrate.log"
+  }
   for name in "${SERVICES[@]}"; do start_process "$name" "$bin" "$name" --config "$STATE/services/$name.yaml"; done
   for name in "${SERVICES[@]}"; do await_ready "$name" "$(http_port "$name")"; done
 }
@@ -42,6 +40,7 @@ make_accounts() {
 print_instance() {
   local short=$STATE
   [ "${STATE#"$PWD"/}" = "$STATE" ] || short=${STATE#"$PWD"/}
+  short=$(printf %q "$short")
   cat <<TEXT
 
 Merpati is up ($MODE), its state is in $STATE
@@ -69,8 +68,12 @@ stop_instance() {
   rm -f "$STATE/run/up.env"
 }
 
+settings() { printf 'MODE=%s\nOFFSET=%s\nPRESET=%s\n' "$MODE" "$OFFSET" "$PRESET"; }
+# What the instance that runs was started with.
+instance_settings() { cat "$STATE/run/up.env" 2>/dev/null || true; }
+
 cmd_up() {
-  local detach=no accounts=0 build=yes
+  local detach=no accounts=0 build=yes before
   PRESET=${MERPATI_PRESET:-release}
   parse_state "$@"
   set -- "${REST[@]}"
@@ -78,21 +81,34 @@ cmd_up() {
     case $1 in
       --services) MODE=services; shift ;;
       --detach) detach=yes; shift ;;
-      --port-offset) OFFSET=${2:?--port-offset needs a number}; shift 2 ;;
-      --port-offset=*) OFFSET=${1#*=}; shift ;;
-      --accounts) accounts=${2:?--accounts needs a number}; shift 2 ;;
-      --accounts=*) accounts=${1#*=}; shift ;;
-      --preset) PRESET=${2:?--preset needs a name}; shift 2 ;;
+      --port-offset) OFFSET=$(number --port-offset "${2:-}"); shift 2 ;;
+      --port-offset=*) OFFSET=$(number --port-offset "${1#*=}"); shift ;;
+      --accounts) accounts=$(number --accounts "${2:-}"); shift 2 ;;
+      --accounts=*) accounts=$(number --accounts "${1#*=}"); shift ;;
+      --preset) PRESET=${2:-}; shift $(($# > 1 ? 2 : 1)) ;;
+      --preset=*) PRESET=${1#*=}; shift ;;
+      -h | --help) help; return ;;
       --no-build) build=no; shift ;;
       *) die "up does not know \"$1\"; see ./dev help" ;;
     esac
   done
-  case $OFFSET$accounts in *[!0-9]*) die "--port-offset and --accounts need numbers" ;; esac
+  check_preset "$PRESET"
   [ "$OFFSET" -le 15000 ] || die "--port-offset is at most 15000: gRPC begins at 50051, and ports end at 65535"
   install_packages build run
-  [ $build = no ] || build_targets "$PRESET" merpati merpatictl
+  if [ $build = yes ]; then
+    build_targets "$PRESET" merpati merpatictl
+  elif [ ! -x "build/$PRESET/bin/merpati" ] || [ ! -x "build/$PRESET/bin/merpatictl" ]; then
+    die "build/$PRESET/bin has no merpati and merpatictl; leave --no-build out"
+  fi
   settle_state
   make_state
+  lock_state
+  before=$(instance_settings)
+  if ! some_alive; then
+    check_ports
+  elif [ $detach = no ] || [ "$before" != "$(settings)" ]; then
+    die "an instance runs in $STATE already ($(echo $before)); stop it first: ./dev down$(state_option)"
+  fi
   make_certificates "${SERVICES[@]}"
   if [ $detach = no ]; then
     trap 'say "draining (again Ctrl-C to cut)"; trap - EXIT; trap "cut_instance; exit 130" INT TERM; stop_instance; say "stopped"; exit 0' INT TERM
@@ -104,11 +120,12 @@ cmd_up() {
   start_instance
   make_accounts "$accounts"
   write_target "$MODE" "$accounts"
-  printf 'MODE=%s\nOFFSET=%s\nPRESET=%s\n' "$MODE" "$OFFSET" "$PRESET" >"$STATE/run/up.env"
+  settings >"$STATE/run/up.env"
   print_instance "$accounts"
   if [ $detach = yes ]; then
     trap - EXIT
-    echo "Stop it with: ./dev down$([ "$STATE" = "$ROOT/.merpati" ] || echo " --state $STATE")"
+    unlock_state
+    echo "Stop it with: ./dev down$(state_option)"
     return
   fi
   echo "Ctrl-C drains and stops."
@@ -139,14 +156,20 @@ cmd_down() {
   [ ${#REST[@]} -eq 0 ] || die "down does not know \"${REST[0]}\""
   settle_state quiet
   [ -d "$STATE/run" ] || die "there is no instance in $STATE"
+  if ! some_alive && ! postgres_running; then
+    say "nothing runs in $STATE"
+    rm -f "$STATE/run/up.env"
+    return
+  fi
   say "stopping the instance in $STATE"
   stop_instance
+  say "stopped"
 }
 
 cmd_ctl() {
   parse_state "$@"
   settle_state quiet
-  [ -e "$STATE/merpatictl.yaml" ] || die "there is no instance in $STATE; ./dev up makes one"
+  [ -e "$STATE/merpatictl.yaml" ] || die "there is no instance in $STATE; ./dev up$(state_option) makes one"
   PRESET=${MERPATI_PRESET:-release}
   # shellcheck source=/dev/null
   [ ! -e "$STATE/run/up.env" ] || source "$STATE/run/up.env"
