@@ -20,6 +20,7 @@ struct Options {
   bool check = false;
   bool print = false;
   bool wait = false;
+  std::string timeout;  ///< with migrate; empty: none, with --wait ten minutes
 };
 
 constexpr int kBadConfiguration = 2;
@@ -41,8 +42,8 @@ runtime::ProcessOptions process_options(const config::v1::Config& config, const 
   return options;
 }
 
-int migrate(const config::v1::Config& config, bool wait) {
-  auto done = wait ? wait_all(config, std::chrono::minutes(10)) : migrate_all(config);
+int migrate(const config::v1::Config& config, bool wait, std::chrono::milliseconds timeout) {
+  auto done = wait ? wait_all(config, timeout) : migrate_all(config, timeout);
   if (done.has_value()) return 0;
   log::error("migration_failed", done.error().message(), {{"error", done.error().describe()}});
   log::flush();
@@ -51,7 +52,7 @@ int migrate(const config::v1::Config& config, bool wait) {
 
 int serve(const config::v1::Config& config, const std::string& service) {
   if (service.empty()) {
-    if (const int status = migrate(config, false); status != 0) return status;
+    if (const int status = migrate(config, false, {}); status != 0) return status;
   }
   Wiring wiring;
   runtime::Process process(process_options(config, service.empty() ? "merpati" : service));
@@ -76,7 +77,12 @@ int run(const Options& options) {
     std::cout << runtime::print_config(config);
     return 0;
   }
-  if (options.what == "migrate") return migrate(config, options.wait);
+  if (options.what == "migrate") {
+    const auto timeout =
+        runtime::duration_from(options.timeout.empty() ? (options.wait ? "10m" : "0s") : options.timeout);
+    if (timeout.has_error()) return complain({"--timeout: " + timeout.error().message()});
+    return migrate(config, options.wait, std::chrono::duration_cast<std::chrono::milliseconds>(*timeout));
+  }
   std::vector<std::string_view> services = Wiring::services();
   if (!options.what.empty()) services = {options.what};
   const auto faults = find_faults(config, services, !options.what.empty());
@@ -103,6 +109,8 @@ int main(int argc, char** argv) {
   app.add_flag("--check-config", options.check, "say whether the configuration can be used, and end");
   app.add_flag("--print-config", options.print, "print the whole configuration, secrets redacted, and end");
   app.add_flag("--wait", options.wait, "with migrate: wait until the schemas are up to date");
+  app.add_option("--timeout", options.timeout,
+                 "with migrate: how long to wait for the database, or with --wait for the schemas (10m)");
   app.set_version_flag("--version", kVersion);
   try {
     app.parse(argc, argv);

@@ -2,10 +2,13 @@
 
 #include <fmt/format.h>
 
+#include <thread>
 #include <vector>
 
 #include "admin/migrations.hpp"
+#include "allinone/version.hpp"
 #include "auth/migrations.hpp"
+#include "merpati/base/clock.hpp"
 #include "merpati/pg/migration.hpp"
 #include "merpati/runtime/log.hpp"
 #include "queue/migrations.hpp"
@@ -33,11 +36,24 @@ std::vector<Schema> schemas(const config::v1::Config& config) {
   return out;
 }
 
+/// The database may come with the same release, and be later than this.
+Result<pg::MigrationReport> migrate_patiently(const Schema& schema, Deadline until) {
+  for (bool said = false;; said = true) {
+    auto report = pg::migrate(schema.dsn, schema.name, schema.table, kVersion);
+    if (report.has_value() || report.error().code() != ErrorCode::kUnavailable || until.passed()) return report;
+    if (!said)
+      log::info("migration_waits", "waiting for the database",
+                {{"schema", schema.name}, {"reason", report.error().message()}});
+    std::this_thread::sleep_for(std::min<std::chrono::nanoseconds>(std::chrono::seconds(1), until.left()));
+  }
+}
+
 }  // namespace
 
-Result<void> migrate_all(const config::v1::Config& config) {
+Result<void> migrate_all(const config::v1::Config& config, std::chrono::milliseconds patience) {
+  const auto until = Deadline::after(patience);
   for (const auto& schema : schemas(config)) {
-    auto report = pg::migrate(schema.dsn, schema.name, schema.table);
+    auto report = migrate_patiently(schema, until);
     if (report.has_error()) return std::move(report).error().in("schema " + schema.name);
     if (report->before == report->now) continue;
     log::info("schema_migrated", "schema migrated",

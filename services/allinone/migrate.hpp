@@ -8,8 +8,9 @@
 
 namespace merpati::allinone {
 
-/// Brings every schema that has a database up to date. Blocking.
-Result<void> migrate_all(const config::v1::Config& config);
+/// Brings every schema that has a database up to date; waits at most `patience` for databases that cannot be reached
+/// (another mistake is final). Blocking.
+Result<void> migrate_all(const config::v1::Config& config, std::chrono::milliseconds patience);
 /// Waits until somebody else has.
 Result<void> wait_all(const config::v1::Config& config, std::chrono::milliseconds wait);
 

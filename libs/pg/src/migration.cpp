@@ -42,15 +42,21 @@ std::string quoted(PGconn* connection, std::string_view text, bool identifier) {
 struct State {
   int version = 0;
   int min_compatible = 0;
+  std::string release;  ///< that made it so; empty: before releases were kept
 };
 
 Result<std::optional<State>> read_state(PGconn* connection, const std::string& schema) {
   const auto table = quoted(connection, schema, true) + ".schema_version";
   MERPATI_TRY(auto there, run(connection, "select to_regclass(" + quoted(connection, table, false) + ")"));
   if (PQgetisnull(there.get(), 0, 0)) return std::optional<State>();
-  MERPATI_TRY(auto rows,
-              run(connection, "select coalesce(max(number), 0), coalesce(max(min_compatible), 0) from " + table));
-  return std::optional(State{std::atoi(PQgetvalue(rows.get(), 0, 0)), std::atoi(PQgetvalue(rows.get(), 0, 1))});
+  // to_jsonb, because the column is younger than the table.
+  MERPATI_TRY(auto rows, run(connection,
+                             fmt::format("select coalesce(max(number), 0), coalesce(max(min_compatible), 0), coalesce("
+                                         "(select to_jsonb(v)->>'release' from {0} v order by number desc limit 1), '')"
+                                         " from {0}",
+                                         table)));
+  return std::optional(State{std::atoi(PQgetvalue(rows.get(), 0, 0)), std::atoi(PQgetvalue(rows.get(), 0, 1)),
+                             PQgetvalue(rows.get(), 0, 2)});
 }
 
 int declared_min_compatible(std::string_view sql) {
@@ -61,22 +67,28 @@ int declared_min_compatible(std::string_view sql) {
 
 Result<void> check_not_too_new(const std::string& schema, const State& state, int known) {
   if (state.version <= known || state.min_compatible <= known) return {};
+  const std::string by = state.release.empty() ? "" : fmt::format(", made by release {},", state.release);
+  const std::string release =
+      state.release.empty() ? "a newer release" : fmt::format("release {} or newer", state.release);
   return Error(
       ErrorCode::kFailedPrecondition,
-      fmt::format("schema {} is at version {}, which needs a program that knows at least version {}; this one knows {}",
-                  schema, state.version, state.min_compatible, known));
+      fmt::format("schema {} is at version {}{} which needs a program that knows at least version {}; this one "
+                  "knows {}: run {}",
+                  schema, state.version, by, state.min_compatible, known, release));
 }
 
-Result<void> apply(PGconn* connection, const std::string& schema, const Migration& migration) {
+Result<void> apply(PGconn* connection, const std::string& schema, const Migration& migration,
+                   std::string_view release) {
   const auto name = quoted(connection, schema, true);
   MERPATI_CHECK(run(connection, "begin"));
   auto step = [&]() -> Result<void> {
     MERPATI_CHECK(run(connection, "set local search_path to " + name + ", public"));
     MERPATI_CHECK(run(connection, migration.sql));
     MERPATI_CHECK(
-        run(connection, fmt::format("insert into {}.schema_version (number, name, min_compatible) values ({}, {}, {})",
-                                    name, migration.number, quoted(connection, migration.name, false),
-                                    declared_min_compatible(migration.sql))));
+        run(connection,
+            fmt::format("insert into {}.schema_version (number, name, min_compatible, release) values ({}, {}, {}, {})",
+                        name, migration.number, quoted(connection, migration.name, false),
+                        declared_min_compatible(migration.sql), quoted(connection, release, false))));
     MERPATI_CHECK(run(connection, "commit"));
     return {};
   };
@@ -90,7 +102,8 @@ Result<void> apply(PGconn* connection, const std::string& schema, const Migratio
 
 }  // namespace
 
-Result<MigrationReport> migrate(const std::string& dsn, const std::string& schema, std::span<const Migration> table) {
+Result<MigrationReport> migrate(const std::string& dsn, const std::string& schema, std::span<const Migration> table,
+                                std::string_view release) {
   MERPATI_TRY(auto connection, open(dsn));
   auto* c = connection.get();
   const auto name = quoted(c, schema, true);
@@ -103,15 +116,18 @@ Result<MigrationReport> migrate(const std::string& dsn, const std::string& schem
     MERPATI_CHECK(
         run(c, "create table " + name +
                    ".schema_version (number int primary key, name text not null, applied_at timestamptz not null "
-                   "default now(), min_compatible int not null default 0)"));
+                   "default now(), min_compatible int not null default 0, release text not null default '')"));
     state = State{};
   }
   const int known = table.empty() ? 0 : table.back().number;
   MERPATI_CHECK(check_not_too_new(schema, *state, known));
   MigrationReport report{state->version, state->version};
+  if (state->version >= known) return report;
+  MERPATI_CHECK(
+      run(c, "alter table " + name + ".schema_version add column if not exists release text not null default ''"));
   for (const auto& migration : table) {
     if (migration.number <= state->version) continue;
-    MERPATI_CHECK(apply(c, schema, migration));
+    MERPATI_CHECK(apply(c, schema, migration, release));
     report.now = migration.number;
   }
   return report;

@@ -11,6 +11,7 @@
 #include <vector>
 
 #include "merpati/runtime/config_loader.hpp"
+#include "merpati/runtime/duration.hpp"
 
 namespace merpati::runtime {
 namespace {
@@ -65,6 +66,11 @@ Result<std::int64_t> parse_duration_nanos(std::string_view text) {
                  fmt::format("\"{}\" is not a duration such as 30s, 5m, 1h30m or 500ms", text));
   }
   return std::llround(total);
+}
+
+Result<std::chrono::nanoseconds> duration_from(std::string_view text) {
+  MERPATI_TRY(const std::int64_t nanos, parse_duration_nanos(text));
+  return std::chrono::nanoseconds(nanos);
 }
 
 Result<std::uint64_t> parse_size(std::string_view text) {

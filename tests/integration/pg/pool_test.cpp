@@ -278,6 +278,35 @@ TEST(Migrate, ANewerSchemaIsRefusedUnlessItSaysThatItIsCompatible) {
   EXPECT_NE(refused.error().message().find("version 3"), std::string::npos);
 }
 
+TEST(Migrate, ARefusalNamesTheReleaseThatMadeTheSchema) {
+  const Migration kOld[] = {{1, "first", "create table a (id int)"}};
+  const Migration kNew[] = {kOld[0], {2, "second", "-- min_compatible: 2\ndrop table a"}};
+  server().sql("drop schema if exists barrow cascade");
+  ASSERT_TRUE(migrate(server().dsn(), "barrow", kOld, "0.1.0").has_value());
+  ASSERT_TRUE(migrate(server().dsn(), "barrow", kNew, "0.2.0").has_value());
+  const std::string wanted = "schema barrow is at version 2, made by release 0.2.0, which needs";
+  for (const auto& refused : {migrate(server().dsn(), "barrow", kOld, "0.1.0").error(),
+                              wait_migrated(server().dsn(), "barrow", kOld, 5s).error()}) {
+    EXPECT_EQ(refused.code(), ErrorCode::kFailedPrecondition);
+    EXPECT_NE(refused.message().find(wanted), std::string::npos) << refused.message();
+    EXPECT_NE(refused.message().find("run release 0.2.0 or newer"), std::string::npos) << refused.message();
+  }
+}
+
+// Releases were not kept at first.
+TEST(Migrate, ASchemaThatKnowsNoReleaseLearnsOfThem) {
+  const Migration kOld[] = {{1, "first", "create table a (id int)"}};
+  const Migration kNew[] = {kOld[0], {2, "second", "-- min_compatible: 2\ndrop table a"}};
+  server().sql("drop schema if exists sleigh cascade");
+  ASSERT_TRUE(migrate(server().dsn(), "sleigh", kOld).has_value());
+  server().sql("alter table sleigh.schema_version drop column release");
+  EXPECT_TRUE(migrate(server().dsn(), "sleigh", kOld).has_value()) << "nothing to do, so nothing to write";
+  EXPECT_TRUE(wait_migrated(server().dsn(), "sleigh", kOld, 0ms).has_value());
+  ASSERT_TRUE(migrate(server().dsn(), "sleigh", kNew, "0.2.0").has_value());
+  EXPECT_EQ(server().sql("select string_agg(number || '=' || release, ' ' order by number) from sleigh.schema_version"),
+            "1= 2=0.2.0");
+}
+
 TEST(Migrate, AFailingScriptLeavesNothingBehindAndNamesItself) {
   const Migration kBad[] = {{1, "broken", "create table leftover (id int); select nonsense;"}};
   server().sql("drop schema if exists sledge cascade");

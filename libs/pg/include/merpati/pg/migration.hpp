@@ -5,6 +5,7 @@
 #include <chrono>
 #include <span>
 #include <string>
+#include <string_view>
 
 #include "merpati/base/result.hpp"
 
@@ -24,8 +25,10 @@ struct MigrationReport {
 };
 
 /// Brings `schema` up to date; several processes may do it at once. A newer schema than the table knows is an error
-/// (kFailedPrecondition, naming the version) unless its min_compatible allows the table's highest number.
-Result<MigrationReport> migrate(const std::string& dsn, const std::string& schema, std::span<const Migration> table);
+/// (kFailedPrecondition, naming the version and the release that made it) unless its min_compatible allows the table's
+/// highest number. `release` is this program's, kept beside each migration that it applies.
+Result<MigrationReport> migrate(const std::string& dsn, const std::string& schema, std::span<const Migration> table,
+                                std::string_view release = {});
 
 /// Waits until `schema` is usable with the table: at least as new, and not too new.
 Result<void> wait_migrated(const std::string& dsn, const std::string& schema, std::span<const Migration> table,

@@ -1,7 +1,10 @@
-// google.protobuf.Duration to std::chrono, without its header.
+// google.protobuf.Duration and text to std::chrono, without protobuf's header.
 #pragma once
 
 #include <chrono>
+#include <string_view>
+
+#include "merpati/base/result.hpp"
 
 namespace merpati::runtime {
 
@@ -10,5 +13,8 @@ template <class D>
 std::chrono::nanoseconds to_chrono(const D& duration) {
   return std::chrono::seconds(duration.seconds()) + std::chrono::nanoseconds(duration.nanos());
 }
+
+/// "30s", "5m", "1h30m", "500ms", as in the configuration.
+Result<std::chrono::nanoseconds> duration_from(std::string_view text);
 
 }  // namespace merpati::runtime
