@@ -7,6 +7,7 @@
 #include "allinone/migrate.hpp"
 #include "allinone/version.hpp"
 #include "allinone/wiring.hpp"
+#include "certs/command.hpp"
 #include "merpati/runtime/config_loader.hpp"
 #include "merpati/runtime/duration.hpp"
 #include "merpati/runtime/log.hpp"
@@ -15,12 +16,14 @@ namespace merpati::allinone {
 namespace {
 
 struct Options {
-  std::string what;  ///< empty: all; a service; "migrate"
+  std::string what;  ///< empty: all; a service; "migrate"; "certs"
   std::string config;
   bool check = false;
   bool print = false;
   bool wait = false;
-  std::string timeout;  ///< with migrate; empty: none, with --wait ten minutes
+  std::string timeout;    ///< with migrate; empty: none, with --wait ten minutes
+  std::string directory;  ///< with certs
+  bool rotate = false;
 };
 
 constexpr int kBadConfiguration = 2;
@@ -83,6 +86,7 @@ int run(const Options& options) {
     if (timeout.has_error()) return complain({"--timeout: " + timeout.error().message()});
     return migrate(config, options.wait, std::chrono::duration_cast<std::chrono::milliseconds>(*timeout));
   }
+  if (options.what == "certs") return certs::run_command(config, options.directory, options.rotate, Wiring::services());
   std::vector<std::string_view> services = Wiring::services();
   if (!options.what.empty()) services = {options.what};
   const auto faults = find_faults(config, services, !options.what.empty());
@@ -101,9 +105,9 @@ int main(int argc, char** argv) {
   using namespace merpati::allinone;
   Options options;
   CLI::App app{"Merpati: a mail platform. Without a service's name every service runs in this process."};
-  std::vector<std::string> names{"migrate"};
+  std::vector<std::string> names{"migrate", "certs"};
   for (const auto service : Wiring::services()) names.emplace_back(service);
-  app.add_option("what", options.what, "one service, or migrate")->check(CLI::IsMember(names));
+  app.add_option("what", options.what, "one service, migrate or certs")->check(CLI::IsMember(names));
   app.add_option("-c,--config", options.config, "YAML; MERPATI_SECTION__KEY=value in the environment overrides it")
       ->envname("MERPATI_CONFIG");
   app.add_flag("--check-config", options.check, "say whether the configuration can be used, and end");
@@ -111,6 +115,8 @@ int main(int argc, char** argv) {
   app.add_flag("--wait", options.wait, "with migrate: wait until the schemas are up to date");
   app.add_option("--timeout", options.timeout,
                  "with migrate: how long to wait for the database, or with --wait for the schemas (10m)");
+  app.add_option("--directory", options.directory, "with certs: the folder to keep current");
+  app.add_flag("--rotate", options.rotate, "with certs: begin to rotate the authority although it is not due");
   app.set_version_flag("--version", kVersion);
   try {
     app.parse(argc, argv);

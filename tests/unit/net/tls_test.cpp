@@ -88,6 +88,26 @@ TEST_F(TlsTest, ReloadServesTheNewCertificateAndOldSessionsGoOn) {
   EXPECT_TRUE(secure(later).has_value());
 }
 
+// Mounted Secrets of Kubernetes: FILE -> ..data/FILE, and ..data is swapped.
+TEST_F(TlsTest, ReloadSeesTheSwapOfASymbolicLink) {
+  namespace fs = std::filesystem;
+  for (const char* version : {"v1", "v2"}) {
+    fs::create_directory(directory.file(version));
+    write_certificate(directory.file(version) + "/tls.crt", directory.file(version) + "/tls.key", "mail.example.test");
+    fs::last_write_time(directory.file(version) + "/tls.crt", fs::file_time_type());  // only the inode tells
+    fs::last_write_time(directory.file(version) + "/tls.key", fs::file_time_type());
+  }
+  fs::create_symlink("v1", directory.file("..data"));
+  for (const char* file : {"tls.crt", "tls.key"}) fs::create_symlink(fs::path("..data") / file, directory.file(file));
+  auto context = TlsContext::load({.certificates = {{directory.file("tls.crt"), directory.file("tls.key")}}}).value();
+  const auto before = context->current();
+  EXPECT_FALSE(context->reload_if_changed().value());
+  fs::create_symlink("v2", directory.file("..next"));
+  fs::rename(directory.file("..next"), directory.file("..data"));
+  EXPECT_TRUE(context->reload_if_changed().value());
+  EXPECT_NE(context->current(), before);
+}
+
 TEST_F(TlsTest, NameChoosesTheCertificate) {
   write_certificate(directory.file("b.crt"), directory.file("b.key"), "mail.example.net");
   auto context = TlsContext::load({.certificates = {{directory.file("a.crt"), directory.file("a.key")},
