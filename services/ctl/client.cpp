@@ -20,12 +20,14 @@ void read_config(Target& target) {
     const auto file = YAML::LoadFile(target.config_file);
     for (const auto& entry : file) {
       const auto key = entry.first.as<std::string>();
-      std::string* field = key == "server"       ? &target.server
-                           : key == "ca_file"    ? &target.ca_file
-                           : key == "token_file" ? &target.token_file
-                                                 : nullptr;
+      std::string* field = key == "server"         ? &target.server
+                           : key == "ca_file"      ? &target.ca_file
+                           : key == "trust_domain" ? &target.trust_domain
+                           : key == "token_file"   ? &target.token_file
+                                                   : nullptr;
       if (field == nullptr)
-        fail(target.config_file + ": unknown key \"" + key + "\"", "it may hold server, ca_file and token_file");
+        fail(target.config_file + ": unknown key \"" + key + "\"",
+             "it may hold server, ca_file, trust_domain and token_file");
       if (field->empty()) *field = entry.second.as<std::string>();
     }
   } catch (const YAML::Exception& error) {
@@ -54,7 +56,8 @@ Client::Client(Target target) : target_(std::move(target)) {
   loops_.start();
   rpc::NetworkChannelOptions options;
   options.target = target_.server;
-  options.credentials = rpc::Credentials{target_.ca_file, {}, {}, "merpati"};
+  if (target_.trust_domain.empty()) target_.trust_domain = "merpati";
+  options.credentials = rpc::Credentials{target_.ca_file, {}, {}, target_.trust_domain};
   options.server_role = rpc::Role::kAdmin;
   options.balance = false;
   options.mux = false;  // one call after another, and a proxy may stand between

@@ -15,6 +15,7 @@ struct Target {
   std::string config_file;
   std::string server;
   std::string ca_file;
+  std::string trust_domain;  ///< empty: merpati
   std::string token_file;
   std::string token;
 };

@@ -45,6 +45,7 @@ void add_queue_commands(CLI::App& app, Session& session);
 void add_service_commands(CLI::App& app, Session& session);
 void add_token_commands(CLI::App& app, Session& session);
 void add_audit_commands(CLI::App& app, Session& session);
+void add_selftest_command(CLI::App& app, Session& session);
 
 /// A shell's completion script for the whole tree; empty for an unknown shell.
 std::string completion_script(const CLI::App& app, const std::string& shell);

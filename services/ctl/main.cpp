@@ -88,6 +88,8 @@ int main(int argc, char** argv) {
   app.add_option("--server", session.target.server, "HOST:PORT of admin")->envname("MERPATICTL_SERVER");
   app.add_option("--ca-file", session.target.ca_file, "PEM, authority of the server's certificate")
       ->envname("MERPATICTL_CA_FILE");
+  app.add_option("--trust-domain", session.target.trust_domain,
+                 "in the URI name of the server's certificate; default: merpati");
   app.add_option("--token-file", session.target.token_file, "file with the API token; or set MERPATI_TOKEN");
   const std::map<std::string, Format> formats{
       {"table", Format::kTable}, {"json", Format::kJson}, {"yaml", Format::kYaml}};
@@ -105,6 +107,7 @@ int main(int argc, char** argv) {
   add_service_commands(app, session);
   add_token_commands(app, session);
   add_audit_commands(app, session);
+  add_selftest_command(app, session);
   auto* completion =
       app.add_subcommand("completion", "Completion script for a shell: source <(merpatictl completion bash)");
   completion->add_option("shell", shell, "bash, zsh or fish")
