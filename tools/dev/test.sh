@@ -3,8 +3,6 @@
 # Suites that need more than Debian's archive, and what they need.
 SUITES_ELSEWHERE=(
   "containers|a container runtime; the image's build comes with the chart"
-  "chart|helm; the chart comes with the work on Kubernetes"
-  "cluster|a Kubernetes cluster; it comes with the chart"
 )
 
 # Prints NOT RUN for each suite of the list; fails when MERPATI_REQUIRE names one.
@@ -28,9 +26,9 @@ cmd_test() {
   local status=0 labels= suite
   for suite in "$@"; do
     case $suite in
-      unit | integration | protocol | e2e | fault | bench) labels+="${labels:+|}^$suite\$" ;;
-      containers | chart | cluster) export MERPATI_REQUIRE=${MERPATI_REQUIRE:+$MERPATI_REQUIRE,}$suite ;;
-      *) die "unknown suite \"$suite\": unit integration protocol e2e fault" ;;
+      unit | integration | protocol | e2e | fault | bench | chart | cluster) labels+="${labels:+|}^$suite\$" ;;
+      containers) export MERPATI_REQUIRE=${MERPATI_REQUIRE:+$MERPATI_REQUIRE,}$suite ;;
+      *) die "unknown suite \"$suite\": unit integration protocol e2e fault chart cluster" ;;
     esac
   done
   if [ "$*" = unit ]; then install_packages build run; else install_packages build run test; fi
