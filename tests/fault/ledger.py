@@ -194,7 +194,7 @@ class Client(threading.Thread):
         target = self.work.target
         port, user = kind
         try:
-            client = smtplib.SMTP(target.host, target.port(port), timeout=60)
+            client = smtplib.SMTP(*target.address(port), timeout=60)
             client.ledger_kind = kind
             self.connection = client
             client.ehlo("sender.test")
@@ -231,7 +231,7 @@ class Client(threading.Thread):
             return self.connection
         self.drop()
         try:
-            client = LedgerImap(self.work.target.host, self.work.target.port("IMAPS"), ssl_context=self.work.tls(), timeout=60)
+            client = LedgerImap(*self.work.target.address("IMAPS"), ssl_context=self.work.tls(), timeout=60)
             client.ledger_account = account
             self.connection = client
             client.login(account, self.work.target.password)
@@ -302,7 +302,7 @@ class Work:
         give_up = time.monotonic() + patience
         while True:
             try:
-                client = imaplib.IMAP4_SSL(self.target.host, self.target.port("IMAPS"), ssl_context=self.tls(), timeout=120)
+                client = imaplib.IMAP4_SSL(*self.target.address("IMAPS"), ssl_context=self.tls(), timeout=120)
                 client.login(account, self.target.password)
                 return client
             except (imaplib.IMAP4.error, OSError) as error:

@@ -73,6 +73,10 @@ class Target:
     def port(self, name):
         return int(self.env[name + "_PORT"])
 
+    def address(self, name):
+        """Host and port of SMTP, SUBMISSION, IMAPS and so on."""
+        return self.host, self.port(name)
+
     def account(self):
         """An address that no other test of this run uses."""
         self._next += 1
