@@ -35,6 +35,8 @@ std::uint64_t hash_of(std::string_view text) {
   return mix(h);
 }
 
+constexpr std::chrono::nanoseconds kUntilFirst = std::chrono::milliseconds(250);
+
 std::int64_t ticks(SteadyTime time) { return time.time_since_epoch().count(); }
 
 struct HostPort {
@@ -168,7 +170,11 @@ Replicas::~Replicas() {
 
 void Replicas::run() {
   std::unique_lock lock(mutex_);
-  while (!stopping_.wait_for(lock, options_.resolve_every, [this] { return stop_; })) {
+  // Where everything starts at once, a name comes into being a moment after who asks for it.
+  const auto pause = [this] {
+    return list_->empty() ? std::min(options_.resolve_every, kUntilFirst) : options_.resolve_every;
+  };
+  while (!stopping_.wait_for(lock, pause(), [this] { return stop_; })) {
     lock.unlock();
     resolve();
     lock.lock();
@@ -184,6 +190,7 @@ void Replicas::resolve() {
     old = list_;
   }
   if (addresses.empty()) {  // the name service is down: what we know is better than nothing
+    if (old->empty() && std::exchange(said_unresolved_, true)) return;
     log::info("rpc_target_unresolved", "no address found; those known before stay in use",
               {{"target", options_.target}});
     return;

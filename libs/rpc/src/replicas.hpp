@@ -75,6 +75,7 @@ class Replicas {
 
   const NetworkChannelOptions options_;
   bool has_names_ = false;
+  bool said_unresolved_ = false;  ///< only resolve() touches it, which is never run twice at once
   std::mutex mutex_;
   std::condition_variable stopping_;
   bool stop_ = false;
