@@ -83,7 +83,7 @@ def send_through_proxy(address, source, recipient, mark):
         expect(b"220")
         for line, code in ((b"EHLO sender.test", b"250"), (b"MAIL FROM:<anna@sender.test>", b"250"),
                            (b"RCPT TO:<%s>" % recipient.encode(), b"250"), (b"DATA", b"354"),
-                           (b"Subject: %s\r\n\r\nx\r\n." % mark.encode(), b"250"), (b"QUIT", b"221")):
+                           (b"From: anna@sender.test\r\nSubject: %s\r\n\r\nx\r\n." % mark.encode(), b"250"), (b"QUIT", b"221")):
             stream.write(line + b"\r\n")
             stream.flush()
             expect(code)
