@@ -5,6 +5,7 @@
 
 #include "allinone/config_check.hpp"
 #include "allinone/migrate.hpp"
+#include "allinone/ready.hpp"
 #include "allinone/version.hpp"
 #include "allinone/wiring.hpp"
 #include "certs/command.hpp"
@@ -16,7 +17,7 @@ namespace merpati::allinone {
 namespace {
 
 struct Options {
-  std::string what;  ///< empty: all; a service; "migrate"; "certs"
+  std::string what;  ///< empty: all; a service; "migrate"; "certs"; "ready"
   std::string config;
   bool check = false;
   bool print = false;
@@ -50,6 +51,13 @@ int migrate(const config::v1::Config& config, bool wait, std::chrono::millisecon
   if (done.has_value()) return 0;
   log::error("migration_failed", done.error().message(), {{"error", done.error().describe()}});
   log::flush();
+  return 1;
+}
+
+int ready(const config::v1::Config& config) {
+  const auto answer = ask_ready(config.http(), std::chrono::seconds(5));
+  if (answer.has_value()) return 0;
+  std::cerr << "merpati: " << answer.error().message() << "\n";
   return 1;
 }
 
@@ -87,6 +95,7 @@ int run(const Options& options) {
     return migrate(config, options.wait, std::chrono::duration_cast<std::chrono::milliseconds>(*timeout));
   }
   if (options.what == "certs") return certs::run_command(config, options.directory, options.rotate, Wiring::services());
+  if (options.what == "ready") return ready(config);
   std::vector<std::string_view> services = Wiring::services();
   if (!options.what.empty()) services = {options.what};
   const auto faults = find_faults(config, services, !options.what.empty());
@@ -105,9 +114,9 @@ int main(int argc, char** argv) {
   using namespace merpati::allinone;
   Options options;
   CLI::App app{"Merpati: a mail platform. Without a service's name every service runs in this process."};
-  std::vector<std::string> names{"migrate", "certs"};
+  std::vector<std::string> names{"migrate", "certs", "ready"};
   for (const auto service : Wiring::services()) names.emplace_back(service);
-  app.add_option("what", options.what, "one service, migrate or certs")->check(CLI::IsMember(names));
+  app.add_option("what", options.what, "one service, migrate, certs or ready")->check(CLI::IsMember(names));
   app.add_option("-c,--config", options.config, "YAML; MERPATI_SECTION__KEY=value in the environment overrides it")
       ->envname("MERPATI_CONFIG");
   app.add_flag("--check-config", options.check, "say whether the configuration can be used, and end");
