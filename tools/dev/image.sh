@@ -72,6 +72,9 @@ image_merpati() {
   prebuilt_context "$context" "$preset"
   build_image "merpati:$tag" "$context/docker/Dockerfile" "$context" "${about[@]}"
   rm -rf "$context"
+  # What the classic builder leaves behind of each build: stages, and the image that had the tag before.
+  docker image prune -f --filter label=merpati.stage >/dev/null
+  docker image prune -f --filter label=org.opencontainers.image.title=Merpati >/dev/null
 }
 
 image_postgres() { build_image "merpati-postgres:$1" docker/postgres/Dockerfile docker; }
