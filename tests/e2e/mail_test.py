@@ -46,6 +46,11 @@ class MailTest(unittest.TestCase):
         self.addCleanup(shutil.rmtree, self.folder, ignore_errors=True)
         self.user = self.target.account()
 
+    def need_plaintext_login(self):
+        """For what logs in without TLS, as ./dev allows on loopback; a target that does not says PLAINTEXT_LOGIN=no."""
+        if self.target.env.get("PLAINTEXT_LOGIN") == "no":
+            self.skipTest("the target takes no password without TLS")
+
     def path(self, name, text=None, mode=0o600):
         path = self.folder / name
         if text is not None:

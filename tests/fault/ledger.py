@@ -35,7 +35,7 @@ QUEUE_ENVIRONMENT = {"MERPATI_QUEUE__RETRY_FIRST": "1s", "MERPATI_QUEUE__LEASE":
 
 
 def environment_for(sink):
-    return dict(QUEUE_ENVIRONMENT, MERPATI_QUEUE__ROUTES=f'["{SINK_DOMAIN}=127.0.0.1:{sink.port}"]')
+    return dict(QUEUE_ENVIRONMENT, MERPATI_QUEUE__ROUTES=f'["{SINK_DOMAIN}={sink.address}:{sink.port}"]')
 
 
 @dataclasses.dataclass

@@ -9,8 +9,9 @@ REFUSED = "refused"
 class Sink:
     """`messages` maps a recipient's address to the messages that were acknowledged for it."""
 
-    def __init__(self):
+    def __init__(self, address="127.0.0.1"):
         self.messages = collections.defaultdict(list)
+        self.forgotten = set()
         self.lock = threading.Lock()
         sink = self
 
@@ -23,13 +24,19 @@ class Sink:
             daemon_threads = True
             address_family = socket.AF_INET
 
-        self.server = Server(("127.0.0.1", 0), Handler)
-        self.port = self.server.server_address[1]
+        self.server = Server((address, 0), Handler)
+        self.address, self.port = self.server.server_address[:2]
         threading.Thread(target=self.server.serve_forever, daemon=True).start()
 
     def close(self):
         self.server.shutdown()
         self.server.server_close()
+
+    def forget(self):
+        """Begins anew; what may come again for recipients of before is taken and not remembered."""
+        with self.lock:
+            self.forgotten.update(self.messages)
+            self.messages.clear()
 
     def serve(self, lines, out):
         def say(text):
@@ -67,7 +74,8 @@ class Sink:
                         body.append(line[1:] if line.startswith(b".") else line)
                     with self.lock:
                         for recipient in recipients:
-                            self.messages[recipient].append(b"".join(body))
+                            if recipient not in self.forgotten:
+                                self.messages[recipient].append(b"".join(body))
                     say("250 2.0.0 taken")
                 elif verb == b"QUIT":
                     say("221 2.0.0 bye")

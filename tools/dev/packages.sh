@@ -14,7 +14,8 @@ packages_of() {
       echo python3 python3-yaml swaks libnet-ssleay-perl msmtp isync fetchmail mutt gnupg strace dovecot-imapd dovecot-pop3d dovecot-lmtpd postfix \
         swift-proxy swift-account swift-container swift-object python3-swift memcached
       ;;
-    image) echo docker.io debootstrap binutils iptables ;;
+    image) echo debootstrap binutils iptables $(command -v docker >/dev/null || echo docker.io) ;;
+    containers) echo docker-compose ;;
     lint) echo clang-format-16 clang-tidy-16 clang-tools-16 python3 ;;
   esac
 }

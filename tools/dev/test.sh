@@ -1,25 +1,4 @@
-# test: installs, builds, runs; says what did not run.
-
-# Suites that need more than Debian's archive, and what they need.
-SUITES_ELSEWHERE=(
-  "containers|a container runtime; the image's build comes with the chart"
-)
-
-# Prints NOT RUN for each suite of the list; fails when MERPATI_REQUIRE names one.
-report_elsewhere() {
-  local entry name status=0
-  for entry in "${SUITES_ELSEWHERE[@]}"; do
-    name=${entry%%|*}
-    echo "NOT RUN $name: needs ${entry#*|}"
-    case ,${MERPATI_REQUIRE:-}, in
-      *,"$name",*)
-        echo "FAILED $name: MERPATI_REQUIRE asks for it" >&2
-        status=1
-        ;;
-    esac
-  done
-  return $status
-}
+# test: installs, builds, runs; says what did not run (a suite that cannot run prints it, tests/support/not_run.py).
 
 # cmd_test [SUITE...]: a suite is a label of ctest.
 cmd_test() {
@@ -27,15 +6,19 @@ cmd_test() {
   for suite in "$@"; do
     case $suite in
       unit | integration | protocol | e2e | fault | bench | chart | cluster) labels+="${labels:+|}^$suite\$" ;;
-      containers) export MERPATI_REQUIRE=${MERPATI_REQUIRE:+$MERPATI_REQUIRE,}$suite ;;
-      *) die "unknown suite \"$suite\": unit integration protocol e2e fault chart cluster" ;;
+      containers)
+        labels+="${labels:+|}^$suite\$"
+        export MERPATI_REQUIRE=${MERPATI_REQUIRE:+$MERPATI_REQUIRE,}containers
+        install_packages image containers
+        ;;
+      *) die "unknown suite \"$suite\": unit integration protocol e2e fault containers chart cluster" ;;
     esac
   done
   if [ "$*" = unit ]; then install_packages build run; else install_packages build run test; fi
-  build_targets dev
+  # shellcheck disable=SC2046
+  build_targets dev $([ "$*" != containers ] || echo merpati merpatictl)
   # Tests that start an instance take this build, which has fail points.
   export MERPATI_PRESET=dev
-  report_elsewhere || status=1
   ctest --test-dir build/dev --output-on-failure ${labels:+-L "$labels"} || status=1
   grep -rhs '^NOT RUN' build/dev/Testing/Temporary/LastTest.log | sort -u || true
   return $status

@@ -20,6 +20,7 @@ class Curl(MailTest):
         return mail_corpus.crlf(mail_corpus.head(name) + "\nby curl\n")
 
     def test_mx_then_imap_and_pop3_without_tls(self):
+        self.need_plaintext_login()
         sent = self.mail()
         self.curl(self.url("smtp", "SMTP", "sender.test"), "--mail-from", "anna@sender.test", "--mail-rcpt", self.user,
                   "--upload-file", self.path("m", sent))

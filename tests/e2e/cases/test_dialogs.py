@@ -11,6 +11,10 @@ PROTOCOL = pathlib.Path(__file__).resolve().parents[2] / "protocol"
 class Dialogs(MailTest):
     programs = ("openssl",)
 
+    def setUp(self):
+        super().setUp()
+        self.need_plaintext_login()
+
     def test_imap(self):
         for dialog in sorted((PROTOCOL / "imap").glob("*.txt")):
             with self.subTest(dialog.stem):

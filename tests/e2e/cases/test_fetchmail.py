@@ -45,5 +45,6 @@ class Fetchmail(MailTest):
         self.assertEqual(len(self.bodies()), 3)
 
     def test_without_tls(self):
+        self.need_plaintext_login()
         self.deliver_some(1)
         self.assertEqual(len(self.fetch("POP3", "POP3", ssl=False)), 1)
