@@ -68,8 +68,8 @@ def bring_images(names=IMAGES):
 class ClusterTarget(Target):
     """Each edge has an address of its own."""
 
-    def __init__(self, release, accounts):
-        super().__init__({"PASS": PASSWORD, "DOMAIN": "example.test"}, accounts=accounts)
+    def __init__(self, release, accounts, template):
+        super().__init__({"PASS": PASSWORD, "DOMAIN": "example.test", "USER_TEMPLATE": template}, accounts=accounts)
         self.release = release
 
     def address(self, name):
@@ -183,7 +183,9 @@ class Release:
         return run(str(CTL), "--server", f"{self.address('admin')}:50051", "--ca-file", str(ca), "--token-file", str(token),
                    *arguments, check=check, input=input)
 
-    def make_accounts(self, count):
+    def make_accounts(self, count, prefix="u"):
+        """Accounts prefix1 to prefixN@example.test. Each load wants its own: what others sent is nothing it knows of."""
+        template = f"{prefix}%d@example.test"
         self.ctl("domain", "create", "example.test", "--if-missing")
-        self.ctl("account", "create-many", "u%d@example.test", "--count", str(count), "--password-stdin", input=PASSWORD + "\n")
-        return ClusterTarget(self, count)
+        self.ctl("account", "create-many", template, "--count", str(count), "--password-stdin", input=PASSWORD + "\n")
+        return ClusterTarget(self, count, template)

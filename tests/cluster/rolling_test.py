@@ -1,7 +1,7 @@
 #!/usr/bin/python3
 """Restarts, killed pods and a drained node under load: nothing acknowledged is lost, nothing is doubled."""
+import socket
 import threading
-import time
 import unittest
 
 from cluster import Release
@@ -19,19 +19,27 @@ class Idler(threading.Thread):
 
     def run(self):
         while not self.ending:
-            client = imap(self.target, self.user)
+            self.client = client = imap(self.target, self.user)
+            client.sock.settimeout(None)
             client.select("INBOX")
             client.send(b"x IDLE\r\n")
             last = b""
             try:
-                while True:
-                    line = client.readline()
-                    if not line:
-                        break
+                while line := client.readline():
                     last = line
             except OSError:
                 pass
-            self.endings.append(last)
+            if not self.ending:
+                self.endings.append(last)
+            client.shutdown()
+
+    def end(self):
+        self.ending = True
+        try:
+            self.client.sock.shutdown(socket.SHUT_RDWR)
+        except OSError:
+            pass  # it has just ended by itself
+        self.join(timeout=90)
 
 
 class Rolling(unittest.TestCase):
@@ -40,17 +48,18 @@ class Rolling(unittest.TestCase):
         cls.release = Release("rolling")
         cls.enterClassContext(cls.release)
         cls.release.install("defaults.replicas=2", timeout=300)
-        cls.target = cls.release.make_accounts(40)
 
     def outcomes(self, load):
-        return {outcome: sum(entry.outcome == outcome for entry in load.entries) for outcome in
-                ("acknowledged", "refused", "in_doubt", "not_sent")}
+        counts = {outcome: sum(entry.outcome == outcome for entry in load.entries) for outcome in
+                  ("acknowledged", "refused", "in_doubt", "not_sent")}
+        return counts, sorted({entry.reply[:150] for entry in load.entries if entry.outcome != "acknowledged"})
 
     def test_restart_of_every_deployment(self):
-        idlers = [Idler(self.target, self.target.template % number) for number in range(11, 16)]
+        target = self.release.make_accounts(15, "restarted")
+        idlers = [Idler(target, target.template % number) for number in range(11, 16)]
         for idler in idlers:
             idler.start()
-        with Load(self.target, seed=2) as load:
+        with Load(target, seed=2) as load:
             load.wait_for_more(30)
             for component in COMPONENTS:
                 self.release.kubectl("rollout", "restart", f"deployment/{self.release.full}-{component}")
@@ -60,13 +69,15 @@ class Rolling(unittest.TestCase):
         self.assertEqual(load.check(), [])
         # SMTP transactions that were short enough are never cut after DATA began.
         self.assertEqual([e.reply for e in load.entries if e.way == "mx" and e.outcome == "in_doubt"], [])
+        for idler in idlers:
+            idler.end()
         endings = [ending for idler in idlers for ending in idler.endings]
         self.assertTrue(endings, "the sessions were ended once at least")
         for ending in endings:
             self.assertTrue(ending.startswith(b"* BYE"), ending)
 
     def test_pods_that_are_killed(self):
-        with Load(self.target, seed=3) as load:
+        with Load(self.release.make_accounts(10, "killed"), seed=3) as load:
             load.wait_for_more(20)
             for component in COMPONENTS:
                 pod = self.release.pods(component)[0]["metadata"]["name"]
@@ -82,7 +93,7 @@ class Rolling(unittest.TestCase):
         if len(nodes) != 1:
             self.skipTest("written for a cluster of one node")
         release = self.release
-        with Load(self.target, seed=4) as load:
+        with Load(release.make_accounts(10, "drained"), seed=4) as load:
             load.wait_for_more(20)
             try:
                 drain = release.kubectl("drain", nodes[0], "--ignore-daemonsets", "--delete-emptydir-data", "--timeout=40s",

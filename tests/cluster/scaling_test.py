@@ -11,8 +11,8 @@ class Scaling(unittest.TestCase):
     def test_by_hand(self):
         with Release("scale") as release:
             release.install()
-            target = release.make_accounts(10)
             for edge in ("smtp", "imap", "pop3"):
+                target = release.make_accounts(10, edge)
                 with self.subTest(edge), Load(target, seed=edge) as load:
                     load.wait_for_more(20)
                     for count in (4, 1):
