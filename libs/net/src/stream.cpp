@@ -86,6 +86,8 @@ Stream::Attempt Stream::try_read(std::span<char> into) {
   return {State::kFailed};
 }
 
+bool Stream::has_pending() const { return impl_->tls && SSL_has_pending(impl_->tls.get()) == 1; }
+
 Task<std::size_t> Stream::read_some(std::span<char> into, Deadline deadline) {
   const auto impl = impl_;
   for (;;) {
@@ -154,6 +156,17 @@ Task<void> Stream::write(std::span<const std::string_view> pieces, Deadline dead
       }
     }
   }
+}
+
+Stream::Attempt Stream::try_write(std::string_view bytes) {
+  if (impl_->aborted || !impl_->socket.is_open()) return {Attempt::State::kFailed};
+  if (impl_->tls) return impl_->tls_write(bytes);
+  const std::string_view pieces[] = {bytes};
+  return impl_->plain_write(pieces, 0);
+}
+
+void Stream::when_writable(std::function<void()> then) {
+  impl_->socket.async_wait(tcp::socket::wait_write, [then = std::move(then)](boost::system::error_code) { then(); });
 }
 
 Stream::Attempt Stream::Impl::plain_write(std::span<const std::string_view> pieces, std::size_t offset) {

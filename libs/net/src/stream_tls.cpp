@@ -73,13 +73,14 @@ Task<void> Stream::start_tls(const TlsContext& context, Deadline deadline) {
 
 Task<void> Stream::start_tls(const TlsClientContext& context, const std::string& name, Deadline deadline) {
   const auto impl = impl_;
-  impl->tls.reset(SSL_new(context.native()));
+  impl->context = context.current();
+  impl->tls.reset(SSL_new(impl->context.get()));
   if (!impl->tls) co_return tls_error(ErrorCode::kInternal, "no TLS session");
   SSL_set_fd(impl->tls.get(), impl->socket.native_handle());
   SSL_set_connect_state(impl->tls.get());
   boost::system::error_code is_name;
   const auto address = asio::ip::make_address(name, is_name);
-  if (is_name) SSL_set_tlsext_host_name(impl->tls.get(), name.c_str());  // RFC 6066 3: names only
+  if (is_name && !name.empty()) SSL_set_tlsext_host_name(impl->tls.get(), name.c_str());  // RFC 6066 3: names only
   if (context.verify() == TlsClientContext::Verify::kPeer) {
     auto* check = SSL_get0_param(impl->tls.get());
     if (is_name) {
@@ -102,6 +103,24 @@ TlsInfo Stream::tls_info() const {
   info.bits = SSL_get_cipher_bits(tls, nullptr);
   if (const char* name = SSL_get_servername(tls, TLSEXT_NAMETYPE_host_name)) info.server_name = name;
   return info;
+}
+
+std::vector<std::string> Stream::peer_uris() const {
+  std::vector<std::string> uris;
+  const auto* tls = impl_->tls.get();
+  X509* certificate = tls == nullptr ? nullptr : SSL_get0_peer_certificate(tls);
+  if (certificate == nullptr) return uris;
+  const std::unique_ptr<GENERAL_NAMES, decltype(&GENERAL_NAMES_free)> names(
+      static_cast<GENERAL_NAMES*>(X509_get_ext_d2i(certificate, NID_subject_alt_name, nullptr, nullptr)),
+      GENERAL_NAMES_free);
+  for (int i = 0; i < sk_GENERAL_NAME_num(names.get()); ++i) {
+    const auto* name = sk_GENERAL_NAME_value(names.get(), i);
+    if (name->type != GEN_URI) continue;
+    const auto* text = name->d.uniformResourceIdentifier;
+    uris.emplace_back(reinterpret_cast<const char*>(ASN1_STRING_get0_data(text)),
+                      static_cast<std::size_t>(ASN1_STRING_length(text)));
+  }
+  return uris;
 }
 
 std::string Stream::tls_exporter() const {

@@ -40,6 +40,26 @@ Stamp stamp_of(const std::string& file) {
   return {about.st_ino, about.st_mtim.tv_sec, about.st_mtim.tv_nsec, about.st_size};
 }
 
+/// Between services: connections are few, live long and carry much. No tickets: nobody resumes.
+void for_services(SSL_CTX* context) {
+  SSL_CTX_set_min_proto_version(context, TLS1_3_VERSION);
+  SSL_CTX_set_ciphersuites(context, "TLS_AES_128_GCM_SHA256:TLS_AES_256_GCM_SHA384:TLS_CHACHA20_POLY1305_SHA256");
+  SSL_CTX_clear_mode(context, SSL_MODE_RELEASE_BUFFERS);
+  SSL_CTX_set_num_tickets(context, 0);
+  SSL_CTX_set_read_ahead(context, 1);  // a record's header and body by one call
+  SSL_CTX_set_default_read_buffer_len(context, 64 * 1024);
+}
+
+Result<void> use_certificate(SSL_CTX* context, const TlsContext::Certificate& files) {
+  if (SSL_CTX_use_certificate_chain_file(context, files.chain_file.c_str()) != 1)
+    return tls_error(ErrorCode::kFailedPrecondition, "cannot use certificate " + files.chain_file);
+  if (SSL_CTX_use_PrivateKey_file(context, files.key_file.c_str(), SSL_FILETYPE_PEM) != 1)
+    return tls_error(ErrorCode::kFailedPrecondition, "cannot use private key " + files.key_file);
+  if (SSL_CTX_check_private_key(context) != 1)
+    return tls_error(ErrorCode::kFailedPrecondition, "the key " + files.key_file + " is not of " + files.chain_file);
+  return {};
+}
+
 Result<Context> load_one(const TlsContext::Certificate& files, const TlsContext::Options& options) {
   auto context = bare_context(TLS_server_method());
   if (options.min_version == "1.3") {
@@ -55,12 +75,13 @@ Result<Context> load_one(const TlsContext::Certificate& files, const TlsContext:
   // Sessions are bound to nothing but the key, so any name does; OpenSSL wants one as soon as clients resume.
   static constexpr unsigned char kSessionContext[] = "merpati";
   SSL_CTX_set_session_id_context(context.get(), kSessionContext, sizeof kSessionContext - 1);
-  if (SSL_CTX_use_certificate_chain_file(context.get(), files.chain_file.c_str()) != 1)
-    return tls_error(ErrorCode::kFailedPrecondition, "cannot use certificate " + files.chain_file);
-  if (SSL_CTX_use_PrivateKey_file(context.get(), files.key_file.c_str(), SSL_FILETYPE_PEM) != 1)
-    return tls_error(ErrorCode::kFailedPrecondition, "cannot use private key " + files.key_file);
-  if (SSL_CTX_check_private_key(context.get()) != 1)
-    return tls_error(ErrorCode::kFailedPrecondition, "the key " + files.key_file + " is not of " + files.chain_file);
+  MERPATI_CHECK(use_certificate(context.get(), files));
+  if (!options.client_authorities.empty()) {
+    for_services(context.get());
+    if (SSL_CTX_load_verify_locations(context.get(), options.client_authorities.c_str(), nullptr) != 1)
+      return tls_error(ErrorCode::kFailedPrecondition, "cannot read authorities " + options.client_authorities);
+    SSL_CTX_set_verify(context.get(), SSL_VERIFY_PEER | SSL_VERIFY_FAIL_IF_NO_PEER_CERT, nullptr);
+  }
   return context;
 }
 
@@ -101,23 +122,56 @@ Result<Context> load_all(const TlsContext::Options& options) {
   return Context(raw, [first = std::move(first), loaded](SSL_CTX*) {});
 }
 
-}  // namespace
+/// A context and the state of the files that it was made of.
+class Reloaded {
+ public:
+  /// Makes it when there is none, and anew when a file has changed; what is in use stays when that fails.
+  template <class Make>
+  Result<bool> refresh(const std::vector<std::string>& files, Make make) {
+    // Stamps first: a change during the load is then seen the next time.
+    std::vector<Stamp> stamps;
+    for (const auto& file : files) stamps.push_back(stamp_of(file));
+    const bool same = current_.with([&](auto& now) { return now.context && now.stamps == stamps; });
+    if (same) return false;
+    MERPATI_TRY(auto context, make());
+    current_.with([&](auto& now) {
+      now.context = std::move(context);
+      now.stamps = std::move(stamps);
+    });
+    return true;
+  }
+  Context get() const {
+    return current_.with([](const auto& now) { return now.context; });
+  }
 
-struct TlsContext::State {
-  Options options;
+ private:
   struct Current {
     Context context;
     std::vector<Stamp> stamps;
   };
-  Guarded<Current> current;
-  std::vector<Stamp> stamps() const {
-    std::vector<Stamp> all;
-    for (const auto& files : options.certificates) {
-      all.push_back(stamp_of(files.chain_file));
-      all.push_back(stamp_of(files.key_file));
-    }
-    return all;
+  Guarded<Current> current_;
+};
+
+Result<Context> load_client(const TlsClientContext::Options& options) {
+  using Verify = TlsClientContext::Verify;
+  auto context = bare_context(TLS_client_method());
+  if (options.verify == Verify::kChain) for_services(context.get());
+  if (options.verify != Verify::kNone) {
+    const int loaded = options.ca_file.empty()
+                           ? SSL_CTX_set_default_verify_paths(context.get())
+                           : SSL_CTX_load_verify_locations(context.get(), options.ca_file.c_str(), nullptr);
+    if (loaded != 1) return tls_error(ErrorCode::kFailedPrecondition, "cannot read authorities " + options.ca_file);
+    SSL_CTX_set_verify(context.get(), SSL_VERIFY_PEER, nullptr);
   }
+  if (!options.certificate.chain_file.empty()) MERPATI_CHECK(use_certificate(context.get(), options.certificate));
+  return context;
+}
+
+}  // namespace
+
+struct TlsContext::State {
+  Options options;
+  Reloaded context;
 };
 
 TlsContext::TlsContext(Options options) : state_(std::make_unique<State>()) { state_->options = std::move(options); }
@@ -131,36 +185,38 @@ Result<std::shared_ptr<TlsContext>> TlsContext::load(Options options) {
 }
 
 Result<bool> TlsContext::reload_if_changed() {
-  // Stamps first: a change during the load is then seen the next time.
-  auto stamps = state_->stamps();
-  const bool same = state_->current.with([&](auto& now) { return now.context && now.stamps == stamps; });
-  if (same) return false;
-  MERPATI_TRY(auto context, load_all(state_->options));
-  state_->current.with([&](auto& now) {
-    now.context = std::move(context);
-    now.stamps = std::move(stamps);
-  });
-  return true;
+  const auto& options = state_->options;
+  std::vector<std::string> files;
+  for (const auto& pair : options.certificates) files.insert(files.end(), {pair.chain_file, pair.key_file});
+  if (!options.client_authorities.empty()) files.push_back(options.client_authorities);
+  return state_->context.refresh(files, [&] { return load_all(options); });
 }
 
-std::shared_ptr<SSL_CTX> TlsContext::current() const {
-  return state_->current.with([](const auto& now) { return now.context; });
-}
+std::shared_ptr<SSL_CTX> TlsContext::current() const { return state_->context.get(); }
 
+struct TlsClientContext::State {
+  Options options;
+  Reloaded context;
+};
+
+TlsClientContext::TlsClientContext(Options options) : state_(std::make_unique<State>()) {
+  state_->options = std::move(options);
+}
 TlsClientContext::~TlsClientContext() = default;
 
 Result<std::shared_ptr<TlsClientContext>> TlsClientContext::make(Options options) {
-  std::shared_ptr<TlsClientContext> made(new TlsClientContext);
-  made->context_ = bare_context(TLS_client_method());
-  made->verify_ = options.verify;
-  if (options.verify == Verify::kPeer) {
-    const int loaded = options.ca_file.empty()
-                           ? SSL_CTX_set_default_verify_paths(made->context_.get())
-                           : SSL_CTX_load_verify_locations(made->context_.get(), options.ca_file.c_str(), nullptr);
-    if (loaded != 1) return tls_error(ErrorCode::kFailedPrecondition, "cannot read authorities " + options.ca_file);
-    SSL_CTX_set_verify(made->context_.get(), SSL_VERIFY_PEER, nullptr);
-  }
+  std::shared_ptr<TlsClientContext> made(new TlsClientContext(std::move(options)));
+  MERPATI_CHECK(made->reload_if_changed());
   return made;
 }
+
+Result<bool> TlsClientContext::reload_if_changed() {
+  const auto& options = state_->options;
+  const auto& own = options.certificate;
+  return state_->context.refresh({options.ca_file, own.chain_file, own.key_file}, [&] { return load_client(options); });
+}
+
+std::shared_ptr<SSL_CTX> TlsClientContext::current() const { return state_->context.get(); }
+TlsClientContext::Verify TlsClientContext::verify() const { return state_->options.verify; }
 
 }  // namespace merpati::net

@@ -3,10 +3,12 @@
 #pragma once
 
 #include <boost/asio/ip/tcp.hpp>
+#include <functional>
 #include <memory>
 #include <span>
 #include <string>
 #include <string_view>
+#include <vector>
 
 #include "merpati/base/task.hpp"
 #include "merpati/net/tls.hpp"
@@ -24,8 +26,8 @@ struct TlsInfo {
 };
 
 /// Errors of every wait: kDeadlineExceeded (time), kCancelled (interrupt(), abort() or the coroutine's cancellation),
-/// kUnavailable (the connection is gone). One coroutine uses a stream at a time; only interrupt() and abort() may be
-/// called beside it, on the same thread. Movable, not copyable.
+/// kUnavailable (the connection is gone). One coroutine uses a stream at a time; only interrupt(), abort(), try_write()
+/// and when_writable() may be called beside it, on the same thread. Movable, not copyable.
 class Stream {
  public:
   /// Takes a connected socket; sets it non-blocking and TCP_NODELAY.
@@ -44,6 +46,8 @@ class Stream {
     std::size_t bytes = 0;
   };
   Attempt try_read(std::span<char> into);
+  /// Whether try_read() may yield something that has left the socket already.
+  bool has_pending() const;
   /// Waits until a read may yield something, holding no buffer; interrupt() ends it.
   Task<void> wait_readable(Deadline deadline);
   /// The same, undisturbed by interrupt().
@@ -52,12 +56,18 @@ class Stream {
   Task<void> write(std::string_view bytes, Deadline deadline);
   /// Writes all pieces in order, with as few system calls as there can be.
   Task<void> write(std::span<const std::string_view> pieces, Deadline deadline);
+  /// Writes what the socket takes now, without waiting, while another coroutine may wait to read.
+  Attempt try_write(std::string_view bytes);
+  /// Calls `then` once, on the loop's thread: when a write may get on, or when the stream is aborted or closed.
+  void when_writable(std::function<void()> then);
 
-  /// The TLS handshake as server or client. `name` is sent (SNI) and, with Verify::kPeer, checked.
+  /// The TLS handshake as server or client. `name` is sent (SNI) unless empty and, with Verify::kPeer, checked.
   Task<void> start_tls(const TlsContext& context, Deadline deadline);
   Task<void> start_tls(const TlsClientContext& context, const std::string& name, Deadline deadline);
   bool is_tls() const;
   TlsInfo tls_info() const;
+  /// The URI names in the peer's certificate; empty when it has shown none.
+  std::vector<std::string> peer_uris() const;
   /// Channel binding data, empty when there is none: RFC 9266 tls-exporter, RFC 5929 tls-server-end-point.
   std::string tls_exporter() const;
   std::string tls_server_end_point() const;

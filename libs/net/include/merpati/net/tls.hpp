@@ -22,6 +22,9 @@ class TlsContext {
     std::vector<Certificate> certificates;  ///< the first is used when the client's name (SNI) fits no other
     std::string ciphers_tls12;              ///< empty: forward secret AEAD suites, then CBC ones
     std::string min_version = "1.2";        ///< "1.2" or "1.3"
+    /// PEM. Not empty: between services. A client must show a certificate of one of these authorities; TLS 1.3 only;
+    /// buffers are kept and filled ahead, since such connections are few and busy.
+    std::string client_authorities;
   };
 
   /// kFailedPrecondition, naming the file, when something cannot be read or does not fit together.
@@ -40,26 +43,31 @@ class TlsContext {
   std::unique_ptr<State> state_;
 };
 
-/// The client's side of TLS (outbound SMTP, tests). Thread safe.
+/// The client's side of TLS (outbound SMTP, calls between services, tests). Thread safe.
 class TlsClientContext {
  public:
   enum class Verify {
-    kNone,  ///< opportunistic: any certificate (RFC 7435)
-    kPeer,  ///< chain and host name must be right (RFC 6125)
+    kNone,   ///< opportunistic: any certificate (RFC 7435)
+    kPeer,   ///< chain and host name must be right (RFC 6125)
+    kChain,  ///< between services: the chain must be right, whose certificate it is the caller checks; TLS 1.3 only
   };
   struct Options {
     Verify verify = Verify::kPeer;
-    std::string ca_file;  ///< PEM; empty: the system's authorities
+    std::string ca_file;                  ///< PEM; empty: the system's authorities
+    TlsContext::Certificate certificate;  ///< the client's own; none when its files are empty
   };
+  /// kFailedPrecondition, naming the file, when something cannot be read or does not fit together.
   static Result<std::shared_ptr<TlsClientContext>> make(Options options);
   ~TlsClientContext();
-  SSL_CTX* native() const { return context_.get(); }
-  Verify verify() const { return verify_; }
+  /// As TlsContext's.
+  Result<bool> reload_if_changed();
+  std::shared_ptr<SSL_CTX> current() const;
+  Verify verify() const;
 
  private:
-  TlsClientContext() = default;
-  std::shared_ptr<SSL_CTX> context_;
-  Verify verify_ = Verify::kPeer;
+  explicit TlsClientContext(Options options);
+  struct State;
+  std::unique_ptr<State> state_;
 };
 
 }  // namespace merpati::net
