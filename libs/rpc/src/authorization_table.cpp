@@ -79,8 +79,6 @@ constexpr AuthorizationRow kTable[] = {
     {"/merpati.store.v1.Store/RenewMaildrop", kNobody, {kPop3}, kWrite},
     {"/merpati.store.v1.Store/CommitMaildrop", kNobody, {kPop3}, kWrite},
     {"/merpati.store.v1.Store/PurgeAccount", {kAuth, kAdmin}, kNobody},
-    // The Mux stream itself; each call in it is checked by its own row.
-    {"/merpati.rpc.v1.Mux/Run", kAll, kNobody},
     // filter
     {"/merpati.filter.v1.Filter/CheckConnection", {kSmtp}, kNobody},
     {"/merpati.filter.v1.Filter/CheckRecipient", {kSmtp}, kNobody},

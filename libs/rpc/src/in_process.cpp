@@ -135,6 +135,11 @@ asio::awaitable<void> serve(const Dispatcher& dispatcher, const Dispatcher::Entr
   call->responses.close(std::move(failure));
 }
 
+const std::shared_ptr<const std::string>& here() {
+  static const auto kName = std::make_shared<const std::string>("in-process");
+  return kName;
+}
+
 class InProcessChannel final : public Channel {
  public:
   InProcessChannel(Dispatcher& dispatcher, Role role) : dispatcher_(dispatcher), role_(role) {}
@@ -143,7 +148,7 @@ class InProcessChannel final : public Channel {
                    const CallOptions& options) override {
     const auto* entry = dispatcher_.find(method.path);
     if (entry == nullptr) co_return unimplemented(method);
-    Context context(role_, "in-process", options.deadline, options.token, options.trace_id);
+    Context context(role_, here(), options.deadline, options.token, options.trace_id);
     co_return co_await dispatcher_.call(*entry, context, request, response);
   }
 
@@ -152,8 +157,8 @@ class InProcessChannel final : public Channel {
     const auto* entry = dispatcher_.find(method.path);
     if (entry == nullptr) co_return unimplemented(method);
     auto executor = co_await asio::this_coro::executor;
-    auto call = std::make_shared<StreamCall>(
-        executor, Context(role_, "in-process", options.deadline, options.token, options.trace_id));
+    auto call = std::make_shared<StreamCall>(executor,
+                                             Context(role_, here(), options.deadline, options.token, options.trace_id));
     if (only_request != nullptr) {
       std::unique_ptr<MessageLite> copy(only_request->New());
       copy->CheckTypeAndMergeFrom(*only_request);

@@ -1,13 +1,12 @@
-// The caller's end of a Mux stream: one for each loop and replica.
+// The caller's end of a Mux connection: one for each loop and replica.
 #pragma once
 
-#include <grpcpp/channel.h>
-
 #include <boost/asio/any_io_executor.hpp>
-#include <functional>
+#include <boost/asio/ip/tcp.hpp>
 #include <memory>
 
 #include "merpati/rpc/service.hpp"
+#include "mux_tls.hpp"
 
 namespace merpati::rpc {
 
@@ -17,20 +16,27 @@ struct Attempt {
   bool sent = true;
 };
 
-/// Thread safe; cheapest when used from the loop that it was made for.
+/// Belongs to one loop; everything on its thread.
 class MuxClient {
  public:
   virtual ~MuxClient() = default;
+  /// `deadline` holds instead of the options'.
   virtual asio::awaitable<Attempt> call(const Method& method, const MessageLite& request, MessageLite& response,
-                                        const CallOptions& options) = 0;
-  virtual bool broken() const = 0;
+                                        const CallOptions& options, Deadline deadline) = 0;
+  enum class State {
+    kNew,         ///< connecting; calls wait
+    kOpen,        ///< the server has given credit
+    kBroken,      ///< calls fail at once
+    kNeverOpened  ///< broken before it was open
+  };
+  virtual State state() const = 0;
   virtual bool draining() const = 0;
-  /// Ends the stream; calls in flight fail. The loop may be destroyed afterwards, though gRPC's threads go on for a
-  /// moment.
+  /// Ends the connection; calls in flight fail.
   virtual void close() = 0;
 };
 
-/// Opens the stream; completions run on `loop`.
-std::shared_ptr<MuxClient> open_mux(const std::shared_ptr<grpc::Channel>& channel, asio::any_io_executor loop);
+/// Connects to `server`; `tls` null means plain text, for tests on loopback only.
+std::shared_ptr<MuxClient> open_mux(asio::ip::tcp::endpoint server, std::shared_ptr<MuxClientTls> tls,
+                                    asio::any_io_executor loop);
 
 }  // namespace merpati::rpc

@@ -53,15 +53,14 @@ class NetworkChannel final : public Channel {
       : options_(std::move(options)), replicas_(std::make_unique<Replicas>(options_)) {}
 
   Task<void> unary(const Method& method, const MessageLite& request, MessageLite& response,
-                   const CallOptions& given) override {
-    CallOptions options = given;
-    if (options.deadline.is_never()) options.deadline = Deadline::after(options_.unary_timeout);
+                   const CallOptions& options) override {
+    const auto deadline = options.deadline.is_never() ? Deadline::after(options_.unary_timeout) : options.deadline;
     budget_.call();
     std::vector<std::shared_ptr<Replica>> tried;
     for (int attempt = 1;; ++attempt) {
       const auto replica = replicas_->pick(options.account_id, tried);
       if (!replica) co_return Error(ErrorCode::kUnavailable, options_.target + " cannot be resolved");
-      auto outcome = co_await try_once(*replica, method, request, response, options);
+      auto outcome = co_await try_once(*replica, method, request, response, options, deadline);
       if (outcome.result.has_value()) {
         replica->succeeded();
         co_return Result<void>();
@@ -73,7 +72,7 @@ class NetworkChannel final : public Channel {
       if (!may_repeat || attempt >= options_.max_attempts || !budget_.take())
         co_return std::move(outcome.result).error().in(replica->address());
       const auto wait = backoff(attempt);
-      if (options.deadline.left() <= wait) co_return std::move(outcome.result).error().in(replica->address());
+      if (deadline.left() <= wait) co_return std::move(outcome.result).error().in(replica->address());
       MERPATI_CO_CHECK(co_await sleep_for(wait));
       tried.push_back(replica);
       if (response.ByteSizeLong() != 0) response.Clear();
@@ -102,14 +101,16 @@ class NetworkChannel final : public Channel {
 
  private:
   asio::awaitable<Attempt> try_once(Replica& replica, const Method& method, const MessageLite& request,
-                                    MessageLite& response, const CallOptions& options) {
+                                    MessageLite& response, const CallOptions& options, Deadline deadline) {
     InFlight counted(replica);
     if (options_.mux && request.ByteSizeLong() <= kMaxMuxRequest) {
-      auto mux = replica.mux(co_await asio::this_coro::executor);
-      co_return co_await mux->call(method, request, response, options);
+      const auto mux = replica.mux(co_await asio::this_coro::executor);
+      if (mux) co_return co_await mux->call(method, request, response, options, deadline);
     }
     Attempt attempt;
-    attempt.result = co_await plain_unary(replica.stub(), method, request, response, options);
+    CallOptions until = options;
+    until.deadline = deadline;
+    attempt.result = co_await plain_unary(replica.stub(), method, request, response, until);
     co_return attempt;
   }
 

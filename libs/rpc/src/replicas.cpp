@@ -5,6 +5,7 @@
 
 #include <algorithm>
 #include <boost/asio/execution/context.hpp>
+#include <boost/asio/post.hpp>
 #include <boost/asio/query.hpp>
 #include <cstring>
 #include <random>
@@ -76,15 +77,32 @@ void look_up(const HostPort& target, int flags, std::set<std::string>& out) {
   freeaddrinfo(found);
 }
 
+/// Of an address as look_up() writes it; nothing for a name.
+std::optional<asio::ip::tcp::endpoint> endpoint_of(const std::string& address) {
+  if (!address.starts_with("ipv4:") && !address.starts_with("ipv6:")) return std::nullopt;
+  const auto parts = parse_targets(address.substr(5));
+  if (parts.size() != 1) return std::nullopt;
+  boost::system::error_code error;
+  const auto host = asio::ip::make_address(parts.front().host, error);
+  if (error) return std::nullopt;
+  return asio::ip::tcp::endpoint(host, static_cast<std::uint16_t>(std::atoi(parts.front().port.c_str())));
+}
+
 }  // namespace
 
-Replica::Replica(std::string address, const NetworkChannelOptions& options)
-    : address_(std::move(address)), hash_(hash_of(address_)), options_(options), channel_(connect()), stub_(channel_) {}
+Replica::Replica(std::string address, const NetworkChannelOptions& options, std::shared_ptr<MuxClientTls> tls)
+    : address_(std::move(address)),
+      hash_(hash_of(address_)),
+      options_(options),
+      tls_(std::move(tls)),
+      endpoint_(endpoint_of(address_)),
+      channel_(connect()),
+      stub_(channel_) {}
 
 Replica::~Replica() {
   std::lock_guard lock(mutex_);
   for (auto& link : links_)
-    if (link.client) link.client->close();
+    if (link.client) asio::post(link.executor, [client = std::move(link.client)] { client->close(); });
 }
 
 std::shared_ptr<grpc::Channel> Replica::connect() const {
@@ -106,19 +124,39 @@ std::shared_ptr<grpc::Channel> Replica::connect() const {
 }
 
 std::shared_ptr<MuxClient> Replica::mux(const asio::any_io_executor& executor) {
+  using State = MuxClient::State;
+  if (!endpoint_) return nullptr;
   auto* loop = &asio::query(executor, asio::execution::context);
   std::lock_guard lock(mutex_);
   auto found = std::find_if(links_.begin(), links_.end(), [&](const Link& link) { return link.loop == loop; });
   if (found == links_.end()) {
-    links_.push_back({loop, connect(), nullptr});
+    links_.push_back({loop, executor, nullptr});
     found = links_.end() - 1;
   }
-  if (found->client && !found->client->broken()) {
-    if (found->client->draining()) drain_until_ = ticks(std::chrono::steady_clock::now() + std::chrono::seconds(5));
-    return found->client;
+  auto& link = *found;
+  if (link.client) {
+    const auto state = link.client->state();
+    if (state == State::kOpen) link.failures = 0;
+    if (link.client->draining()) drain_until_ = ticks(std::chrono::steady_clock::now() + std::chrono::seconds(5));
+    if (state == State::kNew || state == State::kOpen) return link.client;
+    if (state == State::kNeverOpened && !may_try_again(link)) return link.client;
   }
-  found->client = open_mux(found->channel, executor);
-  return found->client;
+  link.client = open_mux(*endpoint_, tls_, executor);
+  return link.client;
+}
+
+/// At once after the first failure, then after 100 ms, 200 ms and so on, up to 1 s. Meanwhile calls fail at once rather
+/// than wait for one more connection that is not answered.
+bool Replica::may_try_again(Link& link) {
+  const auto now = std::chrono::steady_clock::now();
+  if (link.retry_at == SteadyTime{}) {
+    link.retry_at = now + std::min(std::chrono::milliseconds(1000), std::chrono::milliseconds(50 << link.failures));
+    if (link.failures == 0) link.retry_at = now;
+    link.failures = std::min(link.failures + 1, 5);
+  }
+  if (now < link.retry_at) return false;
+  link.retry_at = {};
+  return true;
 }
 
 bool Replica::avoided(SteadyTime now) const { return ticks(now) < std::max(avoid_until_.load(), drain_until_.load()); }
@@ -142,9 +180,10 @@ void Replica::failed() {
 
 Replicas::Replicas(NetworkChannelOptions options) : options_(std::move(options)), list_(std::make_shared<List>()) {
   prepare_grpc();
+  if (options_.credentials) tls_ = std::make_shared<MuxClientTls>(*options_.credentials, options_.server_role);
   if (!options_.balance) {
     auto one = std::make_shared<List>();
-    one->push_back(std::make_shared<Replica>("dns:///" + options_.target, options_));
+    one->push_back(std::make_shared<Replica>("dns:///" + options_.target, options_, tls_));
     list_ = std::move(one);
     return;
   }
@@ -198,7 +237,7 @@ void Replicas::resolve() {
   auto fresh = std::make_shared<List>();
   for (const auto& address : addresses) {
     const auto same = std::find_if(old->begin(), old->end(), [&](const auto& r) { return r->address() == address; });
-    fresh->push_back(same != old->end() ? *same : std::make_shared<Replica>(address, options_));
+    fresh->push_back(same != old->end() ? *same : std::make_shared<Replica>(address, options_, tls_));
   }
   std::lock_guard lock(mutex_);
   list_ = std::move(fresh);

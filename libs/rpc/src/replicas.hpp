@@ -6,6 +6,7 @@
 
 #include <atomic>
 #include <boost/asio/execution_context.hpp>
+#include <boost/asio/ip/tcp.hpp>
 #include <condition_variable>
 #include <memory>
 #include <mutex>
@@ -21,13 +22,15 @@ namespace merpati::rpc {
 /// One address. Thread safe.
 class Replica {
  public:
-  Replica(std::string address, const NetworkChannelOptions& options);
+  /// `tls` is for Mux, as the options' credentials are for gRPC; null: plain text.
+  Replica(std::string address, const NetworkChannelOptions& options, std::shared_ptr<MuxClientTls> tls);
   ~Replica();
 
   const std::string& address() const { return address_; }
   std::uint64_t hash() const { return hash_; }
   grpc::GenericStub& stub() { return stub_; }
-  /// The stream of the loop that `executor` belongs to; a new one when the last has ended.
+  /// The connection of the loop that `executor` belongs to, on whose thread this is called; a new one when the last has
+  /// ended, though not at once after one that could not be opened: its calls fail. Null for an address that is a name.
   std::shared_ptr<MuxClient> mux(const asio::any_io_executor& executor);
 
   std::atomic<int> in_flight{0};
@@ -42,13 +45,18 @@ class Replica {
  private:
   struct Link {
     asio::execution_context* loop;
-    std::shared_ptr<grpc::Channel> channel;
+    asio::any_io_executor executor;
     std::shared_ptr<MuxClient> client;
+    int failures = 0;       // to open a connection, in a row
+    SteadyTime retry_at{};  // after such a failure
   };
+  static bool may_try_again(Link& link);
   std::shared_ptr<grpc::Channel> connect() const;
   const std::string address_;
   const std::uint64_t hash_;
   const NetworkChannelOptions options_;
+  const std::shared_ptr<MuxClientTls> tls_;
+  const std::optional<asio::ip::tcp::endpoint> endpoint_;
   std::shared_ptr<grpc::Channel> channel_;
   grpc::GenericStub stub_;
   std::atomic<int> failures_{0};
@@ -74,6 +82,7 @@ class Replicas {
   void run();
 
   const NetworkChannelOptions options_;
+  std::shared_ptr<MuxClientTls> tls_;
   bool has_names_ = false;
   bool said_unresolved_ = false;  ///< only resolve() touches it, which is never run twice at once
   std::mutex mutex_;

@@ -1,23 +1,27 @@
-// What a server's reactors share.
+// What a server's calls and connections share.
 #pragma once
 
 #include <grpcpp/generic/async_generic_service.h>
 
 #include <atomic>
+#include <boost/asio/ip/tcp.hpp>
 #include <memory>
 #include <mutex>
 #include <string>
 #include <unordered_set>
+#include <vector>
 
 #include "merpati/rpc/server.hpp"
+#include "mux_tls.hpp"
 
 namespace merpati::rpc {
 
-/// A Mux stream as the server sees it.
-class MuxStream {
+/// A Mux connection as the server sees it. Any thread.
+class MuxPeer {
  public:
-  virtual ~MuxStream() = default;
+  virtual ~MuxPeer() = default;
   virtual void announce_draining() = 0;
+  virtual void abort() = 0;
 };
 
 struct ServerShared {
@@ -30,26 +34,33 @@ struct ServerShared {
 
   asio::any_io_executor next_loop() { return options.loops[turn.fetch_add(1) % options.loops.size()]; }
 
-  void add(std::shared_ptr<MuxStream> stream) {
+  void add(std::shared_ptr<MuxPeer> peer) {
     std::lock_guard lock(mutex);
-    muxes.insert(std::move(stream));
+    muxes.insert(std::move(peer));
   }
-  void remove(const std::shared_ptr<MuxStream>& stream) {
+  void remove(const std::shared_ptr<MuxPeer>& peer) {
     std::lock_guard lock(mutex);
-    muxes.erase(stream);
+    muxes.erase(peer);
+  }
+  std::vector<std::shared_ptr<MuxPeer>> all_muxes() {
+    std::lock_guard lock(mutex);
+    return {muxes.begin(), muxes.end()};
+  }
+  std::size_t mux_count() {
+    std::lock_guard lock(mutex);
+    return muxes.size();
   }
 
   std::atomic<std::size_t> turn{0};
   std::mutex mutex;
-  std::unordered_set<std::shared_ptr<MuxStream>> muxes;
+  std::unordered_set<std::shared_ptr<MuxPeer>> muxes;
 };
 
 /// One call of any of the four kinds.
 grpc::ServerGenericBidiReactor* start_call(std::shared_ptr<ServerShared> shared, const Dispatcher::Entry& entry,
                                            grpc::GenericCallbackServerContext* context, Role role);
-/// A stream of merpati.rpc.v1.Mux/Run.
-grpc::ServerGenericBidiReactor* start_mux(std::shared_ptr<ServerShared> shared,
-                                          grpc::GenericCallbackServerContext* context, Role role);
+/// A Mux connection whose preamble has been read; `tls` null: plain text.
+void start_mux(std::shared_ptr<ServerShared> shared, asio::ip::tcp::socket socket, std::shared_ptr<MuxServerTls> tls);
 
 /// The value after "Bearer " of the metadata key "authorization", or empty.
 std::string bearer_token(const grpc::ServerContextBase& context);

@@ -59,8 +59,7 @@ class World {
     for (auto& contract : all_services()) {
       services_.push_back(std::make_unique<Reached>(std::move(contract)));
       dispatcher.register_service(*services_.back());
-      for (const auto& method : services_.back()->methods())
-        if (method.path != "/merpati.rpc.v1.Mux/Run") methods.push_back(&method);
+      for (const auto& method : services_.back()->methods()) methods.push_back(&method);
     }
   }
   ~World() {

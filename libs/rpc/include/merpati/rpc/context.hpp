@@ -25,11 +25,15 @@ class Context {
   Deadline deadline() const { return deadline_; }
   const std::string& trace_id() const { return trace_id_; }
   /// The transport's peer, for the log: "ipv4:10.0.0.7:40112" or "in-process".
-  const std::string& peer() const { return peer_; }
+  const std::string& peer() const { return *peer_; }
 
   // For transports and tests.
   Context() = default;
   Context(Role role, std::string peer, Deadline deadline, std::string token, std::string trace_id)
+      : Context(role, std::make_shared<const std::string>(std::move(peer)), deadline, std::move(token),
+                std::move(trace_id)) {}
+  Context(Role role, std::shared_ptr<const std::string> peer, Deadline deadline, std::string token,
+          std::string trace_id)
       : role_(role),
         peer_(std::move(peer)),
         deadline_(deadline),
@@ -39,7 +43,7 @@ class Context {
 
  private:
   Role role_ = Role::kAnonymous;
-  std::string peer_;
+  std::shared_ptr<const std::string> peer_ = std::make_shared<const std::string>();
   Deadline deadline_;
   std::string token_;
   std::string trace_id_;

@@ -18,7 +18,9 @@ struct NetworkChannelOptions {
   /// Whether each address is a replica to balance over. False, for clients from outside: the addresses are ways to one
   /// service (localhost may be ::1 and 127.0.0.1), and gRPC takes the first that answers; one host in `target`.
   bool balance = true;
-  bool mux = true;  ///< unary calls travel in batches on one stream for each loop and replica
+  /// Unary calls travel in batches on one connection for each loop and replica. Callers then run on loops of one thread
+  /// each, which outlive the channel. Only with `balance`.
+  bool mux = true;
   std::chrono::nanoseconds unary_timeout = std::chrono::seconds(30);  ///< for calls without a deadline
   std::chrono::nanoseconds resolve_every = std::chrono::seconds(5);
   int max_message_bytes = 4 << 20;
