@@ -7,6 +7,8 @@
 namespace merpati::imap {
 namespace {
 
+constexpr int kNamesInOneCall = 32;  // a quarter of what may be pending, so that calls overlap
+
 std::uint64_t value_of(StatusItem item, const pb::MailboxCounts& counts) {
   switch (item) {
     case StatusItem::kMessages:
@@ -29,26 +31,59 @@ std::uint64_t value_of(StatusItem item, const pb::MailboxCounts& counts) {
   return 0;
 }
 
+// One call for the STATUS commands that came together: names are added until it is full, or until somebody waits for
+// it.
+class StatusCall {
+ public:
+  bool takes_more() const { return !call_ && request_.names_size() < kNamesInOneCall; }
+  /// The name's place in the answer.
+  int add(Session& session, const std::string& name) {
+    request_.add_names(name);
+    const int place = request_.names_size() - 1;
+    if (request_.names_size() == kNamesInOneCall) send(session);
+    return place;
+  }
+  Task<const pb::MailboxStatus*> wait(Session& session, int place) {
+    if (!call_) send(session);
+    if (!response_) response_.emplace(co_await call_->wait());
+    if (response_->has_error()) co_return response_->error();
+    if (place >= (*response_)->statuses_size()) co_return Error(ErrorCode::kDataLoss, "no status in the reply");
+    co_return &(*response_)->statuses(place);
+  }
+
+ private:
+  void send(Session& session) {
+    request_.set_account_id(session.account());
+    call_ = start_call(session.loop(), session.loop().store, &store::v1::StoreClient::get_status, std::move(request_),
+                       session.call_options());
+  }
+  pb::GetStatusRequest request_;
+  std::optional<StartedCall<pb::GetStatusResponse>> call_;
+  std::optional<Result<pb::GetStatusResponse>> response_;
+};
+
 class PendingStatus final : public PendingReply {
  public:
-  PendingStatus(StartedCall<pb::GetStatusResponse> call, std::string name, std::vector<StatusItem> items)
-      : call_(std::move(call)), name_(std::move(name)), items_(std::move(items)) {}
+  PendingStatus(std::shared_ptr<StatusCall> call, int place, std::string name, std::vector<StatusItem> items)
+      : call_(std::move(call)), place_(place), name_(std::move(name)), items_(std::move(items)) {}
+
+  const std::shared_ptr<StatusCall>& call() const { return call_; }
 
   Task<Reply> finish(Session& session) override {
-    MERPATI_CO_TRY(auto response, co_await call_.wait());
-    if (response.statuses().empty() || !response.statuses(0).exists())
-      co_return no("NONEXISTENT", "There is no such mailbox");
+    MERPATI_CO_TRY(const auto* status, co_await call_->wait(session, place_));
+    if (!status->exists()) co_return no("NONEXISTENT", "There is no such mailbox");
     auto& out = session.out();
     out += "* STATUS ";
     append_mailbox(out, name_, session.name_form());
     out += ' ';
-    append_status_items(out, items_, response.statuses(0).counts());
+    append_status_items(out, items_, status->counts());
     out += "\r\n";
     co_return ok();
   }
 
  private:
-  StartedCall<pb::GetStatusResponse> call_;
+  std::shared_ptr<StatusCall> call_;
+  int place_;
   std::string name_;
   std::vector<StatusItem> items_;
 };
@@ -68,19 +103,17 @@ void append_status_items(std::string& out, const std::vector<StatusItem>& items,
   out += ')';
 }
 
-std::unique_ptr<PendingReply> start_status(Session& session, const Command& command) {
+std::unique_ptr<PendingReply> start_status(Session& session, const Command& command, const PendingReply* before) {
   const auto& arguments = command.get<StatusArguments>();
   auto name = session.mailbox_name(arguments.mailbox);
   if (name.has_error()) return std::make_unique<ReadyReply>(no("CANNOT", name.error().public_text()));
   for (const auto item : arguments.items) {
     if (item == StatusItem::kHighestModSeq) session.enable_condstore();  // RFC 7162 3.1
   }
-  pb::GetStatusRequest request;
-  request.set_account_id(session.account());
-  request.add_names(*name);
-  auto call = start_call(session.loop(), session.loop().store, &store::v1::StoreClient::get_status, std::move(request),
-                         session.call_options());
-  return std::make_unique<PendingStatus>(std::move(call), *std::move(name), arguments.items);
+  const auto* last = dynamic_cast<const PendingStatus*>(before);
+  auto call = last != nullptr && last->call()->takes_more() ? last->call() : std::make_shared<StatusCall>();
+  const int place = call->add(session, *name);
+  return std::make_unique<PendingStatus>(std::move(call), place, *std::move(name), arguments.items);
 }
 
 }  // namespace merpati::imap

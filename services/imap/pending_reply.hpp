@@ -81,8 +81,9 @@ StartedCall<Response> start_call(LoopState& loop, std::shared_ptr<Client> client
   return StartedCall<Response>(std::move(state));
 }
 
-/// Never null.
+/// Never null. A STATUS may join the call of the one before, `before`, if that is still the last of the pending
+/// replies.
 Task<std::unique_ptr<PendingReply>> start_append(Session& session, const Command& command);
-std::unique_ptr<PendingReply> start_status(Session& session, const Command& command);
+std::unique_ptr<PendingReply> start_status(Session& session, const Command& command, const PendingReply* before);
 
 }  // namespace merpati::imap

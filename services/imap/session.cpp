@@ -151,7 +151,7 @@ Task<void> Session::execute(Result<Command> command, std::string tag) {
     if (command->verb == Verb::kAppend) {
       MERPATI_CO_TRY(pending, co_await start_append(*this, *command));
     } else {
-      pending = start_status(*this, *command);
+      pending = start_status(*this, *command, pending_.empty() ? nullptr : pending_.back().get());
     }
     pending->tag = command->tag;
     pending->verb = command->verb;

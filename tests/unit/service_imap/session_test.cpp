@@ -245,6 +245,29 @@ TEST_F(ImapTest, AppendsSmallLargeAndPipelined) {
   EXPECT_TRUE(client->run("FETCH 4 BODY.PEEK[]").find(large + ")") != std::string::npos);
 }
 
+TEST_F(ImapTest, PipelinedStatusesShareACall) {
+  store.add("INBOX", small_mail("one"));
+  store.create("other");
+  start();
+  auto client = open();
+  on_loop([this] { store.calls.clear(); });
+  std::string pipeline;
+  for (int i = 0; i < 70; ++i)
+    pipeline += "p" + std::to_string(i) + " STATUS " +
+                (i % 3 == 0   ? "INBOX"
+                 : i % 3 == 1 ? "other"
+                              : "nowhere") +
+                " (MESSAGES)\r\n";
+  client->send(pipeline + "x NOOP\r\n");
+  const auto all = client->until("x ");
+  for (int i = 0; i < 70; ++i) {
+    const auto tag = "p" + std::to_string(i);
+    const std::string row = i % 3 == 0 ? "* STATUS INBOX (MESSAGES 1)\r\n" : "* STATUS other (MESSAGES 0)\r\n";
+    EXPECT_THAT(all, HasSubstr(i % 3 == 2 ? tag + " NO [NONEXISTENT]" : row + tag + " OK"));
+  }
+  on_loop([this] { EXPECT_LT(store.calls["get_status"], 10); });
+}
+
 TEST_F(ImapTest, CopiesAndMoves) {
   for (const char* name : {"one", "two", "three"}) store.add("INBOX", small_mail(name));
   start();
