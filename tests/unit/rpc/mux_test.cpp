@@ -343,6 +343,57 @@ TEST_F(MuxServer, WhoDoesNotReadIsNotWrittenToForEver) {
   EXPECT_TRUE(eventually([&] { return bounded.server->calls_in_flight() == 0; }));
 }
 
+// --- certificates that change while both ends run
+
+struct MuxReload : testing::Test {
+  void use(const Credentials& in_place_of, const Credentials& files) {
+    std::filesystem::copy_file(files.certificate_file, in_place_of.certificate_file, over);
+    std::filesystem::copy_file(files.key_file, in_place_of.key_file, over);
+  }
+  static constexpr auto over = std::filesystem::copy_options::overwrite_existing;
+  /// By a channel of its own, so that there is a new connection.
+  ErrorCode call(const Backend& backend, const Credentials& files) {
+    NetworkChannelOptions to;
+    to.target = backend.address();
+    to.credentials = files;
+    to.server_role = Role::kStore;
+    auto answer = caller.run(store::v1::StoreClient(network_channel(to)).deliver({}));
+    return answer ? ErrorCode{} : answer.error().code();
+  }
+  test::Authority authority;
+  Caller caller;
+};
+
+TEST_F(MuxReload, NewCertificatesHoldForNewConnections) {
+  ServerOptions options;
+  const auto files = authority.issue("store");
+  const auto own = authority.issue("smtp");
+  options.credentials = authority.issue("queue");  // not its role yet
+  Backend backend(Role::kAnonymous, "127.0.0.1:0", options);
+  EXPECT_EQ(call(backend, own), ErrorCode::kUnavailable);
+  use(*options.credentials, files);
+  EXPECT_EQ(call(backend, own), ErrorCode{});
+
+  NetworkChannelOptions to;
+  to.target = backend.address();
+  to.credentials = authority.issue("printer");  // no role of ours
+  to.server_role = Role::kStore;
+  store::v1::StoreClient store(network_channel(to));
+  EXPECT_EQ(caller.run(store.deliver({})).error().code(), ErrorCode::kUnavailable);
+  use(*to.credentials, own);
+  EXPECT_TRUE(eventually([&] { return caller.run(store.deliver({})).has_value(); }));
+}
+
+TEST_F(MuxReload, ABrokenFileLeavesTheCertificateInUse) {
+  ServerOptions options;
+  options.credentials = authority.issue("store");
+  Backend backend(Role::kAnonymous, "127.0.0.1:0", options);
+  const auto own = authority.issue("smtp");
+  EXPECT_EQ(call(backend, own), ErrorCode{});
+  std::filesystem::resize_file(options.credentials->certificate_file, 100);
+  EXPECT_EQ(call(backend, own), ErrorCode{});
+}
+
 // --- a caller and servers that misbehave
 
 /// A listening socket; what it accepts does what the test says.
