@@ -216,6 +216,8 @@ class MuxServerConnection final : public MuxPeer,
 }  // namespace
 
 void start_mux(std::shared_ptr<ServerShared> shared, asio::ip::tcp::socket socket, std::shared_ptr<MuxServerTls> tls) {
+  if (shared->mux_count() >= shared->options.max_mux_connections)
+    return log::info("rpc_connection_refused", "too many connections");
   watch_for_silence(socket.native_handle());
   std::make_shared<MuxServerConnection>(std::move(shared), std::move(socket), std::move(tls))->start();
 }

@@ -108,6 +108,7 @@ struct MuxServer : testing::Test {
     ServerOptions options;
     options.mux_calls = 4;
     options.greeting_timeout = 200ms;
+    options.max_mux_connections = 3;
     return options;
   }
   Raw open() {
@@ -182,6 +183,20 @@ TEST_F(MuxServer, WhoSaysNothingOrNotAllIsCut) {
   EXPECT_TRUE(silent.ends());
   EXPECT_TRUE(halting.ends());
   still_serves();
+}
+
+TEST_F(MuxServer, ConnectionsAreBounded) {
+  {
+    const Raw three[] = {open(), open(), open()};
+    const auto fourth = Raw::to(backend.port());
+    fourth.send(kPreamble);
+    EXPECT_TRUE(fourth.ends());
+  }
+  EXPECT_TRUE(eventually([&] {
+    const auto again = Raw::to(backend.port());
+    again.send(kPreamble);
+    return again.receive<v1::MuxResponse>().has_value();
+  }));
 }
 
 TEST_F(MuxServer, ThePreambleAndThenNoHandshakeIsCut) {

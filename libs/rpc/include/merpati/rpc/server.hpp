@@ -21,6 +21,7 @@ struct ServerOptions {
   std::vector<asio::any_io_executor> loops;  ///< handlers run there, each call on one; never empty
   int max_message_bytes = 4 << 20;           ///< of one request or stream message, on purpose gRPC's own default
   std::size_t max_calls = 20'000;            ///< in flight over all connections; more are refused with kUnavailable
+  std::size_t max_mux_connections = 4096;    ///< one for each loop of each caller; more are cut
   std::uint32_t mux_calls = 4096;            ///< in flight on one Mux connection
   std::uint64_t mux_bytes = 16 << 20;        ///< of requests in flight, and of replies that wait, on one Mux connection
   /// A connection that says nothing for so long is cut; as long again for Mux's handshake.
