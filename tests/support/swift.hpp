@@ -12,7 +12,7 @@
 #include <filesystem>
 #include <fstream>
 #include <random>
-#include <sstream>
+#include <stdexcept>
 #include <string>
 
 namespace merpati::test {
@@ -38,10 +38,9 @@ class Swift {
     }
     ::close(in[0]);
     ::close(out[1]);
-    stop_ = in[1];
-    std::string line;
-    for (char c = 0; ::read(out[0], &c, 1) == 1 && c != '\n';) line += c;
-    ::close(out[0]);
+    commands_ = in[1];
+    answers_ = out[0];
+    const auto line = read_line();
     if (line.starts_with("READY ")) {
       endpoint_ = line.substr(6);
     } else {
@@ -52,7 +51,8 @@ class Swift {
     }
   }
   ~Swift() {
-    ::close(stop_);
+    ::close(commands_);
+    ::close(answers_);
     if (pid_ > 0) ::waitpid(pid_, nullptr, 0);
     std::error_code ignored;
     std::filesystem::remove_all(directory_, ignored);
@@ -64,7 +64,25 @@ class Swift {
   const std::string& endpoint() const { return endpoint_; }
   const std::string& reason() const { return reason_; }
 
+  /// It accepts connections and never answers; and the end of that.
+  void pause() { tell("pause"); }
+  void resume() { tell("resume"); }
+  /// Nobody listens; and the end of that, with everything that was stored.
+  void down() { tell("down"); }
+  void up() { tell("up"); }
+
  private:
+  std::string read_line() {
+    std::string line;
+    for (char c = 0; ::read(answers_, &c, 1) == 1 && c != '\n';) line += c;
+    return line;
+  }
+  void tell(std::string what) {
+    what += '\n';
+    if (::write(commands_, what.data(), what.size()) != static_cast<ssize_t>(what.size()) || read_line() != "OK")
+      throw std::runtime_error("Swift did not " + what);
+  }
+
   /// The first of `count` neighbouring ports that are free now.
   static int free_ports(int count) {
     std::mt19937 random{std::random_device{}()};
@@ -87,7 +105,7 @@ class Swift {
 
   std::string directory_, endpoint_, reason_;
   pid_t pid_ = 0;
-  int stop_ = -1;
+  int commands_ = -1, answers_ = -1;
 };
 
 }  // namespace merpati::test

@@ -5,8 +5,9 @@ usage: swift.py DIRECTORY PORT
 
 Needs the packages swift-proxy, swift-account, swift-container, swift-object and memcached. One replica, one "disk" (a
 directory), ports PORT to PORT+4. Prints "READY http://127.0.0.1:PORT" on standard output when the bucket "mail" exists
-(access key "test:tester", secret "testing"), then serves until standard input is closed. Exit code 77: cannot run here;
-the reason is the last line of standard error.
+(access key "test:tester", secret "testing"), then serves until standard input is closed. A line on standard input does
+something to the endpoint and is answered by "OK": pause (it accepts connections and never answers), resume, down, up.
+Exit code 77: cannot run here; the reason is the last line of standard error.
 """
 import getpass
 import os
@@ -110,6 +111,20 @@ def make_bucket(port):
         opener.open(urllib.request.Request(f"{url}/{bucket}", method="PUT", headers={"X-Auth-Token": token}), timeout=10)
 
 
+def wait_until_ready(servers, port, log_path):
+    give_up = time.monotonic() + 60
+    while True:
+        ended = [server.args[0] for server in servers if server.poll() is not None]
+        if ended:
+            cannot(f"{ended[0]} ended at once; see {log_path}")
+        try:
+            return make_bucket(port)
+        except OSError as error:
+            if time.monotonic() > give_up:
+                cannot(f"swift does not answer: {error}; see {log_path}")
+            time.sleep(0.2)
+
+
 def main():
     directory, port = os.path.abspath(sys.argv[1]), int(sys.argv[2])
     missing = [name for name in PROGRAMS if not shutil.which(name)]
@@ -134,6 +149,23 @@ def main():
 
     servers = []
 
+    def start():
+        with open(log_path, "ab") as log:
+            servers[:] = [subprocess.Popen(command, stdin=subprocess.DEVNULL, stdout=log, stderr=log)
+                          for command in commands]
+        wait_until_ready(servers, port, log_path)
+
+    def kill():
+        for server in servers:
+            server.kill()
+            server.wait()
+
+    def send(number):
+        for server in servers:
+            server.send_signal(number)
+
+    actions = {"pause": lambda: send(signal.SIGSTOP), "resume": lambda: send(signal.SIGCONT), "down": kill, "up": start}
+
     def stop(*_):
         for server in servers:
             server.kill()
@@ -142,23 +174,11 @@ def main():
     signal.signal(signal.SIGTERM, stop)
     log_path = os.path.join(directory, "swift.log")
     try:
-        with open(log_path, "wb") as log:
-            for command in commands:
-                servers.append(subprocess.Popen(command, stdin=subprocess.DEVNULL, stdout=log, stderr=log))
-        give_up = time.monotonic() + 60
-        while True:
-            ended = [server.args[0] for server in servers if server.poll() is not None]
-            if ended:
-                cannot(f"{ended[0]} ended at once; see {log_path}")
-            try:
-                make_bucket(port)
-                break
-            except OSError as error:
-                if time.monotonic() > give_up:
-                    cannot(f"swift does not answer: {error}; see {log_path}")
-                time.sleep(0.2)
+        start()
         print(f"READY http://127.0.0.1:{port}", flush=True)
-        sys.stdin.read()
+        for line in sys.stdin:
+            actions[line.strip()]()
+            print("OK", flush=True)
     finally:
         for server in servers:
             server.kill()

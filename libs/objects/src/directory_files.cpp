@@ -29,6 +29,8 @@ std::string key_of(std::string file_name) {
 
 std::string fan_out_of(const std::string& key) { return to_hex(sha256(key)).substr(0, 3); }
 
+std::size_t number_of(const std::string& fan_out) { return std::stoul(fan_out, nullptr, 16); }
+
 WallTime modified_of(const struct stat& status) { return std::chrono::system_clock::from_time_t(status.st_mtime); }
 
 /// The names in a directory, sorted; none when it does not exist.
@@ -75,9 +77,18 @@ Result<void> DirectoryFiles::check() {
 }
 
 Result<void> DirectoryFiles::make_folder(const std::string& folder) {
-  if (::mkdir(folder.c_str(), 0750) == 0) return sync_directory(objects_);
-  if (errno == EEXIST) return {};
+  if (::mkdir(folder.c_str(), 0750) == 0 || errno == EEXIST) return {};
   return file_error(errno, "make directory", folder);
+}
+
+Result<void> DirectoryFiles::sync_folder(const std::string& fan_out) {
+  MERPATI_CHECK(sync_directory(objects_ + "/" + fan_out));
+  // Another thread, or a process that was killed, may have made the folder and not have synced its name.
+  auto& synced = synced_[number_of(fan_out)];
+  if (synced) return {};
+  MERPATI_CHECK(sync_directory(objects_));
+  synced = true;
+  return {};
 }
 
 Result<std::unique_ptr<DirectoryFiles::Draft>> DirectoryFiles::Draft::make(DirectoryFiles& files) {
@@ -105,7 +116,7 @@ Result<void> DirectoryFiles::Draft::publish(const std::string& key) {
   }
   path_.clear();
   MERPATI_FAIL_POINT("objects_after_rename");
-  return sync_directory(folder);
+  return files_.sync_folder(fan_out_of(key));
 }
 
 Result<void> DirectoryFiles::put(const std::string& key, std::string_view bytes) {

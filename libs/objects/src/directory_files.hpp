@@ -1,6 +1,8 @@
 // DirectoryFiles: the blocking half of DirectoryStore; knows the layout on disk and the order of fsync and rename.
 #pragma once
 
+#include <array>
+#include <atomic>
 #include <memory>
 #include <string>
 
@@ -44,10 +46,13 @@ class DirectoryFiles {
   std::string folder_of(const std::string& key) const;
   std::string path_of(const std::string& key) const;
   Result<void> make_folder(const std::string& folder);
+  /// What was renamed into the folder, and once in this object's life the folder itself.
+  Result<void> sync_folder(const std::string& fan_out);
 
   const std::string objects_;
   const std::string drafts_;
   const std::uint64_t answer_limit_;
+  std::array<std::atomic<bool>, 4096> synced_{};  ///< folders whose own name is known to be on disk
 };
 
 }  // namespace merpati::objects

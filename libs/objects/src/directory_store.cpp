@@ -10,7 +10,7 @@ class Store final : public ObjectStore, public std::enable_shared_from_this<Stor
  public:
   Store(DirectoryOptions options, asio::thread_pool& pool)
       : options_(std::move(options)),
-        lane_(pool, options_.waiting_limit),
+        lane_(pool, options_.waiting_limit, options_.operation_timeout),
         files_(options_.root, options_.answer_limit) {}
   DirectoryFiles& files() { return files_; }
   Lane& lane() { return lane_; }

@@ -12,14 +12,16 @@ namespace merpati::objects {
 
 class Lane {
  public:
-  Lane(asio::thread_pool& pool, std::size_t limit) : pool_(pool), limit_(limit) {}
+  Lane(asio::thread_pool& pool, std::size_t limit, std::chrono::nanoseconds longest)
+      : pool_(pool), limit_(limit), longest_(longest) {}
 
-  /// Runs `call` (returns a Result) on the pool. Refused at once when the lane is full; not started after `deadline`.
+  /// Runs `call` (returns a Result) on the pool. Refused at once when the lane is full; not started after `deadline`,
+  /// nor after the lane's longest wait.
   template <class Call, class R = std::invoke_result_t<Call>>
   asio::awaitable<R> run(Call call, Deadline deadline) {
     const Place place(in_use_);
     if (place.number > limit_) co_return Error(ErrorCode::kUnavailable, "too many object operations are waiting");
-    auto body = [call = std::move(call), deadline]() mutable -> R {
+    auto body = [call = std::move(call), deadline = deadline.within(longest_)]() mutable -> R {
       if (deadline.passed()) return Error(ErrorCode::kDeadlineExceeded, "deadline passed while waiting for a thread");
       return call();
     };
@@ -40,6 +42,7 @@ class Lane {
 
   asio::thread_pool& pool_;
   const std::size_t limit_;
+  const std::chrono::nanoseconds longest_;
   std::atomic<std::size_t> in_use_ = 0;
 };
 

@@ -26,7 +26,7 @@ S3Request abort_request(std::string key, std::string upload) {
 S3Client::S3Client(std::shared_ptr<S3Transport> transport)
     : transport_(std::move(transport)),
       pool_(transport_->options().connections),
-      lane_(pool_, transport_->options().waiting_limit) {}
+      lane_(pool_, transport_->options().waiting_limit, transport_->options().operation_timeout) {}
 
 S3Client::~S3Client() {
   transport_->close();
@@ -35,6 +35,7 @@ S3Client::~S3Client() {
 
 Task<S3Response> S3Client::call(S3Request request, Deadline deadline) {
   const auto shared = std::make_shared<const S3Request>(std::move(request));
+  deadline = deadline.within(options().operation_timeout);
   auto wait = options().retry_wait;
   for (int attempt = 1;; ++attempt) {
     // The pool's thread must not hold the last reference to this client: it would join itself.

@@ -143,6 +143,47 @@ TEST_F(S3Swift, AWrongKeyAndAMissingBucketAreToldApart) {
   EXPECT_EQ(run(missing->put("k", "x", soon())).error().code(), ErrorCode::kFailedPrecondition);
 }
 
+TEST_F(S3Swift, AnEndpointThatDoesNotAnswerIsLeftInTimeAndUsedAgain) {
+  auto some = options();
+  some.operation_timeout = 700ms;
+  const auto store = S3Store::open(some).value();
+  ASSERT_TRUE(run(store->put("black/hole", "bytes", soon())));
+  swift_->pause();
+  const auto late = run(store->get("black/hole", {}, Deadline::after(300ms)));
+  // A caller that would wait for ever does not.
+  const auto endless = run(store->put("black/other", "bytes", Deadline::never()));
+  auto writer = run(store->open_writer("black/large", Deadline::never())).value();
+  const auto written = run(writer->write(std::string(9'000'000, 'x'), Deadline::never()));
+  swift_->resume();
+  EXPECT_EQ(late.error().code(), ErrorCode::kDeadlineExceeded) << late.error().describe();
+  EXPECT_EQ(endless.error().code(), ErrorCode::kDeadlineExceeded) << endless.error().describe();
+  EXPECT_EQ(written.error().code(), ErrorCode::kDeadlineExceeded) << written.error().describe();
+  const auto patient = S3Store::open(options()).value();
+  EXPECT_EQ(run(patient->get("black/hole", {}, soon())).value(), "bytes");
+  EXPECT_EQ(run(patient->head("black/large", soon())).error().code(), ErrorCode::kNotFound);
+  EXPECT_TRUE(run(patient->remove_many({"black/hole", "black/other"}, soon())));
+}
+
+TEST_F(S3Swift, AnEndpointThatIsDownIsToldAndUsedAgain) {
+  const auto store = S3Store::open(options()).value();
+  ASSERT_TRUE(run(store->put("down", "bytes", soon())));
+  swift_->down();
+  const auto checked = run(store->check(soon()));
+  const auto put = run(store->put("down", "other", soon()));
+  const auto got = run(store->get("down", {}, soon()));
+  const auto listed = run(store->list("", "", 10, soon()));
+  const auto removed = run(store->remove_many({"down"}, soon()));
+  swift_->up();
+  EXPECT_EQ(checked.error().code(), ErrorCode::kUnavailable) << checked.error().describe();
+  EXPECT_EQ(put.error().code(), ErrorCode::kUnavailable) << put.error().describe();
+  EXPECT_EQ(got.error().code(), ErrorCode::kUnavailable) << got.error().describe();
+  EXPECT_EQ(listed.error().code(), ErrorCode::kUnavailable) << listed.error().describe();
+  EXPECT_EQ(removed.error().code(), ErrorCode::kUnavailable) << removed.error().describe();
+  EXPECT_NE(got.error().message().find("127.0.0.1"), std::string::npos) << "the text says where";
+  EXPECT_EQ(run(store->get("down", {}, soon())).value(), "bytes");
+  EXPECT_TRUE(run(store->remove("down", soon())));
+}
+
 TEST_F(S3Swift, ManyAtOnceOverFewConnections) {
   auto some = options();
   some.connections = 4;

@@ -1,6 +1,7 @@
 // DirectoryStore: objects as files of one directory, which may be shared by processes of one machine.
 #pragma once
 
+#include <chrono>
 #include <filesystem>
 #include <memory>
 
@@ -9,9 +10,10 @@
 namespace merpati::objects {
 
 struct DirectoryOptions {
-  std::filesystem::path root;                        ///< created (with its parents) when missing
-  std::size_t waiting_limit = 1024;                  ///< operations under way or waiting for a thread
-  std::uint64_t answer_limit = 64ULL * 1024 * 1024;  ///< octets of one get()
+  std::filesystem::path root;                          ///< created (with its parents) when missing
+  std::size_t waiting_limit = 1024;                    ///< operations under way or waiting for a thread
+  std::uint64_t answer_limit = 64ULL * 1024 * 1024;    ///< octets of one get()
+  std::chrono::milliseconds operation_timeout{60000};  ///< of the wait for a thread; a call's deadline may be earlier
   Observer observer;
 };
 

@@ -19,10 +19,11 @@ struct S3Options {
   std::string ca_file;     ///< PEM authorities to trust; empty: the system's
   /// Asked before each attempt, on any thread, so that keys can be rotated while running.
   std::function<Result<Credentials>()> credentials;
-  std::size_t connections = 16;                      ///< requests on the wire at once, each with a thread
-  std::size_t waiting_limit = 1024;                  ///< operations on the wire or waiting
-  std::uint64_t part_bytes = 8ULL * 1024 * 1024;     ///< of a multipart upload; endpoints want 5 MiB or more
-  std::uint64_t answer_limit = 64ULL * 1024 * 1024;  ///< octets of one get()
+  std::size_t connections = 16;                        ///< requests on the wire at once, each with a thread
+  std::size_t waiting_limit = 1024;                    ///< operations on the wire or waiting
+  std::uint64_t part_bytes = 8ULL * 1024 * 1024;       ///< of a multipart upload; endpoints want 5 MiB or more
+  std::uint64_t answer_limit = 64ULL * 1024 * 1024;    ///< octets of one get()
+  std::chrono::milliseconds operation_timeout{60000};  ///< of one call with its retries; its deadline may be earlier
   std::chrono::milliseconds connect_timeout{3000};
   std::chrono::milliseconds attempt_timeout{30000};  ///< of one request; a call's deadline may be earlier
   int attempts = 4;                                  ///< per call: after 5xx, SlowDown and lost connections
