@@ -6,6 +6,7 @@
 #include <boost/asio/use_future.hpp>
 #include <filesystem>
 #include <fstream>
+#include <functional>
 #include <memory>
 #include <string>
 #include <vector>
@@ -28,7 +29,10 @@ using namespace std::chrono_literals;
 
 class StoreFixture {
  public:
-  explicit StoreFixture(test::Postgres& postgres, std::size_t loops = 1) : postgres_(postgres) {
+  using ConfigureObjects = std::function<void(config::v1::Objects&)>;
+  /// Without `configure` objects are files of a directory of its own.
+  explicit StoreFixture(test::Postgres& postgres, std::size_t loops = 1, const ConfigureObjects& configure = {})
+      : postgres_(postgres) {
     objects_ = std::filesystem::temp_directory_path() / ("merpati-store-" + new_uuid());
     key_ = rpc::SigningKey::generate("test");
     ring_ = std::make_shared<rpc::KeyRing>();
@@ -36,7 +40,11 @@ class StoreFixture {
     auto migrated = pg::migrate(postgres.dsn(), "store", migrations());
     if (!migrated) throw std::runtime_error(migrated.error().describe());
     config_.mutable_database()->set_dsn(postgres.dsn());
-    config_.mutable_objects()->set_directory(objects_);
+    if (configure) {
+      configure(*config_.mutable_objects());
+    } else {
+      config_.mutable_objects()->set_directory(objects_);
+    }
     config_.mutable_database()->set_connections(8);
     start(loops);
   }
