@@ -10,6 +10,7 @@
 #include <cstdint>
 #include <map>
 #include <mutex>
+#include <set>
 #include <string>
 #include <string_view>
 #include <thread>
@@ -56,6 +57,11 @@ class DnsServer {
     std::lock_guard lock(mutex_);
     failing_[name] = true;
   }
+  /// No question about this name is answered.
+  void ignore(const std::string& name) {
+    std::lock_guard lock(mutex_);
+    ignored_.insert(name);
+  }
   int questions() const { return questions_; }
 
  private:
@@ -98,6 +104,7 @@ class DnsServer {
     const std::string_view question = query.substr(12, at + 5 - 12);
     std::lock_guard lock(mutex_);
     const auto found = zone_.find(name);
+    if (ignored_.contains(name)) return {};
     const bool fails = failing_.contains(name);
     std::vector<std::string> records;
     if (found != zone_.end() && found->second.contains(type)) records = found->second.at(type);
@@ -134,6 +141,7 @@ class DnsServer {
       if (got < 17) continue;
       ++questions_;
       const std::string reply = answer({buffer, static_cast<std::size_t>(got)});
+      if (reply.empty()) continue;
       ::sendto(socket_, reply.data(), reply.size(), 0, reinterpret_cast<sockaddr*>(&from), size);
     }
   }
@@ -145,6 +153,7 @@ class DnsServer {
   std::mutex mutex_;
   std::map<std::string, std::map<int, std::vector<std::string>>> zone_;
   std::map<std::string, bool> failing_;
+  std::set<std::string> ignored_;
   std::thread thread_;
 };
 

@@ -25,11 +25,13 @@ struct Pending {
   Wakeup done;
   std::mutex mutex;
   bool finished = false;
+  bool refused = false;
   int error = 0;
   UbResult result;
 };
 
 struct Raw {
+  bool refused = false;
   int error = -1;
   UbResult result;
 };
@@ -59,7 +61,10 @@ template <class T>
 Answer<T> answer_of(const Raw& raw) {
   Answer<T> out;
   if (!raw.result) {
-    out.reason = raw.error > 0 || raw.error < -1 ? ub_strerror(raw.error) : "no answer in time";
+    if (raw.refused)
+      out.reason = "too many DNS lookups are in flight";
+    else
+      out.reason = raw.error > 0 || raw.error < -1 ? ub_strerror(raw.error) : "no answer in time";
     return out;
   }
   const ub_result& result = *raw.result;
@@ -100,7 +105,8 @@ int rank(Status status) {
 
 class UnboundResolver : public Resolver {
  public:
-  UnboundResolver(asio::any_io_executor home, ub_ctx* context) : core_(std::make_shared<Core>(home, context)) {}
+  UnboundResolver(asio::any_io_executor home, ub_ctx* context, std::size_t max_lookups)
+      : core_(std::make_shared<Core>(home, context, max_lookups)) {}
   ~UnboundResolver() override { core_->close(); }
 
   void start() { core_->watch(); }
@@ -183,8 +189,8 @@ class UnboundResolver : public Resolver {
       std::shared_ptr<Pending> pending;
     };
 
-    Core(const asio::any_io_executor& home, ub_ctx* context)
-        : context_(context), descriptor_(home, ub_fd(context)), home_(home) {}
+    Core(const asio::any_io_executor& home, ub_ctx* context, std::size_t max_lookups)
+        : context_(context), descriptor_(home, ub_fd(context)), home_(home), max_lookups_(max_lookups) {}
     ~Core() {
       if (descriptor_.is_open()) descriptor_.release();
       ub_ctx_delete(context_);
@@ -212,10 +218,18 @@ class UnboundResolver : public Resolver {
 
     std::shared_ptr<Pending> begin(const std::string& name, int type) {
       auto pending = std::make_shared<Pending>();
-      auto* request = new Request{this, pending};
+      Request* request = nullptr;
       {
         std::lock_guard lock(mutex_);
-        requests_.insert(request);
+        if (requests_.size() < max_lookups_) {
+          request = new Request{this, pending};
+          requests_.insert(request);
+        }
+      }
+      if (request == nullptr) {
+        pending->finished = pending->refused = true;
+        pending->done.notify();
+        return pending;
       }
       const int error = ub_resolve_async(context_, name.c_str(), type, kClassIn, request, &Core::answered, nullptr);
       if (error != 0) finish(request, error, nullptr);
@@ -245,6 +259,7 @@ class UnboundResolver : public Resolver {
     ub_ctx* context_;
     asio::posix::stream_descriptor descriptor_;
     asio::any_io_executor home_;
+    const std::size_t max_lookups_;
     bool closed_ = false;
     std::mutex mutex_;
     std::unordered_set<Request*> requests_;
@@ -258,6 +273,7 @@ class UnboundResolver : public Resolver {
     Raw raw;
     std::lock_guard lock(pending->mutex);
     if (pending->finished) {
+      raw.refused = pending->refused;
       raw.error = pending->error;
       raw.result = std::move(pending->result);
     }
@@ -318,7 +334,7 @@ Result<std::shared_ptr<Resolver>> make_unbound_resolver(asio::any_io_executor ho
   }
   // Private servers may know "test." (RFC 6761), which libunbound would answer itself.
   if (!options.servers.empty()) ub_ctx_zone_add(context.get(), "test.", "transparent");
-  auto resolver = std::make_shared<UnboundResolver>(home, context.release());
+  auto resolver = std::make_shared<UnboundResolver>(home, context.release(), options.max_lookups);
   resolver->start();
   return std::shared_ptr<Resolver>(std::move(resolver));
 }

@@ -73,6 +73,19 @@ TEST_F(ResolverTest, ADeadlineIsATemporaryFailure) {
   EXPECT_EQ(answer.status, Status::kTemporary);
 }
 
+TEST_F(ResolverTest, LookupsThatNobodyAnswersAreBounded) {
+  server_.ignore("dead.test");
+  server_.add_mx("a.test", 10, "mx.a.test");
+  resolver_ = make_unbound_resolver(context_.get_executor(), {{server_.server()}, false, "", 4}).value();
+  for (int i = 0; i < 2; ++i) {  // two questions each, which go on although their callers have given up
+    const auto answer = run(resolver_->addresses("dead.test", Deadline::after(std::chrono::milliseconds(1))));
+    EXPECT_EQ(answer.status, Status::kTemporary);
+  }
+  const auto answer = run(resolver_->mx("a.test", soon()));
+  EXPECT_EQ(answer.status, Status::kTemporary);
+  EXPECT_NE(answer.reason.find("too many"), std::string::npos) << answer.reason;
+}
+
 TEST(DomainName, ToAscii) {
   EXPECT_EQ(to_ascii("Example.TEST."), "example.test");
   EXPECT_EQ(to_ascii("b\xC3\xBC"
