@@ -141,7 +141,7 @@ void read_envelope(std::string_view block, const Limits& limits, Envelope& e) {
 }
 
 void read_message_header(std::string_view block, const Limits& limits, Summary& summary) {
-  FieldReader reader(block);
+  FieldReader reader(block.substr(0, limits.max_header));
   for (Field field; reader.next(field);) {
     if (iequals(field.name, "received")) {
       ++summary.received_count;

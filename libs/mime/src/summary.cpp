@@ -14,11 +14,11 @@ namespace {
 class Walker {
  public:
   Walker(std::string_view message, const Limits& limits, Summary& summary)
-      : message_(message), limits_(limits), summary_(summary) {}
+      : message_(message), limits_(limits), summary_(summary), headers_left_(limits.max_headers) {}
 
   void run() {
     summary_.size = message_.size();
-    entity(summary_.root, DefaultType::kText, 1);
+    entity(summary_.root, DefaultType::kText, 1, &summary_.envelope);
   }
 
  private:
@@ -108,6 +108,14 @@ class Walker {
     return true;
   }
 
+  // What is read of a header block: the summary of a message must not become as large as the message.
+  std::string_view readable(std::string_view block) {
+    const auto size = std::min({block.size(), limits_.max_header, headers_left_});
+    headers_left_ -= size;
+    if (size < block.size()) summary_.limited = true;
+    return block.substr(0, size);
+  }
+
   // When the line end before a boundary already belongs to this entity's header, it does not belong to the boundary.
   static void keep_header(const Part& part, Stop& stop) {
     if (stop.end >= part.header.end()) return;
@@ -115,15 +123,16 @@ class Walker {
     stop.lines = stop.lines_at_line_start;
   }
 
-  Stop entity(Part& part, DefaultType default_type, std::size_t depth) {
+  // `envelope` is a message's own, where the part is one's root.
+  Stop entity(Part& part, DefaultType default_type, std::size_t depth, Envelope* envelope = nullptr) {
     ++summary_.part_count;
     summary_.depth = std::max(summary_.depth, static_cast<std::uint32_t>(depth));
     Stop stop;
     const bool cut = read_header(part, stop);
     if (cut) keep_header(part, stop);
-    const std::string_view block = part.header.of(message_);
+    const std::string_view block = readable(part.header.of(message_));
     read_part_header(block, default_type, limits_, part);
-    if (depth == 1) read_envelope(block, limits_, summary_.envelope);
+    if (envelope != nullptr) read_envelope(block, limits_, *envelope);
     part.body.offset = part.header.end();
     const bool message = part.type == "message" && (part.subtype == "rfc822" || part.subtype == "global");
     const bool deep = depth >= limits_.max_depth || summary_.part_count >= limits_.max_parts;
@@ -152,8 +161,7 @@ class Walker {
       stop = multipart(part, std::move(boundary), depth);
     } else if (part.is_message()) {
       Part& inner = part.children.emplace_back();
-      stop = entity(inner, DefaultType::kText, depth + 1);
-      read_envelope(inner.header.of(message_), limits_, *part.envelope);
+      stop = entity(inner, DefaultType::kText, depth + 1, part.envelope.get());
     } else {
       stop = skip_to_boundary();
     }
@@ -191,6 +199,7 @@ class Walker {
   const Limits& limits_;
   Summary& summary_;
   std::vector<std::string> boundaries_;
+  std::size_t headers_left_;
   std::uint64_t at_ = 0;
   std::uint64_t lines_ = 0;
 };

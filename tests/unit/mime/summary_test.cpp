@@ -184,6 +184,31 @@ TEST(Summary, LimitsNestingAndParts) {
   EXPECT_TRUE(summarize(rfc822).limited);
 }
 
+TEST(Summary, IsNotAsLargeAsTheMessage) {
+  const auto size_of = [](const std::string& message) {
+    const Summary s = summarize(message);
+    EXPECT_TRUE(s.limited);
+    EXPECT_EQ(s.size, message.size());
+    return render_envelope(s.envelope).size() + render_bodystructure(s.root).size();
+  };
+  const std::string long_word(5'000'000, 'a');
+  const std::size_t header = 2 * Limits{}.max_header,
+                    all = 4 * Limits{}.max_headers;  // an envelope shows From three times
+  EXPECT_LT(size_of("To: \"" + long_word + "\" <a@b>\r\n\r\nx"), header);
+  EXPECT_LT(size_of("To: " + long_word + "@" + long_word + "\r\n\r\nx"), header);
+  EXPECT_LT(size_of("Content-Type: text/plain; name=" + long_word + "\r\n\r\nx"), header);
+  EXPECT_LT(size_of("Content-Type: " + long_word + "/x\r\n\r\nx"), header);
+  EXPECT_LT(size_of("Content-Disposition: a; filename=" + long_word + "\r\n\r\nx"), header);
+  std::string parts = "Content-Type: multipart/mixed; boundary=b\r\n\r\n", inner = parts;
+  const std::string kilobytes(60'000, 'a');
+  for (int i = 0; i < 200; ++i) {
+    parts += "--b\r\nContent-Description: " + kilobytes + "\r\nContent-ID: " + kilobytes + "\r\n\r\nx\r\n";
+    inner += "--b\r\nContent-Type: message/rfc822\r\n\r\nFrom: \"" + kilobytes + "\" <a@b>\r\n\r\nx\r\n";
+  }
+  EXPECT_LT(size_of(parts), all);
+  EXPECT_LT(size_of(inner), all);
+}
+
 TEST(Summary, PreviewOfHtml) {
   const Summary s = summarize(
       "Content-Type: text/html; charset=utf-8\r\n\r\n<html><head><title>T</title></head><style>p{}</style>"

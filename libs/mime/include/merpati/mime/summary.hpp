@@ -57,11 +57,13 @@ struct Part {
 };
 
 struct Limits {
-  std::size_t max_depth = 64;            ///< nested parts; a deeper one is shown as application/octet-stream
-  std::size_t max_parts = 2000;          ///< in the whole message; the rest stays in the body of its multipart
-  std::size_t max_addresses = 10'000;    ///< for each envelope
-  std::size_t max_text = 64 * 1024;      ///< of one unfolded field value; the rest is cut off
-  std::size_t preview_characters = 200;  ///< RFC 8970 3.1
+  std::size_t max_depth = 64;             ///< nested parts; a deeper one is shown as application/octet-stream
+  std::size_t max_parts = 2000;           ///< in the whole message; the rest stays in the body of its multipart
+  std::size_t max_addresses = 10'000;     ///< for each envelope
+  std::size_t max_text = 64 * 1024;       ///< of one unfolded field value; the rest is cut off
+  std::size_t max_header = 256 * 1024;    ///< octets of one header block that are read; the rest is not looked at
+  std::size_t max_headers = 1024 * 1024;  ///< of all header blocks together, which bounds the summary's own size
+  std::size_t preview_characters = 200;   ///< RFC 8970 3.1
 };
 
 struct Summary {
