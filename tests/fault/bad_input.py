@@ -4,6 +4,7 @@
 usage: bad_input.py [--services] [TEST ...]
 """
 import email
+import json
 import os
 import pathlib
 import random
@@ -17,6 +18,7 @@ import subprocess
 import sys
 import time
 import unittest
+import urllib.request
 
 sys.dont_write_bytecode = True
 HERE = pathlib.Path(__file__).resolve().parent
@@ -411,6 +413,18 @@ class Surroundings(MailTest):
         self.assertRegex(raw.tagged(b"l"), rb"^l NO \[UNAVAILABLE\]")
         raw.close()
 
+    def await_dependency(self, name, there):
+        """/readyz of the store tells it, and stays ready: callers avoid a replica that alone fails."""
+        port = self.target.port("METRICS") + (5 if self.instance.services else 0)  # of smtp with --services
+        give_up = time.monotonic() + 30
+        while True:
+            with urllib.request.urlopen(f"http://127.0.0.1:{port}/readyz", timeout=10) as answer:
+                body = json.load(answer)
+            if body["dependencies"].get(name, {}).get("ok") == there:
+                return body["dependencies"][name].get("reason", "")
+            self.assertLess(time.monotonic(), give_up, body)
+            time.sleep(0.2)
+
     def test_database_down_and_back(self):
         self.deliver(simple("before"))
         session = self.imap()
@@ -418,7 +432,9 @@ class Surroundings(MailTest):
         pids = {name: self.processes.pid(name) for name in self.processes.names() if name != "postgres"}
         self.processes.kill("postgres", signal.SIGQUIT)
         self.expect_temporary()
+        self.assertIn("connect", self.await_dependency("store.postgresql", False))
         self.processes.restart("postgres")
+        self.await_dependency("store.postgresql", True)
         give_up = time.monotonic() + 30
         delivered, good = False, 0
         while good < 10:  # each loop of each process finds PostgreSQL again by itself
@@ -465,6 +481,56 @@ class Surroundings(MailTest):
         found = self.bodies()
         self.assertEqual(len(found), 2)
         self.assert_same_mail(found[1], large)
+
+
+    def test_certificates_replaced_while_sessions_live(self):
+        tls = self.instance.state / "tls"
+        imap, smtp = self.imap(), smtplib.SMTP_SSL(self.target.host, self.target.port("SUBMISSIONS"), context=self.tls())
+        self.addCleanup(smtp.close)
+        imap.select("INBOX")
+        smtp.ehlo()
+
+        def serials():
+            found = {}
+            for name in ("IMAPS", "SUBMISSIONS", "POP3S"):
+                with socket.create_connection((self.target.host, self.target.port(name)), timeout=30) as plain:
+                    with self.tls().wrap_socket(plain, server_hostname="localhost") as secure:
+                        found[name] = secure.getpeercert()["serialNumber"]
+            return found
+
+        def complaints():
+            logs = b"".join(path.read_bytes() for path in (self.instance.state / "logs").glob("*.log"))
+            return {edge for edge in (b"imap", b"smtp", b"pop3")
+                    if re.search(b'"%s_certificate_(unusable|kept)"[^\n]*server' % edge, logs)}
+
+        def replace(name, octets):
+            fresh = tls / (name + ".fresh")
+            fresh.write_bytes(octets)
+            fresh.chmod(0o600)
+            fresh.rename(tls / name)
+
+        before, key = serials(), (tls / "server.key").read_bytes()
+        replace("server.key", (tls / "auth.key").read_bytes())  # half of a change: it is of no certificate
+        try:
+            give_up = time.monotonic() + 60
+            while complaints() != {b"imap", b"smtp", b"pop3"}:
+                self.assertLess(time.monotonic(), give_up, complaints())
+                time.sleep(0.2)
+            self.assertEqual(serials(), before)
+        finally:
+            replace("server.key", key)
+        request = subprocess.run(["openssl", "req", "-new", "-key", tls / "server.key", "-subj", "/CN=localhost"], check=True,
+                                 capture_output=True)
+        made = subprocess.run(["openssl", "x509", "-req", "-CA", tls / "ca.pem", "-CAkey", tls / "ca.key", "-set_serial", "4711",
+                               "-days", "30", "-extfile", self.path("names", "subjectAltName=DNS:localhost,IP:127.0.0.1\n")],
+                              input=request.stdout, check=True, capture_output=True)
+        replace("server.pem", made.stdout)
+        give_up = time.monotonic() + 60
+        while {int(serial, 16) for serial in serials().values()} != {4711}:
+            self.assertLess(time.monotonic(), give_up, serials())
+            time.sleep(0.2)
+        self.assertEqual(imap.noop()[0], "OK")
+        self.assertEqual(smtp.noop()[0], 250)
 
 
 class Configuration(MailTest):

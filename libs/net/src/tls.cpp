@@ -61,6 +61,7 @@ Result<void> use_certificate(SSL_CTX* context, const TlsContext::Certificate& fi
 }
 
 Result<Context> load_one(const TlsContext::Certificate& files, const TlsContext::Options& options) {
+  ERR_clear_error();
   auto context = bare_context(TLS_server_method());
   if (options.min_version == "1.3") {
     SSL_CTX_set_min_proto_version(context.get(), TLS1_3_VERSION);
@@ -153,6 +154,7 @@ class Reloaded {
 };
 
 Result<Context> load_client(const TlsClientContext::Options& options) {
+  ERR_clear_error();
   using Verify = TlsClientContext::Verify;
   auto context = bare_context(TLS_client_method());
   if (options.verify == Verify::kChain) for_services(context.get());
