@@ -1,6 +1,10 @@
 #include "admin/module.hpp"
 
+#include <algorithm>
+
 #include "admin/migrations.hpp"
+#include "merpati/runtime/dependency.hpp"
+#include "merpati/runtime/duration.hpp"
 
 namespace merpati::admin {
 namespace {
@@ -12,7 +16,11 @@ std::unique_ptr<pg::Pool> make_pool(runtime::Process& process, const config::v1:
   options.application_name = "merpati-admin";
   options.read_connections = 1;
   options.write_connections = 1;
-  options.max_waiting = 100;
+  options.max_waiting = std::min<std::size_t>(100, std::max(1U, config.max_waiting()));
+  options.connect_timeout =
+      std::chrono::duration_cast<std::chrono::milliseconds>(runtime::to_chrono(config.connect_timeout()));
+  options.statement_timeout =
+      std::chrono::duration_cast<std::chrono::milliseconds>(runtime::to_chrono(config.statement_timeout()));
   // Operators are few: one loop's connections serve all.
   return std::make_unique<pg::Pool>(std::vector<asio::any_io_executor>{process.loops().main()}, std::move(options));
 }
@@ -25,7 +33,8 @@ Module::Module(runtime::Process& process, config::v1::Admin config, Peers peers)
       pool_(make_pool(process, config_.database())),
       tokens_(*pool_),
       audit_(*pool_),
-      service_(tokens_, audit_, std::move(peers), process.metrics()) {
+      service_(tokens_, audit_, std::move(peers), process.metrics()),
+      tasks_(process.loops().main()) {
   dispatcher_.register_service(service_);
 }
 
@@ -43,14 +52,17 @@ Task<void> Module::start() {
     MERPATI_CO_CHECK(
         co_await tokens_.ensure_bootstrap(config_.bootstrap_token(), Deadline::after(std::chrono::seconds(10))));
   }
+  tasks_.spawn(runtime::watch_dependency(process_.health(), "admin.postgresql",
+                                         [&pool = *pool_](Deadline until) { return pool.start(until); }));
   co_return Result<void>();
 }
 
 Task<void> Module::drain(Deadline) { co_return Result<void>(); }
 
 Task<void> Module::stop() {
+  tasks_.cancel();
   pool_->close();
-  co_return Result<void>();
+  co_return co_await tasks_.join(Deadline::after(std::chrono::seconds(2)));
 }
 
 }  // namespace merpati::admin

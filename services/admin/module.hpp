@@ -29,6 +29,7 @@ class Module : public runtime::Module {
   Tokens tokens_;
   Audit audit_;
   AdminService service_;
+  TaskGroup tasks_;
   rpc::Dispatcher dispatcher_;
 };
 

@@ -8,6 +8,7 @@
 #include "auth/rpc/directory_service.hpp"
 #include "merpati/base/encoding.hpp"
 #include "merpati/config/v1/auth.pb.h"
+#include "merpati/runtime/dependency.hpp"
 #include "merpati/runtime/duration.hpp"
 #include "merpati/runtime/log.hpp"
 
@@ -77,7 +78,7 @@ struct Module::Parts {
         directory_service(directory, passwords, keys),
         tasks(owner.loops().main()) {}
 
-  /// Follows the directory's own events: keys that another replica made, health, and tombstones that are due.
+  /// Follows the directory's own events: keys that another replica made, and tombstones that are due.
   asio::awaitable<void> follow() {
     EventFeed::Follower follower(feed);
     auto purge_at = std::chrono::steady_clock::now() + 1min;
@@ -85,7 +86,6 @@ struct Module::Parts {
       const auto waited = co_await follower.wait(30s);
       if (waited.has_error() || feed.closed()) co_return;
       const auto loaded = co_await keys.load(Deadline::after(10s));
-      process.health().dependency("postgresql", loaded.has_value(), loaded.has_error() ? loaded.error().message() : "");
       if (loaded.has_error() || std::chrono::steady_clock::now() < purge_at) continue;
       purge_at = std::chrono::steady_clock::now() + 1h;
       const auto purged = co_await directory.purge_deleted(Deadline::after(30s));
@@ -128,7 +128,8 @@ Task<void> Module::start() {
   };
   MERPATI_CO_CHECK(co_await run_blocking(parts_->process.blocking(), std::move(wait)));
   MERPATI_CO_CHECK(co_await parts_->keys.load(Deadline::after(10s)));
-  parts_->process.health().dependency("postgresql", true);
+  parts_->tasks.spawn(runtime::watch_dependency(parts_->process.health(), "auth.postgresql",
+                                                [&pool = parts_->pool](Deadline until) { return pool.start(until); }));
   parts_->feed.start();
   parts_->tasks.spawn(parts_->follow());
   co_return Result<void>();

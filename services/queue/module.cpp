@@ -7,6 +7,7 @@
 #include "merpati/mime/header.hpp"
 #include "merpati/pg/listener.hpp"
 #include "merpati/pg/pool.hpp"
+#include "merpati/runtime/dependency.hpp"
 #include "merpati/runtime/duration.hpp"
 #include "merpati/runtime/log.hpp"
 #include "queue/held_items.hpp"
@@ -135,6 +136,8 @@ Task<void> Module::start() {
       pg::Listener::Handlers{[running](std::string_view, std::string_view) { running->look(); },
                              [running] { running->look(); }});
   parts.listener->start();
+  parts.tasks.spawn(runtime::watch_dependency(process_.health(), "queue.postgresql",
+                                              [&pool = parts.pool](Deadline until) { return pool.start(until); }));
   parts.tasks.spawn(care_loop());
   co_return Result<void>();
 }
@@ -151,8 +154,6 @@ asio::awaitable<void> Module::care_loop() {
     else if (*released > 0)
       parts.sender->wake();
     const auto counts = co_await parts.repository.counts(Deadline::after(std::chrono::seconds(10)));
-    process_.health().dependency("queue.postgresql", counts.has_value(),
-                                 counts.has_value() ? "" : counts.error().message());
     if (counts.has_value()) {
       parts.held.set(static_cast<double>(counts->held));
       parts.due.set(static_cast<double>(counts->due));

@@ -4,6 +4,7 @@
 #include "merpati/objects/directory_store.hpp"
 #include "merpati/objects/s3_store.hpp"
 #include "merpati/rpc/account_events.hpp"
+#include "merpati/runtime/dependency.hpp"
 #include "merpati/runtime/log.hpp"
 #include "store/collector.hpp"
 #include "store/core.hpp"
@@ -61,6 +62,7 @@ Result<std::shared_ptr<objects::ObjectStore>> open_objects(const config::v1::Obj
   if (!config.directory().empty()) {
     objects::DirectoryOptions options;
     options.root = config.directory();
+    if (config.has_timeout()) options.operation_timeout = to_milliseconds(config.timeout());
     return objects::DirectoryStore::open(std::move(options), blocking);
   }
   if (config.s3().endpoint().empty()) return std::shared_ptr<objects::ObjectStore>();
@@ -73,6 +75,7 @@ Result<std::shared_ptr<objects::ObjectStore>> open_objects(const config::v1::Obj
   options.path_style = s3.path_style();
   options.ca_file = s3.ca_file();
   if (config.parallel() > 0) options.connections = config.parallel();
+  if (config.has_timeout()) options.operation_timeout = to_milliseconds(config.timeout());
   const objects::Credentials credentials{s3.access_key_id(), s3.secret_access_key(), s3.session_token()};
   options.credentials = [credentials]() -> Result<objects::Credentials> { return credentials; };
   return objects::S3Store::open(std::move(options));
@@ -131,7 +134,6 @@ struct Module::Impl {
       queries.set(static_cast<double>(stats.queries));
       failures.set(static_cast<double>(stats.failures));
       watched.set(static_cast<double>(core->watchers->watched()));
-      process.health().dependency("store_postgresql", pool->available());
     });
   }
 
@@ -171,6 +173,13 @@ Task<void> Module::start() {
   impl.core->verifier = impl.verifier;
   impl.core->watchers->start(impl.process.loops().main(), impl.session_dsn());
   impl.group.spawn(collect_for_ever(*impl.core));
+  auto& health = impl.process.health();
+  impl.group.spawn(runtime::watch_dependency(health, "store.postgresql",
+                                             [&pool = *impl.pool](Deadline until) { return pool.start(until); }));
+  if (impl.core->objects) {
+    impl.group.spawn(runtime::watch_dependency(
+        health, "store.objects", [store = impl.core->objects](Deadline until) { return store->check(until); }));
+  }
   impl.count_packing();
   impl.group.spawn(pack_for_ever(*impl.core));
   if (impl.auth_channel) impl.group.spawn(rpc::follow_account_events(impl.auth_channel, impl.events));

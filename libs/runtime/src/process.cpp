@@ -102,16 +102,33 @@ void Process::request_stop() {
 Result<void> Process::start() {
   stopped_ = false;
   loops_.start();
+  export_metrics();
   if (options_.http_port) {
     http_ = std::make_unique<HttpServer>(metrics_, health_, loops_);
     MERPATI_CHECK(http_->start(options_.http_address, *options_.http_port));
   }
-  static const auto started_at = std::chrono::system_clock::now();
-  metrics_.gauge("merpati_process_start_time_seconds", "When the process started, as Unix time")
-      .set(std::chrono::duration<double>(started_at.time_since_epoch()).count());
   MERPATI_CHECK(start_modules());
   health_.gate("started", true);
   return {};
+}
+
+void Process::export_metrics() {
+  static const auto started_at = std::chrono::system_clock::now();
+  metrics_.gauge("merpati_process_start_time_seconds", "When the process started, as Unix time")
+      .set(std::chrono::duration<double>(started_at.time_since_epoch()).count());
+  const auto resident = metrics_.gauge("merpati_process_resident_memory_bytes", "Resident memory");
+  const auto dropped = metrics_.gauge("merpati_log_dropped_lines", "Log lines dropped because the output was too slow");
+  const auto silence = metrics_.gauge("merpati_loop_silence_seconds", "How long ago the slowest event loop turned");
+  scrape_ = metrics_.before_scrape([this, resident, dropped, silence] {
+    resident.set(resident_octets());
+    dropped.set(static_cast<double>(log::dropped()));
+    silence.set(std::chrono::duration<double>(loops_.longest_silence()).count());
+    for (const auto& [name, condition] : health_.dependencies())
+      metrics_
+          .gauge("merpati_dependency_up", "Whether a dependency answered when it was last asked",
+                 {{"dependency", name}})
+          .set(condition.ok ? 1 : 0);
+  });
 }
 
 Result<void> Process::start_modules() {
@@ -163,6 +180,7 @@ void Process::stop() {
   blocking_.join();
   loops_.stop();
   http_.reset();
+  scrape_.reset();
   modules_.clear();
   done = true;
   watchdog.join();
@@ -170,14 +188,6 @@ void Process::stop() {
 
 int Process::run() {
   install_handlers(wake_[1]);
-  const auto resident = metrics_.gauge("merpati_process_resident_memory_bytes", "Resident memory");
-  const auto dropped = metrics_.gauge("merpati_log_dropped_lines", "Log lines dropped because the output was too slow");
-  const auto silence = metrics_.gauge("merpati_loop_silence_seconds", "How long ago the slowest event loop turned");
-  const auto scrape = metrics_.before_scrape([this, resident, dropped, silence] {
-    resident.set(resident_octets());
-    dropped.set(static_cast<double>(log::dropped()));
-    silence.set(std::chrono::duration<double>(loops_.longest_silence()).count());
-  });
   auto started = start();
   if (started.has_error()) {
     log::error("start_failed", started.error().message(), {{"error", started.error().describe()}});

@@ -1,9 +1,11 @@
 #include "merpati/runtime/process.hpp"
+#include "merpati/runtime/dependency.hpp"
 
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 #include <signal.h>
 
+#include <atomic>
 #include <boost/asio/ip/tcp.hpp>
 #include <boost/asio/read.hpp>
 #include <boost/asio/streambuf.hpp>
@@ -12,6 +14,7 @@
 #include <nlohmann/json.hpp>
 #include <thread>
 
+#include "merpati/runtime/dependency.hpp"
 #include "merpati/runtime/log.hpp"
 
 namespace merpati::runtime {
@@ -134,6 +137,46 @@ TEST(Process, ProbesAndMetricsOverHttp) {
   process.health().set_draining();
   EXPECT_THAT(get_path(port, "/readyz"), HasSubstr("503"));
   EXPECT_THAT(get_path(port, "/livez"), HasSubstr("200 OK")) << "a draining process is alive";
+}
+
+TEST(Process, AWatchedDependencyIsToldAsLostAndAsBack) {
+  log::Capture capture;
+  Process process(options());
+  ASSERT_TRUE(process.start().has_value());
+  std::atomic<bool> there = true;
+  TaskGroup group(process.loops().main());
+  group.spawn(watch_dependency(
+      process.health(), "store.postgresql",
+      [&there](Deadline) -> Task<void> {
+        if (!there) co_return Error(ErrorCode::kUnavailable, "connection refused");
+        co_return Result<void>();
+      },
+      std::chrono::milliseconds(1)));
+  const auto told = [&](bool ok) {
+    const auto all = process.health().dependencies();
+    const auto found = all.find("store.postgresql");
+    return found != all.end() && found->second.ok == ok;
+  };
+  const auto await = [&](bool ok) {
+    for (const auto until = Deadline::after(std::chrono::seconds(10)); !told(ok) && !until.passed();)
+      std::this_thread::yield();
+    return told(ok);
+  };
+  EXPECT_TRUE(await(true));
+  there = false;
+  EXPECT_TRUE(await(false));
+  EXPECT_TRUE(process.health().ready()) << "callers avoid a replica that alone fails";
+  EXPECT_THAT(get_path(process.http_port(), "/readyz"), HasSubstr("connection refused"));
+  EXPECT_THAT(get_path(process.http_port(), "/metrics"),
+              HasSubstr("merpati_dependency_up{dependency=\"store.postgresql\"} 0"));
+  there = true;
+  EXPECT_TRUE(await(true));
+  EXPECT_THAT(get_path(process.http_port(), "/metrics"),
+              HasSubstr("merpati_dependency_up{dependency=\"store.postgresql\"} 1"));
+  group.cancel();
+  EXPECT_TRUE(block_on(process.loops().main(), group.join(Deadline::after(std::chrono::seconds(5)))).has_value());
+  EXPECT_THAT(capture.lines(), testing::Contains(HasSubstr("dependency_lost")));
+  EXPECT_THAT(capture.lines(), testing::Contains(HasSubstr("dependency_back")));
 }
 
 TEST(Process, APortInUseIsAClearError) {

@@ -57,6 +57,7 @@ class Process {
   void request_stop();
 
  private:
+  void export_metrics();
   Result<void> start_modules();
   void drain_modules(Deadline deadline);
   void stop_modules();
@@ -69,6 +70,7 @@ class Process {
   std::vector<std::unique_ptr<Module>> modules_;
   std::size_t started_ = 0;  ///< modules whose start() was called
   std::unique_ptr<HttpServer> http_;
+  std::shared_ptr<void> scrape_;  ///< the process's own metrics
   bool stopped_ = true;
   int wake_[2] = {-1, -1};  ///< a pipe: request_stop() writes, run() reads
 };
