@@ -3,9 +3,16 @@
 #include <fmt/format.h>
 
 #include <algorithm>
+#include <boost/asio/ip/address.hpp>
+#include <charconv>
 #include <fstream>
+#include <map>
 
 #include "allinone/version.hpp"
+#include "merpati/base/encoding.hpp"
+#include "merpati/net/address.hpp"
+#include "merpati/net/tls.hpp"
+#include "queue/route.hpp"
 
 namespace merpati::allinone {
 namespace {
@@ -29,18 +36,61 @@ void check_port(Faults& faults, const std::string& key, std::uint32_t port) {
   if (port == 0 || port > 65535) faults.push_back(key + " is not from 1 to 65535");
 }
 
+void check_address(Faults& faults, const std::string& key, const std::string& address) {
+  boost::system::error_code error;
+  boost::asio::ip::make_address(address, error);
+  if (error) faults.push_back(fmt::format("{} \"{}\" is not an IP address", key, address));
+}
+
+template <class Texts>
+void check_ranges(Faults& faults, const std::string& key, const Texts& texts) {
+  if (auto parsed = net::CidrSet::parse(texts); parsed.has_error())
+    faults.push_back(fmt::format("{}: {}", key, parsed.error().message()));
+}
+
+void check_positive(Faults& faults, const std::string& key, std::uint64_t value) {
+  if (value == 0) faults.push_back(key + " is 0: nothing would get through");
+}
+
+/// Files that are there but are no certificate and its key.
+void check_pair(Faults& faults, const std::string& key, const std::string& certificate, const std::string& private_key,
+                const std::string& min_version = "1.2") {
+  need_file(faults, key + ".certificate_file", certificate);
+  need_file(faults, key + ".key_file", private_key);
+  if (!std::ifstream(certificate) || !std::ifstream(private_key)) return;
+  auto loaded = net::TlsContext::load({{{certificate, private_key}}, "", min_version});
+  if (loaded.has_error()) faults.push_back(fmt::format("{}: {}", key, loaded.error().message()));
+}
+
+/// Two listeners on one port would share its connections in silence (SO_REUSEPORT).
+class Ports {
+ public:
+  explicit Ports(Faults& faults) : faults_(faults) {}
+  void take(const std::string& key, std::uint32_t port) {
+    check_port(faults_, key, port);
+    const auto [at, fresh] = owners_.emplace(port, key);
+    if (!fresh && port != 0) faults_.push_back(fmt::format("{} and {} are both {}", at->second, key, port));
+  }
+
+ private:
+  Faults& faults_;
+  std::map<std::uint32_t, std::string> owners_;
+};
+
 template <class Edge>
-void check_edge(Faults& faults, const std::string& service, const Edge& edge) {
+void check_edge(Faults& faults, Ports& ports, const std::string& service, const Edge& edge) {
   if (edge.listeners().empty()) faults.push_back(service + ".listeners is empty: the service would accept nobody");
   const bool has_tls = !edge.tls().certificate_file().empty();
   if (has_tls) {
-    need_file(faults, service + ".tls.certificate_file", edge.tls().certificate_file());
-    need_file(faults, service + ".tls.key_file", edge.tls().key_file());
+    check_pair(faults, service + ".tls", edge.tls().certificate_file(), edge.tls().key_file(),
+               edge.tls().min_version());
   }
   for (int i = 0; i < edge.listeners_size(); ++i) {
     const auto& listener = edge.listeners(i);
     const std::string key = fmt::format("{}.listeners[{}]", service, i);
-    check_port(faults, key + ".port", listener.port());
+    ports.take(key + ".port", listener.port());
+    check_address(faults, key + ".address", listener.address());
+    check_ranges(faults, key + ".proxy_trusted", listener.proxy_trusted());
     if (listener.tls() == config::v1::TLS_MODE_IMPLICIT && !has_tls) {
       faults.push_back(fmt::format("{}.tls is IMPLICIT, but {}.tls has no certificate_file", key, service));
     }
@@ -56,11 +106,57 @@ void check_store(Faults& faults, const config::v1::Store& store) {
   if (pack_size > 0 && (pack_size < (64U << 10) || pack_size > (1U << 30)))
     faults.push_back("store.pack_size is not 0 (off) or from 64KiB to 1GiB");
   if (store.pack_after().seconds() < 0) faults.push_back("store.pack_after is negative");
+  check_positive(faults, "store.max_message_size", store.max_message_size());
   if (s3 && store.objects().s3().bucket().empty()) faults.push_back("store.objects.s3.bucket is not set");
 }
 
 void check_peer(Faults& faults, const std::string& name, const config::v1::Peer& peer) {
-  if (peer.target().empty()) faults.push_back(fmt::format("peers.{}.target is not set", name));
+  if (peer.target().empty()) return faults.push_back(fmt::format("peers.{}.target is not set", name));
+  for (std::string_view rest = peer.target(); !rest.empty();) {
+    const auto comma = std::min(rest.find(','), rest.size());
+    const auto one = rest.substr(0, comma);
+    rest.remove_prefix(std::min(comma + 1, rest.size()));
+    const auto colon = one.rfind(':');
+    const auto digits = colon == one.npos ? std::string_view() : one.substr(colon + 1);
+    std::uint16_t port = 0;
+    const auto [end, error] = std::from_chars(digits.data(), digits.data() + digits.size(), port);
+    if (colon == 0 || port == 0 || error != std::errc() || end != digits.data() + digits.size())
+      faults.push_back(fmt::format("peers.{}.target: \"{}\" is not host:port", name, one));
+  }
+}
+
+void check_auth(Faults& faults, const config::v1::Auth& auth) {
+  check_database(faults, "auth", auth.database());
+  check_ranges(faults, "auth.trusted_addresses", auth.trusted_addresses());
+  if (auth.master_key().empty()) {
+    faults.push_back("auth.master_key (or master_key_file) is not set");
+  } else if (from_base64(auth.master_key()).value_or("").size() != 32) {
+    faults.push_back("auth.master_key is not 32 octets in base64; openssl rand -base64 32 makes one");
+  }
+}
+
+void check_queue(Faults& faults, const config::v1::Queue& queue) {
+  check_database(faults, "queue", queue.database());
+  check_positive(faults, "queue.parallel", queue.parallel());
+  check_positive(faults, "queue.parallel_per_destination", queue.parallel_per_destination());
+  check_port(faults, "queue.mx_port", queue.mx_port());
+  if (auto parsed = queue::parse_routes({queue.routes().begin(), queue.routes().end()}); parsed.has_error())
+    faults.push_back(std::string(parsed.error().message()));
+}
+
+void check_smtp(Faults& faults, const config::v1::Smtp& smtp) {
+  check_positive(faults, "smtp.max_message_size", smtp.max_message_size());
+  check_positive(faults, "smtp.max_recipients", smtp.max_recipients());
+  check_positive(faults, "smtp.max_transactions", smtp.max_transactions());
+  check_positive(faults, "smtp.max_bytes_in_flight", smtp.max_bytes_in_flight());
+}
+
+void check_trust(Faults& faults, const config::v1::Trust& trust) {
+  need_file(faults, "trust.ca_file", trust.ca_file());
+  check_pair(faults, "trust", trust.certificate_file(), trust.key_file());
+  if (!std::ifstream(trust.ca_file())) return;
+  auto loaded = net::TlsClientContext::make({net::TlsClientContext::Verify::kPeer, trust.ca_file()});
+  if (loaded.has_error()) faults.push_back(fmt::format("trust.ca_file: {}", loaded.error().message()));
 }
 
 /// Whom each service must be able to call.
@@ -90,26 +186,21 @@ const config::v1::GrpcServer& grpc_of(const config::v1::Config& config, std::str
 std::vector<std::string> find_faults(const config::v1::Config& config, std::span<const std::string_view> services,
                                      bool network) {
   Faults faults;
-  check_port(faults, "http.port", config.http().port());
+  Ports ports(faults);
+  ports.take("http.port", config.http().port());
+  check_address(faults, "http.address", config.http().address());
   for (const auto service : services) {
-    if (network || service == "admin")
-      check_port(faults, std::string(service) + ".grpc.port", grpc_of(config, service).port());
-    if (service == "smtp") check_edge(faults, "smtp", config.smtp());
-    if (service == "pop3") check_edge(faults, "pop3", config.pop3());
-    if (service == "imap") check_edge(faults, "imap", config.imap());
-    if (service == "auth") {
-      check_database(faults, "auth", config.auth().database());
-      if (config.auth().master_key().empty()) faults.push_back("auth.master_key (or master_key_file) is not set");
-    }
+    if (network || service == "admin") ports.take(std::string(service) + ".grpc.port", grpc_of(config, service).port());
+    if (service == "smtp") check_edge(faults, ports, "smtp", config.smtp());
+    if (service == "smtp") check_smtp(faults, config.smtp());
+    if (service == "pop3") check_edge(faults, ports, "pop3", config.pop3());
+    if (service == "imap") check_edge(faults, ports, "imap", config.imap());
+    if (service == "auth") check_auth(faults, config.auth());
     if (service == "store") check_store(faults, config.store());
-    if (service == "queue") check_database(faults, "queue", config.queue().database());
+    if (service == "queue") check_queue(faults, config.queue());
     if (service == "admin") check_database(faults, "admin", config.admin().database());
     if (network) check_peers(faults, config.peers(), service);
-    if (network || service == "admin") {
-      need_file(faults, "trust.ca_file", config.trust().ca_file());
-      need_file(faults, "trust.certificate_file", config.trust().certificate_file());
-      need_file(faults, "trust.key_file", config.trust().key_file());
-    }
+    if (network || service == "admin") check_trust(faults, config.trust());
   }
   std::sort(faults.begin(), faults.end());
   faults.erase(std::unique(faults.begin(), faults.end()), faults.end());

@@ -1,5 +1,8 @@
 // merpati: every service in one process, or one by name, or the migrations.
+#include <fmt/format.h>
 #include <CLI/CLI.hpp>
+
+#include <algorithm>
 #include <cstdio>
 #include <iostream>
 
@@ -116,7 +119,7 @@ int main(int argc, char** argv) {
   CLI::App app{"Merpati: a mail platform. Without a service's name every service runs in this process."};
   std::vector<std::string> names{"migrate", "certs", "ready"};
   for (const auto service : Wiring::services()) names.emplace_back(service);
-  app.add_option("what", options.what, "one service, migrate, certs or ready")->check(CLI::IsMember(names));
+  app.add_option("what", options.what, fmt::format("one service, or a task: {}", fmt::join(names, " ")));
   app.add_option("-c,--config", options.config, "YAML; MERPATI_SECTION__KEY=value in the environment overrides it")
       ->envname("MERPATI_CONFIG");
   app.add_flag("--check-config", options.check, "say whether the configuration can be used, and end");
@@ -131,6 +134,12 @@ int main(int argc, char** argv) {
     app.parse(argc, argv);
   } catch (const CLI::ParseError& error) {
     return app.exit(error) == 0 ? 0 : kBadConfiguration;
+  }
+  // Not CLI11's own check, which would take the value of a mistyped option for a wrong service.
+  if (!options.what.empty() && std::find(names.begin(), names.end(), options.what) == names.end()) {
+    std::cerr << fmt::format("merpati: there is no service \"{}\"; there are: {}\n", options.what,
+                             fmt::join(names, " "));
+    return kBadConfiguration;
   }
   return run(options);
 }

@@ -34,7 +34,7 @@ struct Place {
   Place element(std::size_t index) const { return {file, fmt::format("{}[{}]", path, index)}; }
   std::string describe(const YAML::Node& node) const {
     const auto mark = node.Mark();
-    if (mark.line < 0) return fmt::format("{}: {}", file, path);
+    if (mark.line < 0) return path.empty() ? std::string(file) : fmt::format("{}: {}", file, path);
     return fmt::format("{}:{}: {}", file, mark.line + 1, path.empty() ? "(top)" : path);
   }
 };
@@ -147,6 +147,16 @@ std::vector<std::string> split_path(std::string_view name) {
   return parts;
 }
 
+/// A value of the environment; an error names the variable and not the file.
+Result<void> load_value(const std::string& value, const Place& place, YAML::Node& out) {
+  try {
+    out = YAML::Load(value);
+    return {};
+  } catch (const YAML::Exception& error) {
+    return bad_key(fmt::format("{}: not YAML: {}", place.file, error.msg));
+  }
+}
+
 /// One override: walks `parts` from `message` and sets what they name.
 Result<void> override_value(Message& root, const std::vector<std::string>& parts, const std::string& value,
                             const Place& place) {
@@ -163,7 +173,11 @@ Result<void> override_value(Message& root, const std::vector<std::string>& parts
     YAML::Node node;
     if (last) {
       const bool plain = !field->is_repeated() && !config::is_section(*field);
-      node = plain || from_file ? YAML::Node(value) : YAML::Load(value);  // a password may look like YAML
+      if (plain || from_file) {
+        node = YAML::Node(value);  // a password may look like YAML
+      } else {
+        MERPATI_CHECK(load_value(value, place, node));
+      }
       return from_file ? set_secret_from_file(*message, *field, node, place)
                        : read_field(*message, *field, node, place);
     }
@@ -182,7 +196,10 @@ Result<void> override_value(Message& root, const std::vector<std::string>& parts
       return bad_key(fmt::format("{}: \"{}\" is not an index from 0 to {}", place.file, number, size));
     if (index == size) apply_defaults(*reflection->AddMessage(message, field));
     message = reflection->MutableRepeatedMessage(message, field, index);
-    if (i + 1 == parts.size()) return read_map(*message, YAML::Load(value), place);
+    if (i + 1 == parts.size()) {
+      MERPATI_CHECK(load_value(value, place, node));
+      return read_map(*message, node, place);
+    }
   }
   return {};
 }
@@ -274,7 +291,8 @@ Result<void> load_config(const std::string& path, Message& out) {
   if (!path.empty()) {
     std::ifstream in(path, std::ios::binary);
     std::ostringstream content;
-    if (!in || (in.peek() != EOF && !(content << in.rdbuf())))
+    // A folder opens, and fails at the first octet.
+    if (!in || (in.peek() != EOF && !(content << in.rdbuf())) || in.bad())
       return bad_key(fmt::format("cannot read the configuration {}", path));
     text = std::move(content).str();
   }

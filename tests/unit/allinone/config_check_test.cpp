@@ -5,6 +5,7 @@
 
 #include "allinone/wiring.hpp"
 #include "merpati/runtime/config_loader.hpp"
+#include "support/certificates.hpp"
 
 namespace merpati::allinone {
 namespace {
@@ -53,6 +54,54 @@ TEST(ConfigCheck, PortsAndCertificates) {
   EXPECT_THAT(faults("store: {objects: {directory: /a, s3: {endpoint: \"http://b\", bucket: c}}, database: {dsn: x}}\n",
                      {"store"}, false),
               Contains(HasSubstr("either")));
+}
+
+TEST(ConfigCheck, ValuesThatAreReadButCannotWork) {
+  const std::string imap = "imap: {listeners: [{port: 2143, tls: NONE, ";
+  EXPECT_THAT(faults(imap + "address: localhost}]}\n", {"imap"}, false),
+              Contains(HasSubstr("imap.listeners[0].address \"localhost\"")));
+  EXPECT_THAT(faults(imap + "proxy_trusted: [10.0.0.0/99]}]}\n", {"imap"}, false),
+              Contains(HasSubstr("imap.listeners[0].proxy_trusted: not an address range: 10.0.0.0/99")));
+  EXPECT_THAT(faults("auth: {database: {dsn: x}, master_key: c2hvcnQ=}\n", {"auth"}, false),
+              Contains(HasSubstr("auth.master_key is not 32 octets")));
+  EXPECT_THAT(faults("auth: {trusted_addresses: [nonsense]}\n", {"auth"}, false),
+              Contains(HasSubstr("auth.trusted_addresses")));
+  EXPECT_THAT(
+      faults("queue: {parallel: 0, routes: [somewhere]}\n", {"queue"}, false),
+      testing::IsSupersetOf({HasSubstr("queue.parallel is 0"), HasSubstr("\"somewhere\" is not domain=host:port")}));
+  EXPECT_THAT(faults("smtp: {max_message_size: 0}\n", {"smtp"}, false),
+              Contains(HasSubstr("smtp.max_message_size is 0")));
+  EXPECT_THAT(faults("peers: {auth: {target: \"auth:1, nowhere\"}}\n", {"store"}, true),
+              Contains(HasSubstr("\" nowhere\" is not host:port")));
+  EXPECT_THAT(faults("peers: {auth: {target: \"auth-0.auth:50051,[::1]:50051\"}}\n", {"store"}, true),
+              Not(Contains(HasSubstr("peers"))));
+}
+
+TEST(ConfigCheck, TwoListenersOnOnePort) {
+  const auto found = faults(
+      "http: {port: 2143}\nimap: {listeners: [{port: 2143, tls: NONE}]}\n"
+      "smtp: {listeners: [{port: 2525, tls: NONE}, {port: 2525, kind: SUBMISSION, tls: NONE}]}\n",
+      {"imap", "smtp"}, false);
+  EXPECT_THAT(found, Contains(HasSubstr("http.port and imap.listeners[0].port are both 2143")));
+  EXPECT_THAT(found, Contains(HasSubstr("smtp.listeners[0].port and smtp.listeners[1].port are both 2525")));
+}
+
+TEST(ConfigCheck, CertificatesThatAreNone) {
+  test::Authority authority;
+  const auto one = authority.issue("imap"), other = authority.issue("auth");
+  const auto edge = [](const std::string& certificate, const std::string& key, const std::string& more = "") {
+    return "imap: {tls: {certificate_file: " + certificate + ", key_file: " + key + more +
+           "}, listeners: [{port: 2993, tls: IMPLICIT}]}\n";
+  };
+  EXPECT_THAT(faults(edge(one.certificate_file, one.key_file), {"imap"}, false), IsEmpty());
+  EXPECT_THAT(faults(edge(one.certificate_file, other.key_file), {"imap"}, false), Contains(HasSubstr("imap.tls: ")));
+  EXPECT_THAT(faults(edge(one.key_file, one.key_file), {"imap"}, false),
+              Contains(HasSubstr("cannot use certificate " + one.key_file)));
+  EXPECT_THAT(faults(edge(one.certificate_file, one.key_file, ", min_version: \"1.1\""), {"imap"}, false),
+              Contains(HasSubstr("neither 1.2 nor 1.3")));
+  const auto trust = "trust: {ca_file: " + one.key_file + ", certificate_file: " + one.certificate_file +
+                     ", key_file: " + one.key_file + "}\n";
+  EXPECT_THAT(faults(trust, {"admin"}, false), Contains(HasSubstr("trust.ca_file: cannot read authorities")));
 }
 
 TEST(ConfigCheck, HostNamesDefaultToTheMachine) {

@@ -109,6 +109,12 @@ TEST(ConfigLoader, EnvironmentOverridesTheFile) {
   EXPECT_THAT(error_of("", {{"MERPATI_STORE__DATABASE__DNS", "x"}}),
               testing::AllOf(HasSubstr("MERPATI_STORE__DATABASE__DNS"), HasSubstr("\"dsn\"")));
   EXPECT_THAT(error_of("", {{"MERPATI_SMTP__LISTENERS__5__PORT", "25"}}), HasSubstr("index"));
+  EXPECT_THAT(error_of("", {{"MERPATI_SMTP__LISTENERS", "[{port: 1"}}),
+              testing::AllOf(HasSubstr("MERPATI_SMTP__LISTENERS"), Not(HasSubstr("merpati.yaml"))))
+      << "the file has no fault";
+  EXPECT_EQ(error_of("", {{"MERPATI_HTTP__PORT", "x"}}),
+            "environment variable MERPATI_HTTP__PORT: \"x\" is not a number from 0 to 4294967295");
+  EXPECT_THAT(error_of("", {{"MERPATI_SMTP__LISTENERS__0", "{port: 1"}}), HasSubstr("MERPATI_SMTP__LISTENERS__0"));
 }
 
 TEST(ConfigLoader, SecretsComeFromFilesAndAreNeverPrinted) {
@@ -125,6 +131,16 @@ TEST(ConfigLoader, SecretsComeFromFilesAndAreNeverPrinted) {
   EXPECT_THAT(error_of("queue: {smart_host: {password_file: /nowhere/at/all}}"), HasSubstr("/nowhere/at/all"));
   EXPECT_THAT(error_of("queue: {smart_host: {host_file: x}}"), HasSubstr("unknown key"))
       << "only secrets have a file form";
+}
+
+TEST(ConfigLoader, FilesThatCannotBeRead) {
+  config::v1::Config config;
+  EXPECT_THAT(load_config("/nowhere/at/all.yaml", config).error().message(), HasSubstr("/nowhere/at/all.yaml"));
+  const auto folder = load_config(testing::TempDir(), config);
+  ASSERT_TRUE(folder.has_error()) << "a folder is no empty file";
+  EXPECT_THAT(folder.error().message(), HasSubstr(testing::TempDir()));
+  EXPECT_THAT(error_of("queue: {smart_host: {password_file: " + testing::TempDir() + "}}"),
+              HasSubstr("queue.smart_host.password_file: cannot read"));
 }
 
 TEST(ConfigLoader, WhatItPrintsItReads) {
