@@ -1,6 +1,7 @@
 # Configure, build, format, lint.
 
-# The compiler's cache lives outside the checkout, so that a fresh clone starts warm.
+# The compiler's cache lives outside the checkout and keeps no path of it, so that a fresh clone starts warm wherever it is.
+export CCACHE_BASEDIR=${CCACHE_BASEDIR:-$ROOT} CCACHE_NOHASHDIR=${CCACHE_NOHASHDIR:-1}
 export CCACHE_DIR=${CCACHE_DIR:-${XDG_CACHE_HOME:-${HOME:-/root}/.cache}/ccache}
 
 presets() { sed -n 's/.*"name": "\([a-z]*\)", *"inherits".*/\1/p' CMakePresets.json; }
