@@ -3,8 +3,6 @@
 #include <algorithm>
 #include <set>
 
-#include "merpati/base/fail_point.hpp"
-#include "merpati/base/ids.hpp"
 #include "merpati/runtime/log.hpp"
 #include "smtp/edits.hpp"
 #include "smtp/filter_reply.hpp"
@@ -12,33 +10,11 @@
 namespace merpati::smtp {
 namespace {
 
-using store::v1::DeliverResult;
-
 constexpr auto kWholeTime = std::chrono::minutes(2);
-constexpr auto kOneDelivery = std::chrono::seconds(25);
 
 std::int64_t milliseconds_now() {
   return std::chrono::duration_cast<std::chrono::milliseconds>(std::chrono::system_clock::now().time_since_epoch())
       .count();
-}
-
-/// May the call have been carried out all the same?
-bool is_ambiguous(const Error& error) {
-  switch (error.code()) {
-    case ErrorCode::kUnavailable:
-    case ErrorCode::kDeadlineExceeded:
-    case ErrorCode::kCancelled:
-    case ErrorCode::kUnknown:
-    case ErrorCode::kAborted:
-    case ErrorCode::kInternal:
-      return true;
-    default:
-      return false;
-  }
-}
-
-bool has_copy(const DeliverResult& result) {
-  return result.status() == DeliverResult::STATUS_DELIVERED || result.status() == DeliverResult::STATUS_DUPLICATE;
 }
 
 }  // namespace
@@ -47,6 +23,7 @@ Acceptance::Acceptance(Parts parts)
     : parts_(std::move(parts)),
       site_(parts_.site),
       transaction_(parts_.transaction),
+      delivery_id_(parts_.transaction.id),
       deadline_(Deadline::after(kWholeTime)),
       received_at_ms_(milliseconds_now()),
       source_(parts_.buffer),
@@ -187,167 +164,6 @@ std::optional<Reply> Acceptance::apply_verdicts(filter::v1::CheckMessageResponse
   }
   if (refused == targets_.size()) return last_refusal;
   return std::nullopt;
-}
-
-/// Hold what leaves, deliver what stays, release. The delivery decides; without one the enqueue does.
-Task<Reply> Acceptance::commit() {
-  const bool leaves = outbound_.recipients_size() > 0;
-  const auto call = options();
-  if (leaves) {
-    MERPATI_CO_CHECK(co_await site_.queue.enqueue(outbound_, call));
-    MERPATI_CO_FAIL_POINT("smtp_after_enqueue");
-  }
-  if (deliveries_.empty()) co_return Reply{250, "2.0.0", "Ok: " + transaction_.id};
-  MERPATI_CO_TRY(auto reply, co_await deliver_cells());
-  MERPATI_CO_FAIL_POINT("smtp_after_deliver");
-  if (leaves && reply.positive()) {
-    MERPATI_CO_CHECK(co_await let_go());
-    MERPATI_CO_FAIL_POINT("smtp_after_release");
-  } else if (leaves) {
-    queue::v1::DropRequest drop;
-    drop.set_delivery_id(transaction_.id);
-    auto dropped = co_await site_.queue.drop(drop, call);
-  }
-  co_return reply;
-}
-
-/// Releases what is held, before the 250 that promises it.
-Task<void> Acceptance::let_go() {
-  queue::v1::ReleaseRequest release;
-  release.set_delivery_id(transaction_.id);
-  const auto call = options();
-  auto released = co_await site_.queue.release(release, call);
-  if (released.has_error()) {
-    log::warning("smtp_release_failed", released.error().describe(), {{"delivery_id", transaction_.id}});
-    // The queue will ask the store about the deciding account. If that one has no copy, what is held would be dropped.
-    if (deciding_has_it_) co_return Result<void>();
-    site_.probe.in_doubt();
-    co_return std::move(released).error();
-  }
-  if (!released->taken_back()) co_return Result<void>();
-  // The delivery took longer than the queue holds, so it goes in once more; nothing of the first one can leave.
-  log::warning("smtp_held_was_taken_back", "enqueued once more", {{"delivery_id", transaction_.id}});
-  outbound_.set_delivery_id(new_uuid());
-  outbound_.set_held(false);
-  for (auto& further : *outbound_.mutable_also()) {
-    further.set_delivery_id(new_uuid());
-    further.set_held(false);
-  }
-  MERPATI_CO_CHECK(co_await site_.queue.enqueue(outbound_, call));
-  co_return Result<void>();
-}
-
-Task<Reply> Acceptance::deliver_cells() {
-  Results results;
-  for (std::size_t i = 0; i < deliveries_.size(); ++i) {
-    auto& delivery = deliveries_[i];
-    if (i + 1 == deliveries_.size()) {
-      *delivery.request.mutable_body() = std::move(body_);
-    } else {
-      *delivery.request.mutable_body() = body_;
-    }
-    auto response = co_await deliver(delivery.request);
-    if (response.has_error()) {
-      log::warning("smtp_delivery_failed", response.error().describe(), {{"delivery_id", transaction_.id}});
-      failure_ = response.error();
-      response = co_await outcome_of_failed(delivery);
-      if (response.has_error()) co_return std::move(response).error();
-    }
-    for (std::size_t k = 0; k < delivery.targets.size(); ++k) {
-      DeliverResult result;
-      if (static_cast<int>(k) < response->results_size())
-        result = std::move(*response->mutable_results(static_cast<int>(k)));
-      results.emplace_back(delivery.targets[k], std::move(result));
-    }
-  }
-  co_return co_await settle(std::move(results));
-}
-
-/// What became of a delivery whose call failed. An error when that cannot be learnt: what is held is then left to the
-/// queue, which asks the store later.
-Task<store::v1::DeliverResponse> Acceptance::outcome_of_failed(const CellDelivery& delivery) {
-  store::v1::DeliverResponse response;
-  const bool ambiguous = is_ambiguous(*failure_);
-  for (const auto* target : delivery.targets) {
-    auto& result = *response.add_results();
-    result.set_status(DeliverResult::STATUS_TEMPORARY);
-    if (!ambiguous) continue;
-    // Each is asked for, which also keeps a late call from delivering after the client was told to try again.
-    const auto committed = co_await was_committed(target->local->claims().account_id());
-    if (committed.has_error()) {
-      site_.probe.in_doubt();
-      log::warning("smtp_delivery_in_doubt", committed.error().describe(), {{"delivery_id", transaction_.id}});
-      co_return *failure_;
-    }
-    if (*committed) result.set_status(DeliverResult::STATUS_DELIVERED);
-  }
-  co_return response;
-}
-
-/// Repeats an ambiguous call once with the same delivery id, which the store knows again.
-Task<store::v1::DeliverResponse> Acceptance::deliver(const store::v1::DeliverRequest& request) {
-  for (int attempt = 1;; ++attempt) {
-    auto call = options();
-    call.deadline = deadline_.within(kOneDelivery);
-    auto response = co_await site_.store.deliver(request, call);
-    if (response.has_value() || attempt == 2 || !is_ambiguous(response.error())) co_return response;
-    MERPATI_CO_CHECK(co_await sleep_for(std::chrono::milliseconds(200)));
-  }
-}
-
-/// Asks the store what became of the delivery; when it was not committed, a tombstone keeps it from being so later.
-Task<bool> Acceptance::was_committed(std::int64_t account_id) {
-  store::v1::ResolveDeliveryRequest request;
-  request.set_delivery_id(transaction_.id);
-  request.set_account_id_of_recipient(account_id);
-  auto call = options();
-  call.deadline = Deadline::after(std::chrono::seconds(5));
-  MERPATI_CO_TRY(const auto answer, co_await site_.store.resolve_delivery(request, call));
-  co_return answer.committed();
-}
-
-/// One reply for all recipients: 250 as soon as one has the message; the others then go on by the queue.
-Task<Reply> Acceptance::settle(Results results) {
-  std::vector<const Target*> undelivered;
-  const DeliverResult* failure = nullptr;
-  for (const auto& [target, result] : results) {
-    if (has_copy(result)) continue;
-    undelivered.push_back(target);
-    if (failure == nullptr || result.status() == DeliverResult::STATUS_TEMPORARY) failure = &result;
-  }
-  deciding_has_it_ = has_copy(results.front().second);
-  if (undelivered.empty()) co_return Reply{250, "2.0.0", "Ok: " + transaction_.id};
-  if (undelivered.size() < results.size()) {
-    // What is full or refused is told by a bounce; a copy more for somebody who has one is not worth that.
-    std::set<std::int64_t> served;
-    for (const auto& [target, result] : results) {
-      if (has_copy(result)) served.insert(target->local->claims().account_id());
-    }
-    std::erase_if(undelivered, [&](const Target* t) { return served.contains(t->local->claims().account_id()); });
-    if (undelivered.empty()) co_return Reply{250, "2.0.0", "Ok: " + transaction_.id};
-    MERPATI_CO_CHECK(co_await queue_undelivered(undelivered));
-    co_return Reply{250, "2.0.0", "Ok: " + transaction_.id};
-  }
-  if (failure_) co_return reply_for(*failure_);
-  switch (failure->status()) {
-    case DeliverResult::STATUS_OVER_QUOTA:
-      co_return Reply{452, "4.2.2", "Mailbox full"};
-    case DeliverResult::STATUS_REFUSED:
-      co_return Reply{550, "5.2.0", failure->text().empty() ? "Refused" : failure->text()};
-    default:
-      co_return Reply{451, "4.3.0", "Temporary error, try again later"};
-  }
-}
-
-/// Some recipients have it, so the client must not send it again: the queue tries for the rest, and bounces in the end.
-Task<void> Acceptance::queue_undelivered(const std::vector<const Target*>& targets) {
-  queue::v1::EnqueueRequest request = envelope();
-  request.set_header_prefix(prepended_ + received_.line({}));
-  for (const auto* target : targets) request.add_recipients()->set_address(target->address);
-  *request.mutable_body() = deliveries_.back().request.body();
-  const auto call = options();
-  MERPATI_CO_CHECK(co_await site_.queue.enqueue(request, call));
-  co_return Result<void>();
 }
 
 void Acceptance::log_outcome(const Reply& reply) const {

@@ -43,7 +43,7 @@ class Acceptance {
     store::v1::DeliverRequest request;
     std::vector<const Target*> targets;  ///< one for each of the request's recipients
   };
-  using Results = std::vector<std::pair<const Target*, store::v1::DeliverResult>>;
+  using Results = std::vector<store::v1::DeliverResult>;  ///< one for each recipient of a delivery
 
   void find_targets();
   void fill_in_missing();
@@ -63,20 +63,34 @@ class Acceptance {
   Task<queue::v1::EnqueueRequest> sent(const filter::v1::SendMessage& send, const Target& target);
   Task<void> fill_queue();
 
+  bool leaves() const { return outbound_.recipients_size() > 0; }
+  void add_outbound(queue::v1::EnqueueRequest message);
+  Result<void> hold_outbound();
+
+  // acceptance_commit.cpp
   Task<Reply> commit();
   Task<void> let_go();
+  Task<void> take_back();
+  Task<Reply> deliver_together();
+  Task<bool> leave_out(CellDelivery& delivery, const Results& results);
   Task<Reply> deliver_cells();
+  Task<Results> deliver_to(const CellDelivery& delivery);
   Task<store::v1::DeliverResponse> outcome_of_failed(const CellDelivery& delivery);
   Task<store::v1::DeliverResponse> deliver(const store::v1::DeliverRequest& request);
   Task<bool> was_committed(std::int64_t account_id);
-  Task<Reply> settle(Results results);
-  Task<void> queue_undelivered(const std::vector<const Target*>& targets);
+  static std::vector<std::size_t> unserved(const CellDelivery& delivery, const Results& results);
+  std::vector<queue::v1::EnqueueRequest> messages_for(const CellDelivery& delivery,
+                                                      const std::vector<std::size_t>& recipients) const;
+  Task<Reply> settle(const std::vector<Results>& all);
+  Reply accepted() const { return {250, "2.0.0", "Ok: " + transaction_.id}; }
+
   rpc::CallOptions options() const;
   void log_outcome(const Reply& reply) const;
 
   Parts parts_;
   Site& site_;
   const Transaction& transaction_;
+  std::string delivery_id_;  ///< what the store and the queue know this by; another one after leave_out
   Deadline deadline_;
   std::int64_t received_at_ms_;
   std::vector<Target> targets_;
@@ -91,9 +105,9 @@ class Acceptance {
   bool message_junk_ = false;
   store::v1::Body body_;  ///< what most recipients get
   std::vector<CellDelivery> deliveries_;
-  std::optional<Error> failure_;  ///< of the last call of Deliver that failed
-  bool deciding_has_it_ = false;  ///< the account that the queue would ask the store about
-  queue::v1::EnqueueRequest outbound_;
+  std::optional<Error> failure_;        ///< of the last call of Deliver that failed
+  bool deciding_has_it_ = false;        ///< the account that the queue would ask the store about
+  queue::v1::EnqueueRequest outbound_;  ///< what leaves, further messages in `also`; empty: nothing
 };
 
 }  // namespace merpati::smtp

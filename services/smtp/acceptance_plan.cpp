@@ -83,7 +83,7 @@ Acceptance::CellDelivery& Acceptance::delivery_to(const std::string& cell) {
   auto found = std::find_if(deliveries_.begin(), deliveries_.end(), [&](const auto& d) { return d.cell == cell; });
   if (found != deliveries_.end()) return *found;
   auto& delivery = deliveries_.emplace_back(CellDelivery{cell, {}, {}});
-  delivery.request.set_delivery_id(transaction_.id);
+  delivery.request.set_delivery_id(delivery_id_);
   delivery.request.set_received_at_ms(received_at_ms_);
   delivery.request.set_trace_id(transaction_.trace_id);
   delivery.request.set_reverse_path(reverse_path_);
@@ -215,19 +215,32 @@ Task<void> Acceptance::fill_queue() {
     *common.mutable_body() = body_;
     messages.insert(messages.begin(), std::move(common));
   }
-  if (messages.empty()) co_return Result<void>();
-  if (messages.size() > kMostTogether)
-    co_return Error(ErrorCode::kResourceExhausted, "the filter wants too many messages sent");
-  for (auto& message : messages) {
-    if (deliveries_.empty()) break;
+  for (auto& message : messages) add_outbound(std::move(message));
+  co_return hold_outbound();
+}
+
+void Acceptance::add_outbound(queue::v1::EnqueueRequest message) {
+  if (leaves())
+    *outbound_.add_also() = std::move(message);
+  else
+    outbound_ = std::move(message);
+}
+
+/// What leaves waits for the delivery, if there is one. The queue may ask the store about it by its id and an account
+/// that it serves.
+Result<void> Acceptance::hold_outbound() {
+  if (outbound_.also_size() >= kMostTogether)
+    return Error(ErrorCode::kResourceExhausted, "the filter wants too many messages sent");
+  const auto hold = [this](queue::v1::EnqueueRequest& message, std::string id) {
+    message.set_delivery_id(std::move(id));
+    if (deliveries_.empty()) return;
     message.set_held(true);
     message.set_deciding_account_id(deliveries_.front().targets.front()->local->claims().account_id());
     message.set_cell(deliveries_.front().cell);
-  }
-  messages.front().set_delivery_id(transaction_.id);
-  outbound_ = std::move(messages.front());
-  for (std::size_t i = 1; i < messages.size(); ++i) *outbound_.add_also() = std::move(messages[i]);
-  co_return Result<void>();
+  };
+  hold(outbound_, delivery_id_);
+  for (auto& further : *outbound_.mutable_also()) hold(further, new_uuid());
+  return {};
 }
 
 }  // namespace merpati::smtp

@@ -6,6 +6,10 @@ namespace merpati::smtp {
 
 using auth::v1::ResolveRecipientResponse;
 
+namespace {
+constexpr int kMostAccounts = 1000;  // of one Deliver
+}  // namespace
+
 Task<void> Session::cmd_rcpt(std::string_view argument) {
   if (!transaction_ || incoming_) {
     reply(503, "5.5.1", transaction_ ? "BDAT is in progress" : "Say MAIL first");
@@ -32,6 +36,8 @@ Task<void> Session::cmd_rcpt(std::string_view argument) {
   switch ((*resolved)->status()) {
     case ResolveRecipientResponse::STATUS_LOCAL: {
       recipient.local = *resolved;
+      MERPATI_CO_TRY(const bool room, co_await has_room(*recipient.local));
+      if (!room) co_return Result<void>();
       MERPATI_CO_TRY(const bool passes, co_await recipient_passes(recipient));
       if (!passes) co_return Result<void>();
       break;
@@ -69,6 +75,29 @@ Task<RecipientCache::Answer> Session::resolve(const std::string& address) {
   auto answer = std::make_shared<const ResolveRecipientResponse>(std::move(response));
   site_->recipients.put(address, answer);
   co_return RecipientCache::Answer(answer);
+}
+
+/// What can be refused is refused before the body comes: a full mailbox, and more accounts than the store takes at
+/// once. Replies and returns false then. Behind an alias the delivery decides, for each account.
+Task<bool> Session::has_room(const ResolveRecipientResponse& resolved) {
+  int accounts = resolved.recipients_size();
+  for (const auto& earlier : transaction_->recipients)
+    if (earlier.local) accounts += earlier.local->recipients_size();
+  if (accounts > kMostAccounts) {
+    reply(452, "4.5.3", "Too many recipients");
+    co_return false;
+  }
+  if (resolved.recipients_size() != 1 || resolved.remote_addresses_size() > 0) co_return true;
+  const auto& recipient = resolved.recipients(0);
+  if (recipient.claims().quota_bytes() == 0 && recipient.claims().quota_messages() == 0) co_return true;
+  store::v1::CheckRoomRequest request;
+  request.set_grant(recipient.grant());
+  request.set_size(transaction_->mail.size);
+  const auto options = call_options(recipient.claims().account_id());
+  const auto answer = co_await site_->store.check_room(request, options);
+  if (answer.has_error() || answer->room()) co_return true;  // the delivery decides
+  reply(452, "4.2.2", "Mailbox full");
+  co_return false;
 }
 
 /// Asks the filter about this recipient. Replies and returns false when it says no.

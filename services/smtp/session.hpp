@@ -68,6 +68,7 @@ class Session final : public net::Session {
   // cmd_rcpt.cpp
   Task<void> cmd_rcpt(std::string_view argument);
   Task<RecipientCache::Answer> resolve(const std::string& address);
+  Task<bool> has_room(const auth::v1::ResolveRecipientResponse& resolved);
   Task<bool> recipient_passes(EnvelopeRecipient& recipient);
   // cmd_data.cpp
   bool ready_for_message();

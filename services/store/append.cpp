@@ -33,7 +33,10 @@ Task<v1::AppendResponse> append(Core& core, const Caller& caller, const v1::Appe
     need += static_cast<std::int64_t>(arrival.body->size);
     arrivals.push_back(std::move(arrival));
   }
-  for (auto& arrival : arrivals) arrival.quota_need = need;  // each is judged by the whole, so all agree
+  for (auto& arrival : arrivals) {
+    arrival.quota_need = need;
+    arrival.together = arrivals.size() > 1;
+  }
   MERPATI_CO_TRY(auto results, co_await core.arrivals->store(std::move(arrivals), caller.deadline));
   v1::AppendResponse response;
   for (const auto& result : results) {
@@ -43,8 +46,11 @@ Task<v1::AppendResponse> append(Core& core, const Caller& caller, const v1::Appe
         break;
       case ArrivalResult::Status::kOverQuota:
         co_return Error(ErrorCode::kResourceExhausted, "over quota").with_public("over quota").with_status("5.2.2");
+      case ArrivalResult::Status::kWithheld:
+        continue;  // another one's result says why
       case ArrivalResult::Status::kNoMailbox:
       case ArrivalResult::Status::kRefused:
+      case ArrivalResult::Status::kGivenUp:
         co_return Error(ErrorCode::kNotFound, "no such mailbox").with_public("no such mailbox");
       case ArrivalResult::Status::kNoBody:
         co_return Error(ErrorCode::kUnavailable, "the uploaded body is gone");

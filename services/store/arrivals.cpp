@@ -18,7 +18,7 @@ using Group = Gatherer<std::vector<Arrival>, std::vector<ArrivalResult>>;
 const pg::Statement kStore{"store_arrivals",
                            "select ordinal, status, mailbox_id, uid, email_id, uid_validity, modseq from "
                            "store_arrivals($1, $2, $3, $4, $5, $6, $7, $8, "
-                           "$9, $10, $11, $12, $13, $14, $15, $16, $17, $18, $19, $20, $21, $22, $23, $24)"};
+                           "$9, $10, $11, $12, $13, $14, $15, $16, $17, $18, $19, $20, $21, $22, $23, $24, $25)"};
 
 constexpr Group::Limits kBatches{100, 4 * 1024 * 1024, 4096, 2, true};
 constexpr auto kDoubtWait = 20s;
@@ -34,13 +34,15 @@ std::int64_t fresh_id() {
 struct Columns {
   std::vector<std::int64_t> account, email, thread, quota_bytes, quota_messages, quota_need;
   std::vector<std::string_view> delivery, mailbox, keywords, prefix;
-  std::vector<std::int32_t> part, flags, zone, body;
+  std::vector<std::int32_t> part, flags, zone, body, together;
   std::vector<bool> junk, strict;
   std::vector<WallTime> received;
   std::vector<const StoredBody*> bodies;
   std::map<const StoredBody*, std::int32_t> index;
 
-  void add(const Arrival& a) {
+  /// `call`: a number that the arrivals of one call share, from 1.
+  void add(const Arrival& a, std::int32_t call) {
+    together.push_back(a.together ? call : 0);
     account.push_back(a.account);
     delivery.push_back(a.delivery);
     part.push_back(a.part);
@@ -83,7 +85,7 @@ struct Columns {
     p.bigints(account).uuids(delivery).integers(part).texts(mailbox).booleans(junk).booleans(strict).integers(flags);
     p.texts(keywords).timestamps(received).integers(zone).byteas(prefix).bigints(email).bigints(thread).bigints(
         quota_bytes);
-    p.bigints(quota_messages).bigints(quota_need).integers(body);
+    p.bigints(quota_messages).bigints(quota_need).integers(body).integers(together);
     p.byteas(blob).bigints(size).integers(codec).byteas(octets).byteas(envelope).byteas(structure).byteas(detail);
     return p;
   }
@@ -103,8 +105,10 @@ struct Arrivals::Impl {
   Task<void> commit_one(Group::Batch& batch) {
     Columns columns;
     Deadline deadline = Deadline::after(0s);
+    std::int32_t call = 0;
     for (const auto& item : batch) {
-      for (const auto& arrival : item->work) columns.add(arrival);
+      ++call;
+      for (const auto& arrival : item->work) columns.add(arrival, call);
       if (item->deadline.at() > deadline.at()) deadline = item->deadline;
     }
     const auto doubt_until = Deadline::after(kDoubtWait);

@@ -17,8 +17,9 @@ struct Arrival {
   std::string delivery;  ///< UUID, 36 characters
   int part = 0;          ///< of a multiple append
   std::string mailbox;
-  bool junk = false;    ///< to the mailbox with \Junk
-  bool strict = false;  ///< only to `mailbox`; else INBOX takes it
+  bool junk = false;      ///< to the mailbox with \Junk
+  bool strict = false;    ///< only to `mailbox`; else INBOX takes it
+  bool together = false;  ///< only with every other such arrival of its call
   int flags = 0;
   std::string keywords;  ///< separated by blanks
   WallTime received{};
@@ -30,7 +31,16 @@ struct Arrival {
 };
 
 struct ArrivalResult {
-  enum class Status { kStored = 1, kDuplicate = 2, kOverQuota = 3, kRefused = 4, kNoBody = 5, kNoMailbox = 6 };
+  enum class Status {
+    kStored = 1,
+    kDuplicate = 2,
+    kOverQuota = 3,
+    kRefused = 4,
+    kNoBody = 5,
+    kNoMailbox = 6,
+    kWithheld = 7,
+    kGivenUp = 8
+  };
   Status status = Status::kRefused;
   std::int64_t mailbox = 0;
   std::uint32_t uid = 0;

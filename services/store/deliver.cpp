@@ -129,6 +129,12 @@ void fill(v1::DeliverResult& out, const ArrivalResult& result) {
     case Status::kRefused:
       refuse(out, v1::DeliverResult::STATUS_REFUSED, "delivery refused");
       break;
+    case Status::kWithheld:
+      out.set_status(v1::DeliverResult::STATUS_WITHHELD);
+      break;
+    case Status::kGivenUp:
+      refuse(out, v1::DeliverResult::STATUS_TEMPORARY, "this delivery was given up");
+      break;
     case Status::kNoBody:
     case Status::kNoMailbox:
       refuse(out, v1::DeliverResult::STATUS_TEMPORARY, "cannot be stored now");
@@ -154,8 +160,13 @@ Task<v1::DeliverResponse> deliver(Core& core, const Caller& caller, const v1::De
     auto& result = *response.add_results();
     MERPATI_CO_TRY(const bool ready, co_await prepare(core, caller, request, i, bodies, arrival, result));
     if (!ready) continue;
+    arrival.together = request.all_or_none();
     arrivals.push_back(std::move(arrival));
     places.push_back(i);
+  }
+  if (request.all_or_none() && places.size() < static_cast<std::size_t>(request.recipients_size())) {
+    for (const int i : places) response.mutable_results(i)->set_status(v1::DeliverResult::STATUS_WITHHELD);
+    co_return response;
   }
   MERPATI_CO_TRY(auto results, co_await core.arrivals->store(std::move(arrivals), caller.deadline));
   for (std::size_t i = 0; i < places.size(); ++i) {
@@ -167,6 +178,19 @@ Task<v1::DeliverResponse> deliver(Core& core, const Caller& caller, const v1::De
                   {"delivery_id", request.delivery_id()},
                   {"status", static_cast<std::int64_t>(out.status())}});
   }
+  co_return response;
+}
+
+Task<v1::CheckRoomResponse> check_room(Core& core, const Caller& caller, const v1::CheckRoomRequest& request) {
+  MERPATI_CO_TRY(const auto grant, co_await verify_grant(core, request.grant()));
+  v1::GetQuotaRequest who;
+  who.set_account_id(grant->account_id());
+  MERPATI_CO_TRY(const auto used, co_await get_quota(core, caller, who));
+  const auto bytes = static_cast<std::int64_t>(used.bytes() + std::min<std::uint64_t>(request.size(), INT64_MAX / 2));
+  const auto messages = static_cast<std::int64_t>(used.messages()) + 1;
+  v1::CheckRoomResponse response;
+  response.set_room((grant->quota_bytes() <= 0 || bytes <= grant->quota_bytes()) &&
+                    (grant->quota_messages() <= 0 || messages <= grant->quota_messages()));
   co_return response;
 }
 

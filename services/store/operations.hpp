@@ -16,6 +16,7 @@ namespace merpati::store {
 
 // Mail in: deliver.cpp, append.cpp, put_blob.cpp
 Task<v1::DeliverResponse> deliver(Core& core, const Caller& caller, const v1::DeliverRequest& request);
+Task<v1::CheckRoomResponse> check_room(Core& core, const Caller& caller, const v1::CheckRoomRequest& request);
 Task<v1::ResolveDeliveryResponse> resolve_delivery(Core& core, const Caller& caller,
                                                    const v1::ResolveDeliveryRequest& request);
 Task<v1::AppendResponse> append(Core& core, const Caller& caller, const v1::AppendRequest& request);

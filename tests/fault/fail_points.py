@@ -57,7 +57,7 @@ def one_name(instance, processes, entries, name, sink):
     for action in ACTIONS:
         restart(action)
         works.append(Work(instance.target, AT_LEAST, MAILBOXES, 4, f"{name}-{action}", sink, EVERY_WAY))
-        works[-1].entries = entries
+        works[-1].entries, works[-1].has_full = entries, True
         works[-1].start()
         if action.startswith("kill") and not wait_stopped(processes, works):
             missed.append(action)
@@ -89,6 +89,8 @@ def main():
     sink = Sink()
     with Instance(accounts=MAILBOXES, arguments=["--preset", options.preset], environment=environment_for(sink)) as instance:
         processes = Processes(instance.state)
+        first = Work(instance.target, 0, MAILBOXES, 0, 0)
+        first.make_full()
         for name in names:
             began = time.monotonic()
             missed = one_name(instance, processes, entries, name, sink)

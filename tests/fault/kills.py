@@ -36,6 +36,7 @@ def main():
     with Instance(services=options.services, accounts=options.mailboxes, environment=environment_for(sink)) as instance:
         work = Work(instance.target, options.deliveries, options.mailboxes, options.connections, options.seed,
                     None if instance.adopted else sink)
+        work.make_full()
         began = time.monotonic()
         work.start()
         kills = 0

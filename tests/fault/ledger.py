@@ -8,6 +8,7 @@ Every message has an id of its own in X-Ledger and is sent once, whatever happen
 A recipient elsewhere is an SMTP sink, and has an address of its own for each message. What was acknowledged must reach it;
 a sender that dies between the sink's 250 and its own commit sends again (RFC 5321 6.1 prefers that to a loss), so copies
 beyond the first are only counted there. What the sink refuses must come back to its sender as one bounce.
+Behind some aliases stands also somebody whose mailbox is full: who can have the message has it once, the rest waits in the queue.
 """
 import base64
 import collections
@@ -17,6 +18,7 @@ import imaplib
 import random
 import smtplib
 import ssl
+import subprocess
 import threading
 import time
 
@@ -25,11 +27,12 @@ from smtp_sink import REFUSED
 imaplib._MAXLINE = 10_000_000
 SINK_DOMAIN = "sink.test"
 MARK = b"X-Ledger: "
+FULL = "full-and-"  # before an account's address: an alias of it and of somebody who is full
 # What is sent, in turn: the way, and whether it is large enough for the object store.
 MOSTLY_ARRIVING = ([("mx", False)] * 4 + [("append", False), ("mx", False), ("submission", False)]) * 2 + [
-    ("mixed", False), ("mx", True), ("mx", False), ("append", False), ("bounced", False), ("mx", False)]
+    ("mixed", False), ("mx", True), ("mx", False), ("append", False), ("bounced", False), ("mx", False), ("partial", False)]
 EVERY_WAY = [("mixed", False), ("mx", True), ("append", False), ("bounced", False), ("mx", False), ("mixed", True),
-             ("append", True), ("submission", False)]
+             ("append", True), ("submission", False), ("partial", False), ("partial", True)]
 # Short times, so that what a killed sender left behind is taken up while the test still looks.
 QUEUE_ENVIRONMENT = {"MERPATI_QUEUE__RETRY_FIRST": "1s", "MERPATI_QUEUE__LEASE": "5s", "MERPATI_QUEUE__HELD_CHECK": "5s"}
 
@@ -43,10 +46,11 @@ class Entry:
     id: str
     recipients: list
     digest: bytes
-    way: str  # mx, submission, append, mixed (one recipient is elsewhere), bounced (and is refused there)
+    way: str  # mx, submission, append, mixed (one recipient is elsewhere), bounced (and is refused there), partial (one is full)
     outcome: str = "not_sent"
     reply: str = ""
     bounce_to: str = ""  # who gets the bounce, if the way ends in one
+    alias: str = ""  # sent there, and not to the recipients themselves
 
 
 def make_message(rng, number, identity, sender, large):
@@ -68,8 +72,10 @@ def compose(rng, number, way, large, template, mailboxes):
         recipients.append(f"r{identity}@{SINK_DOMAIN}")
     elif way == "bounced":
         recipients.append(f"{REFUSED}{identity}@{SINK_DOMAIN}")
-    message = make_message(rng, number, identity, "anna@sender.test" if way in ("mx", "append") else user, large)
-    entry = Entry(identity, recipients, hashlib.sha256(message).digest(), way, bounce_to=user if way == "bounced" else "")
+    outside = way in ("mx", "append", "partial")
+    message = make_message(rng, number, identity, "anna@sender.test" if outside else user, large)
+    entry = Entry(identity, recipients, hashlib.sha256(message).digest(), way, bounce_to=user if way == "bounced" else "",
+                  alias=FULL + recipients[0] if way == "partial" else "")
     return entry, message, user
 
 
@@ -128,9 +134,11 @@ class Client(threading.Thread):
         way, large = self.work.mix[number % len(self.work.mix)]
         if way in ("mixed", "bounced") and not self.work.sink:
             way = "submission"
+        if way == "partial" and not self.work.has_full:
+            way = "mx"
         entry, message, user = compose(self.rng, number, way, large, self.work.target.template, self.work.mailboxes)
         self.work.entries.append(entry)
-        send = {"mx": self.by_mx, "append": self.by_append}.get(way, self.by_submission)
+        send = {"mx": self.by_mx, "partial": self.by_mx, "append": self.by_append}.get(way, self.by_submission)
         for _ in range(600):  # until a connection stands; nothing of the message has been sent before
             try:
                 send(entry, message, user)
@@ -153,7 +161,7 @@ class Client(threading.Thread):
         try:
             code, text = client.mail(sender)
             if code == 250:
-                for recipient in list(entry.recipients):
+                for recipient in [entry.alias] if entry.alias else list(entry.recipients):
                     code, text = client.rcpt(recipient)
                     if code != 250:
                         break
@@ -259,9 +267,26 @@ class Work:
         self.mix = mix or MOSTLY_ARRIVING
         self.target, self.total, self.mailboxes, self.sink = target, total, mailboxes, sink
         self.entries = []  # append is atomic
+        self.has_full = False
         self.lock = threading.Lock()
         self.given = 0
         self.clients = [Client(self, f"{seed}-{number}") for number in range(connections)]
+
+    def make_full(self):
+        """Somebody who is full from the start, and for each account an alias of both."""
+        if "CTL_CONTEXT" not in self.target.env:
+            return
+        self.has_full = True
+
+        def ctl(*arguments):
+            subprocess.run([self.target.env["CTL_PROGRAM"], "--config", self.target.env["CTL_CONTEXT"], *arguments], check=True,
+                           stdout=subprocess.DEVNULL)
+
+        full = "full@" + self.target.domain
+        ctl("account", "create", full, "--no-password", "--quota", "1", "--if-missing")
+        for person in range(1, self.mailboxes + 1):
+            account = self.target.template % person
+            ctl("alias", "create", FULL + account, account, full, "--replace")
 
     def tls(self):
         return ssl.create_default_context(cafile=self.target.ca_file or None)

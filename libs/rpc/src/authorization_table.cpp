@@ -52,6 +52,7 @@ constexpr AuthorizationRow kTable[] = {
     {"/merpati.store.v1.Store/ReadBlob", {kFilter, kQueue}, kNobody},
     {"/merpati.store.v1.Store/KeepBlob", {kQueue}, kNobody},
     {"/merpati.store.v1.Store/Deliver", {kSmtp, kQueue}, kNobody},
+    {"/merpati.store.v1.Store/CheckRoom", {kSmtp}, kNobody},
     {"/merpati.store.v1.Store/ResolveDelivery", {kSmtp, kQueue}, kNobody},
     {"/merpati.store.v1.Store/Append", kNobody, kReaders, kWrite},
     // store: a person's mailboxes

@@ -27,6 +27,7 @@ Caller caller_of(const rpc::Context& context) {
   }
 
 MERPATI_STORE_METHOD(deliver, DeliverRequest, DeliverResponse, store::deliver(core_, caller, request))
+MERPATI_STORE_METHOD(check_room, CheckRoomRequest, CheckRoomResponse, store::check_room(core_, caller, request))
 MERPATI_STORE_METHOD(resolve_delivery, ResolveDeliveryRequest, ResolveDeliveryResponse,
                      store::resolve_delivery(core_, caller, request))
 MERPATI_STORE_METHOD(append, AppendRequest, AppendResponse, store::append(core_, caller, request))

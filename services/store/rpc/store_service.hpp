@@ -12,6 +12,7 @@ class StoreService final : public v1::StoreService {
 
   Task<v1::PutBlobResponse> put_blob(rpc::Context& context, rpc::Reader<v1::PutBlobRequest>& in) override;
   Task<v1::DeliverResponse> deliver(rpc::Context& context, const v1::DeliverRequest& request) override;
+  Task<v1::CheckRoomResponse> check_room(rpc::Context& context, const v1::CheckRoomRequest& request) override;
   Task<v1::ResolveDeliveryResponse> resolve_delivery(rpc::Context& context,
                                                      const v1::ResolveDeliveryRequest& request) override;
   Task<v1::AppendResponse> append(rpc::Context& context, const v1::AppendRequest& request) override;

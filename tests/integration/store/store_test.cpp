@@ -164,7 +164,7 @@ TEST(Store, ATombstoneStopsALateDelivery) {
   resolve.set_delivery_id(request.delivery_id());
   resolve.set_account_id_of_recipient(account);
   EXPECT_FALSE(s.get(s.queue().resolve_delivery(resolve)).committed());
-  EXPECT_EQ(s.get(s.smtp().deliver(request)).results(0).status(), v1::DeliverResult::STATUS_REFUSED);
+  EXPECT_EQ(s.get(s.smtp().deliver(request)).results(0).status(), v1::DeliverResult::STATUS_TEMPORARY);
   const auto other = s.delivery(mail("in time"), {account});
   EXPECT_EQ(s.get(s.smtp().deliver(other)).results(0).status(), v1::DeliverResult::STATUS_DELIVERED);
   resolve.set_delivery_id(other.delivery_id());
@@ -451,7 +451,7 @@ TEST(Store, SeveralCopiesForOneAccountInOneDelivery) {
   resolve.set_delivery_id(late.delivery_id());
   resolve.set_account_id_of_recipient(account);
   EXPECT_FALSE(s.get(s.queue().resolve_delivery(resolve)).committed());
-  EXPECT_EQ(s.get(s.smtp().deliver(late)).results(0).status(), v1::DeliverResult::STATUS_REFUSED);
+  EXPECT_EQ(s.get(s.smtp().deliver(late)).results(0).status(), v1::DeliverResult::STATUS_TEMPORARY);
   resolve.set_delivery_id(request.delivery_id());
   EXPECT_TRUE(s.get(s.queue().resolve_delivery(resolve)).committed());
 }

@@ -24,7 +24,7 @@ namespace merpati::smtp::testing {
 using namespace std::chrono_literals;
 
 /// alice (7) and bob (8) of example.test, everything "secret"; team@ is both and an address outside; far@ lives in
-/// another cell.
+/// another cell; full@ (11) has a limit of 100 messages.
 class FakeAuth final : public auth::v1::AuthService {
  public:
   Task<auth::v1::ResolveRecipientResponse> resolve_recipient(
@@ -54,6 +54,9 @@ class FakeAuth final : public auth::v1::AuthService {
     } else if (address == "far@example.test") {
       add(10, address);
       out.mutable_recipients(0)->mutable_claims()->set_cell("two");
+    } else if (address == "full@example.test") {
+      add(11, address);
+      out.mutable_recipients(0)->mutable_claims()->set_quota_messages(100);
     } else if (address == "team@example.test") {
       add(7, "alice@example.test");
       add(8, "bob@example.test");
@@ -122,14 +125,16 @@ class FakeStore final : public store::v1::StoreService {
       if (failure) co_return *failure;
     }
     store::v1::DeliverResponse out;
+    const auto account_of = [](const auto& recipient) { return std::stoll(recipient.grant().substr(6)); };
+    const bool none =
+        request.all_or_none() && std::any_of(request.recipients().begin(), request.recipients().end(),
+                                             [&](const auto& r) { return over_quota.contains(account_of(r)); });
     for (const auto& recipient : request.recipients()) {
-      const auto account = std::stoll(recipient.grant().substr(6));
+      const auto account = account_of(recipient);
       auto& result = *out.add_results();
-      result.set_status(store::v1::DeliverResult::STATUS_DELIVERED);
-      if (over_quota.contains(account)) {
-        result.set_status(store::v1::DeliverResult::STATUS_OVER_QUOTA);
-        continue;
-      }
+      result.set_status(none ? store::v1::DeliverResult::STATUS_WITHHELD : store::v1::DeliverResult::STATUS_DELIVERED);
+      if (over_quota.contains(account)) result.set_status(store::v1::DeliverResult::STATUS_OVER_QUOTA);
+      if (result.status() != store::v1::DeliverResult::STATUS_DELIVERED) continue;
       const auto& body = recipient.has_body() ? recipient.body() : request.body();
       const auto octets = body.has_inline_() ? body.inline_() : blobs[body.blob_id()];
       if (seen.emplace(request.delivery_id(), account * 100 + recipient.part()).second)
@@ -140,6 +145,7 @@ class FakeStore final : public store::v1::StoreService {
                          recipient.into_junk(),
                          {recipient.flags().begin(), recipient.flags().end()}});
     }
+    if (after_deliver) after_deliver();
     co_return out;
   }
   Task<store::v1::PutBlobResponse> put_blob(rpc::Context&, rpc::Reader<store::v1::PutBlobRequest>& in) override {
@@ -164,6 +170,13 @@ class FakeStore final : public store::v1::StoreService {
     out.set_committed(*committed || committed_for.contains(request.account_id_of_recipient()));
     co_return out;
   }
+  Task<store::v1::CheckRoomResponse> check_room(rpc::Context&, const store::v1::CheckRoomRequest& request) override {
+    std::lock_guard lock(mutex);
+    if (room_fails) co_return *room_fails;
+    store::v1::CheckRoomResponse out;
+    out.set_room(request.grant() != "grant-11" || request.size() <= 5000);
+    co_return out;
+  }
   Mail only_mail() {
     std::lock_guard lock(mutex);
     EXPECT_EQ(mails.size(), 1U);
@@ -175,7 +188,9 @@ class FakeStore final : public store::v1::StoreService {
   std::set<std::pair<std::string, std::int64_t>> seen;
   std::map<std::string, std::string> blobs;
   std::vector<std::optional<Error>> failures;  ///< for the next calls of Deliver; nullopt: goes well
+  std::function<void()> after_deliver;         ///< called under the lock
   std::set<std::int64_t> over_quota;
+  std::optional<Error> room_fails;
   std::optional<bool> committed = false;
   std::set<std::int64_t> committed_for;
   int deliveries = 0, resolutions = 0;
@@ -221,6 +236,11 @@ class FakeQueue final : public queue::v1::QueueService {
   Task<queue::v1::EnqueueResponse> enqueue(rpc::Context&, const queue::v1::EnqueueRequest& request) override {
     if (fail) co_return *fail;
     std::lock_guard lock(mutex);
+    if (!failures.empty()) {
+      const auto failure = failures.front();
+      failures.erase(failures.begin());
+      if (failure) co_return *failure;
+    }
     items.push_back(request);
     co_return queue::v1::EnqueueResponse();
   }
@@ -238,6 +258,7 @@ class FakeQueue final : public queue::v1::QueueService {
     co_return queue::v1::DropResponse();
   }
   std::optional<Error> fail, release_fails;
+  std::vector<std::optional<Error>> failures;  ///< for the next calls of Enqueue; nullopt: goes well
   bool taken_back = false;
   std::mutex mutex;
   std::vector<queue::v1::EnqueueRequest> items;
