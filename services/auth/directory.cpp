@@ -293,13 +293,15 @@ Task<void> Directory::delete_alias(std::string address, Deadline deadline) {
 }
 
 Task<std::vector<StoredKey>> Directory::signing_keys(Deadline deadline) {
-  static const pg::Statement kSelect{"auth_signing_keys",
-                                     "select id, secret, public, not_after from signing_keys where not_after is null "
-                                     "or not_after > now() order by created_at"};
+  static const pg::Statement kSelect{
+      "auth_signing_keys",
+      "select id, secret, public, not_after, created_at from signing_keys where not_after is null "
+      "or not_after > now() order by created_at"};
   MERPATI_CO_TRY(const auto rows, co_await pool_.query(kSelect, {}, deadline));
   std::vector<StoredKey> out;
   for (const auto row : rows) {
-    StoredKey key{std::string(row.text(0)), std::string(row.bytea(1)), std::string(row.bytea(2)), std::nullopt};
+    StoredKey key{std::string(row.text(0)), std::string(row.bytea(1)), std::string(row.bytea(2)), std::nullopt,
+                  row.timestamptz(4)};
     if (!row.is_null(3)) key.not_after = row.timestamptz(3);
     out.push_back(std::move(key));
   }
@@ -319,6 +321,29 @@ Task<bool> Directory::add_signing_key(StoredKey key, bool rotating, std::chrono:
   co_return rows.front().boolean(0);
 }
 
+Task<bool> Directory::replace_aged_signing_key(StoredKey key, std::chrono::seconds overlap, std::chrono::seconds life,
+                                               Deadline deadline) {
+  static const pg::Statement kReplace{
+      "auth_replace_aged_key",
+      "select replace_aged_signing_key($1, $2, $3, make_interval(secs => $4), make_interval(secs => $5))"};
+  auto params = pg::Params()
+                    .text(key.id)
+                    .bytea(key.secret)
+                    .bytea(key.pub)
+                    .float8(static_cast<double>(overlap.count()))
+                    .float8(static_cast<double>(life.count()));
+  MERPATI_CO_TRY(const auto rows, co_await pool_.write(kReplace, std::move(params), deadline));
+  co_return rows.front().boolean(0);
+}
+
+Task<std::int64_t> Directory::forget_events(std::chrono::seconds age, std::chrono::seconds purges, Deadline deadline) {
+  static const pg::Statement kForget{"auth_forget_events",
+                                     "select forget_events(make_interval(secs => $1), make_interval(secs => $2))"};
+  auto params = pg::Params().float8(static_cast<double>(age.count())).float8(static_cast<double>(purges.count()));
+  MERPATI_CO_TRY(const auto rows, co_await pool_.write(kForget, std::move(params), deadline));
+  co_return rows.front().bigint(0);
+}
+
 Task<std::int64_t> Directory::last_event(std::chrono::seconds before, Deadline deadline) {
   // From the newest down to the first that is old enough: the index of the key ends the search early.
   static const pg::Statement kSelect{"auth_last_event",
@@ -334,12 +359,14 @@ Task<std::vector<DirectoryEvent>> Directory::events_after(std::int64_t position,
       "auth_events_after",
       "select e.position, e.kind, e.account_id, e.address, case when e.account_id = 0 then 0 when a.enabled and "
       "a.deleted_at is null "
-      "then a.credential_version else 9223372036854775807 end "
+      "then a.credential_version else 9223372036854775807 end, "
+      "e.kind = 7 and not exists (select from domains d where d.name = e.address and d.enabled) "
       "from events e left join accounts a on a.id = e.account_id where e.position > $1 order by e.position limit 500"};
   MERPATI_CO_TRY(const auto rows, co_await pool_.query(kSelect, pg::Params().bigint(position), deadline));
   std::vector<DirectoryEvent> out;
   for (const auto row : rows)
-    out.push_back({row.bigint(0), row.integer(1), row.bigint(2), std::string(row.text(3)), row.bigint(4)});
+    out.push_back(
+        {row.bigint(0), row.integer(1), row.bigint(2), std::string(row.text(3)), row.bigint(4), row.boolean(5)});
   co_return out;
 }
 

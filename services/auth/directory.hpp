@@ -68,6 +68,7 @@ struct Lookup {
 struct StoredKey {
   std::string id, secret, pub;
   std::optional<WallTime> not_after;
+  WallTime created_at{};
 };
 
 struct DirectoryEvent {
@@ -76,6 +77,7 @@ struct DirectoryEvent {
   std::int64_t account_id = 0;
   std::string address;
   std::int64_t credential_version = 0;  ///< the account's now; the largest number when it cannot be used; 0: no account
+  bool domain_disabled = false;         ///< the domain that it is about cannot be used now
 };
 
 template <class T>
@@ -128,6 +130,12 @@ class Directory {
   /// False when there is one already and `rotating` is not set.
   Task<bool> add_signing_key(StoredKey key, bool rotating, std::chrono::seconds overlap, Deadline deadline);
 
+  /// Rotates when the key in use is older than `life`. False when it is not.
+  Task<bool> replace_aged_signing_key(StoredKey key, std::chrono::seconds overlap, std::chrono::seconds life,
+                                      Deadline deadline);
+
+  /// Forgets events that are older; purges of accounts stay for `purges`.
+  Task<std::int64_t> forget_events(std::chrono::seconds age, std::chrono::seconds purges, Deadline deadline);
   /// The last one that was that long ago when asked.
   Task<std::int64_t> last_event(std::chrono::seconds before, Deadline deadline);
   Task<std::vector<DirectoryEvent>> events_after(std::int64_t position, Deadline deadline);

@@ -27,7 +27,7 @@ StoredKey Keys::make() const {
   const auto wrapping = derive("merpati signing keys v1");
   std::string box(key.secret.size() + crypto_secretbox_MACBYTES, '\0');
   crypto_secretbox_easy(bytes(box), bytes(key.secret), key.secret.size(), bytes(nonce), bytes(wrapping));
-  return {key.id, nonce + box, key.pub, std::nullopt};
+  return {key.id, nonce + box, key.pub, std::nullopt, {}};
 }
 
 Result<std::string> Keys::open(const StoredKey& key) const {
@@ -62,7 +62,9 @@ Task<void> Keys::load(Deadline deadline) {
     known.set_not_after(not_after);
     state.known.push_back(std::move(known));
     ring_.add(key.id, key.pub, not_after);
-    if (!key.not_after) state.current = {key.id, std::move(secret), key.pub};
+    if (key.not_after) continue;
+    state.current = {key.id, std::move(secret), key.pub};
+    state.current_since = key.created_at;
   }
   state_.with([&](State& held) { held = std::move(state); });
   co_return Result<void>();
@@ -74,6 +76,14 @@ Task<std::string> Keys::rotate(Deadline deadline) {
   MERPATI_CO_CHECK(co_await directory_.add_signing_key(std::move(key), true, overlap_, deadline));
   MERPATI_CO_CHECK(co_await load(deadline));
   co_return id;
+}
+
+Task<bool> Keys::rotate_aged(std::chrono::seconds life, Deadline deadline) {
+  const auto since = state_.with([](const State& state) { return state.current_since; });
+  if (Clock::system().wall() - since < life) co_return false;
+  MERPATI_CO_TRY(const bool mine, co_await directory_.replace_aged_signing_key(make(), overlap_, life, deadline));
+  if (mine) MERPATI_CO_CHECK(co_await load(deadline));  // another replica's is told by its event
+  co_return mine;
 }
 
 std::string Keys::sign_session(const v1::SessionClaims& claims) const {

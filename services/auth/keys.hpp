@@ -23,6 +23,8 @@ class Keys {
   Task<void> load(Deadline deadline);
   /// The new key's id.
   Task<std::string> rotate(Deadline deadline);
+  /// Rotates when the key in use is older than `life`; of several replicas one does it. True when it was this one.
+  Task<bool> rotate_aged(std::chrono::seconds life, Deadline deadline);
 
   std::string sign_session(const v1::SessionClaims& claims) const;
   std::string sign_grant(const v1::RecipientGrant& claims) const;
@@ -40,6 +42,7 @@ class Keys {
   const std::chrono::seconds overlap_;
   struct State {
     rpc::SigningKey current;
+    WallTime current_since{};
     std::vector<v1::PublicKey> known;
   };
   Guarded<State> state_;

@@ -17,6 +17,9 @@ namespace {
 
 using namespace std::chrono_literals;
 
+constexpr auto kEventsStay = std::chrono::hours(24 * 30);
+constexpr auto kPurgesStay = std::chrono::hours(24 * 400);  // longer than anybody leaves a store down
+
 pg::PoolOptions pool_options(const config::v1::Database& config, std::size_t loops) {
   pg::PoolOptions options;
   options.dsn = config.dsn();
@@ -78,7 +81,7 @@ struct Module::Parts {
         directory_service(directory, passwords, keys),
         tasks(owner.loops().main()) {}
 
-  /// Follows the directory's own events: keys that another replica made, and tombstones that are due.
+  /// Follows the directory's own events: keys that another replica made, and what is due.
   asio::awaitable<void> follow() {
     EventFeed::Follower follower(feed);
     auto purge_at = std::chrono::steady_clock::now() + 1min;
@@ -86,12 +89,26 @@ struct Module::Parts {
       const auto waited = co_await follower.wait(30s);
       if (waited.has_error() || feed.closed()) co_return;
       const auto loaded = co_await keys.load(Deadline::after(10s));
-      if (loaded.has_error() || std::chrono::steady_clock::now() < purge_at) continue;
+      if (loaded.has_error()) continue;
+      co_await renew_key();
+      if (std::chrono::steady_clock::now() < purge_at) continue;
       purge_at = std::chrono::steady_clock::now() + 1h;
       const auto purged = co_await directory.purge_deleted(Deadline::after(30s));
       if (purged && *purged > 0)
         log::info("auth_accounts_purged", "deleted accounts reached the end of their 30 days", {{"count", *purged}});
+      const auto forgotten = co_await directory.forget_events(kEventsStay, kPurgesStay, Deadline::after(30s));
+      if (forgotten.has_error()) log::info("auth_events_not_forgotten", forgotten.error().describe());
     }
+  }
+
+  asio::awaitable<void> renew_key() {
+    const auto life = seconds_of(config.signing_key_life());
+    if (life <= 0s) co_return;
+    const auto rotated = co_await keys.rotate_aged(life, Deadline::after(10s));
+    if (rotated.has_error())
+      log::warning("auth_key_not_rotated", rotated.error().describe());
+    else if (*rotated)
+      log::info("auth_key_rotated", "new tokens are signed with a new key");
   }
 
   runtime::Process& process;

@@ -4,6 +4,8 @@
 #include <deque>
 #include <set>
 
+#include "merpati/runtime/log.hpp"
+
 namespace merpati::auth {
 namespace {
 
@@ -104,8 +106,14 @@ Task<Response> Recipients::walk(std::string address, Deadline deadline) {
     }
     for (const auto& target : best.targets) {
       auto next = parse_address(target);
-      if (next.has_error() || step.depth >= kDeepestAlias || visited.size() >= kMostTargets) continue;
-      if (visited.insert(next->text()).second) steps.push_back({*std::move(next), step.depth + 1});
+      if (next.has_error() || !visited.insert(next->text()).second) continue;
+      // Nobody may be left out silently, so the client hears that it has to wait for the operator.
+      if (step.depth >= kDeepestAlias || visited.size() > kMostTargets) {
+        log::error("auth_alias_too_wide", "an alias leads through too many others, or to too many addresses",
+                   {{"address", first->text()}, {"deepest", kDeepestAlias}, {"most", kMostTargets}});
+        co_return Error(ErrorCode::kResourceExhausted, "too many addresses behind " + first->text());
+      }
+      steps.push_back({*std::move(next), step.depth + 1});
     }
   }
   const bool taken = response.recipients_size() > 0 || response.remote_addresses_size() > 0;

@@ -94,17 +94,23 @@ Task<void> Module::start() {
     contexts.push_back(&process_.loops().context(i));
   }
   if (tls_ != nullptr) background_->spawn(watch_certificate());
-  auto handlers = rpc::on_revocation([this](std::int64_t account, std::int64_t version) { revoke(account, version); });
+  auto handlers = rpc::on_revocation(revocations_, [this](std::int64_t account) { wake(account); });
   background_->spawn(rpc::follow_account_events(auth_, std::move(handlers)));
   server_ = std::make_unique<net::Server>(contexts, hooks());
   for (const auto& listener : config_->listeners()) MERPATI_CO_CHECK(listen(listener));
   co_return Result<void>();
 }
 
-/// Sessions look before each command; those in IDLE are woken to look now.
-void Module::revoke(std::int64_t account, std::int64_t below_version) {
-  revocations_.revoke(account, below_version);
-  for (auto& loop : loops_) asio::post(loop->executor, [loop = loop.get(), account] { loop->watcher.wake(account); });
+/// Sessions look before each command whether they may go on; those in IDLE are woken to look now.
+void Module::wake(std::int64_t account) {
+  for (auto& loop : loops_) {
+    asio::post(loop->executor, [loop = loop.get(), account] {
+      if (account == 0)
+        loop->watcher.wake_all();
+      else
+        loop->watcher.wake(account);
+    });
+  }
 }
 
 Result<void> Module::listen(const config::v1::Listener& listener) {
@@ -124,9 +130,11 @@ Result<void> Module::listen(const config::v1::Listener& listener) {
   net::ConnectionLimits::Options limits;
   limits.total = listener.max_connections();
   limits.per_address = listener.max_connections_per_address();
+  limits.exempt = options.proxy_from;
   options.limits = std::make_shared<net::ConnectionLimits>(std::move(limits));
   options.busy_reply = "* BYE [LIMIT] Too many connections\r\n";
-  const ListenerTraits traits{starttls, listener.plaintext_login_from_loopback()};
+  proxies_.push_back(std::make_unique<net::CidrSet>(options.proxy_from));
+  const ListenerTraits traits{starttls, listener.plaintext_login_from_loopback(), proxies_.back().get()};
   MERPATI_TRY(auto port,
               server_->listen(std::move(options), [this, traits](net::Stream stream) -> std::unique_ptr<net::Session> {
                 return std::make_unique<Session>(std::move(stream), *loops_[runtime::Loops::current()], traits);

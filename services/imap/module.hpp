@@ -21,6 +21,7 @@ class Channel;
 }
 
 namespace merpati::net {
+class CidrSet;
 class Server;
 class TlsContext;
 }  // namespace merpati::net
@@ -46,7 +47,7 @@ class Module final : public runtime::Module {
  private:
   Result<void> listen(const config::v1::Listener& listener);
   asio::awaitable<void> watch_certificate();
-  void revoke(std::int64_t account, std::int64_t below_version);
+  void wake(std::int64_t account);
 
   runtime::Process& process_;
   std::unique_ptr<config::v1::Imap> config_;
@@ -57,6 +58,7 @@ class Module final : public runtime::Module {
   AccountConnections accounts_;
   rpc::Revocations revocations_;
   std::shared_ptr<net::TlsContext> tls_;
+  std::vector<std::unique_ptr<net::CidrSet>> proxies_;  ///< one for each listener; sessions refer to them
   std::vector<std::unique_ptr<LoopState>> loops_;
   std::unique_ptr<net::Server> server_;
   std::unique_ptr<TaskGroup> background_;

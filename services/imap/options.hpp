@@ -6,6 +6,10 @@
 #include <cstdint>
 #include <string>
 
+namespace merpati::net {
+class CidrSet;
+}
+
 namespace merpati::imap {
 
 struct Options {
@@ -27,6 +31,7 @@ struct Options {
 struct ListenerTraits {
   bool starttls = false;  ///< STARTTLS is offered while the connection is plain
   bool plaintext_login_from_loopback = false;
+  const net::CidrSet* proxies = nullptr;  ///< whose addresses are no client's; the module keeps it
 };
 
 }  // namespace merpati::imap

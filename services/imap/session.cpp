@@ -276,6 +276,10 @@ bool Session::plaintext_allowed() const {
   return listener_.plaintext_login_from_loopback && connection_.stream().remote().address().is_loopback();
 }
 
+bool Session::comes_from_proxy() const {
+  return listener_.proxies != nullptr && listener_.proxies->contains(connection_.stream().remote().address());
+}
+
 std::string Session::client_address() const {
   return net::unmapped(connection_.stream().remote().address()).to_string();
 }
@@ -322,7 +326,8 @@ Reply Session::log_in(const auth::v1::LoginResult& result) {
 }
 
 bool Session::is_revoked() const {
-  return claims_ != nullptr && loop_.revocations.refuses(claims_->account_id(), claims_->credential_version());
+  return claims_ != nullptr &&
+         loop_.revocations.refuses(claims_->account_id(), claims_->credential_version(), claims_->address());
 }
 
 Task<void> Session::keep_token_fresh() {

@@ -46,6 +46,8 @@ class Session final : public net::Session {
   bool plaintext_allowed() const;
   bool offers_starttls() const { return listener_.starttls && loop_.tls != nullptr && !tls(); }
   std::string client_address() const;
+  /// The address is a trusted proxy's own: it came without the address of a client.
+  bool comes_from_proxy() const;
   void append_capabilities();
 
   std::int64_t account() const { return claims_ ? claims_->account_id() : 0; }

@@ -69,7 +69,7 @@ void Watcher::send(std::int64_t account, const std::string& token, bool stop) {
 }
 
 void Watcher::handle(const store::v1::WatchResponse& event) {
-  if (event.resync()) return everything_is_stale();
+  if (event.resync()) return wake_all();
   const auto found = accounts_.find(event.account_id());
   if (found == accounts_.end()) return;
   // A wake-up may end a session's interest in it, so the list is copied.
@@ -79,7 +79,7 @@ void Watcher::handle(const store::v1::WatchResponse& event) {
   }
 }
 
-void Watcher::everything_is_stale() {
+void Watcher::wake_all() {
   std::vector<Subscription*> all;
   for (auto& [account, entry] : accounts_)
     all.insert(all.end(), entry.subscriptions.begin(), entry.subscriptions.end());
@@ -122,7 +122,7 @@ asio::awaitable<void> Watcher::run_once() {
   connected_ = true;
   outgoing_.clear();
   for (const auto& [account, entry] : accounts_) send(account, entry.token, false);
-  everything_is_stale();
+  wake_all();
   co_await (read_events(**stream) || write_requests(**stream));
   (*stream)->cancel();
 }
@@ -139,7 +139,7 @@ asio::awaitable<void> Watcher::run() {
     if (state.cancelled() != asio::cancellation_type::none) co_return;
     if (was_connected) {
       probe_.watch_reconnects.add();
-      everything_is_stale();
+      wake_all();
     }
     const bool lasted = std::chrono::steady_clock::now() - began > std::chrono::seconds(10);
     pause = lasted ? std::chrono::milliseconds(100) : std::min(pause * 2, std::chrono::milliseconds(5000));

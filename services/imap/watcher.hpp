@@ -59,6 +59,7 @@ class Watcher {
   std::unique_ptr<Subscription> watch(std::int64_t account, const std::string& token, std::int64_t mailbox);
   /// Wakes every session of the account that waits in a mailbox.
   void wake(std::int64_t account);
+  void wake_all();
   /// A renewed token of an account that is watched.
   void renew(std::int64_t account, const std::string& token);
 
@@ -74,7 +75,6 @@ class Watcher {
   void forget(Subscription* subscription);
   void send(std::int64_t account, const std::string& token, bool stop);
   void handle(const store::v1::WatchResponse& event);
-  void everything_is_stale();
   template <class Stream>
   asio::awaitable<void> read_events(Stream& stream);
   template <class Stream>

@@ -78,7 +78,7 @@ Task<bool> Session::connection_passes() {
 /// An account that was disabled or got another password stops sending as soon as auth tells so, or when the token
 /// cannot be renewed. Replies and returns false when the login does not hold any more.
 Task<bool> Session::login_holds() {
-  if (site_->revocations.refuses(login_->account_id, login_->credential_version)) {
+  if (site_->revocations.refuses(login_->account_id, login_->credential_version, login_->address)) {
     login_.reset();
     goodbye(421, "4.7.0", "The login does not hold any more");
     co_return false;

@@ -144,8 +144,7 @@ asio::awaitable<void> Module::watch_certificate() {
 
 /// Auth tells what changed in the directory: every event drops the cached recipients, some end logins.
 rpc::AccountEventHandlers Module::event_handlers() {
-  auto handlers = rpc::on_revocation(
-      [site = site_](std::int64_t account, std::int64_t version) { site->revocations.revoke(account, version); });
+  auto handlers = rpc::on_revocation(site_->revocations);
   handlers.event = [site = site_, revoke = std::move(handlers.event)](const auth::v1::Event& event) {
     site->recipients.clear();
     revoke(event);

@@ -88,10 +88,10 @@ struct Module::Impl {
       : process(p), config(c), group(p.loops().main()) {
     if (auth) {
       auto ring = rpc::remote_key_ring(auth);
-      events =
-          rpc::on_revocation([ring](std::int64_t account, std::int64_t version) { ring->revoke(account, version); });
+      events = rpc::on_revocation(ring->revocations());
       auth_channel = std::move(auth);
-      dispatcher.set_token_verifier(verifier = std::move(ring));
+      dispatcher.set_token_verifier(verifier = ring);
+      key_ring = std::move(ring);
     }
     std::vector<asio::any_io_executor> loops;
     for (std::size_t i = 0; i < process.loops().size(); ++i) loops.push_back(process.loops().executor(i));
@@ -142,6 +142,7 @@ struct Module::Impl {
   TaskGroup group;
   std::shared_ptr<rpc::Channel> auth_channel;
   rpc::AccountEventHandlers events;
+  std::shared_ptr<rpc::KeyRing> key_ring;  ///< `events` refers to it
   std::shared_ptr<rpc::TokenVerifier> verifier;
   std::unique_ptr<pg::Pool> pool;
   std::unique_ptr<Core> core;

@@ -49,11 +49,16 @@ asio::awaitable<void> follow_account_events(std::shared_ptr<Channel> auth, Accou
   }
 }
 
-AccountEventHandlers on_revocation(std::function<void(std::int64_t, std::int64_t)> revoke) {
+AccountEventHandlers on_revocation(Revocations& revocations, std::function<void(std::int64_t)> ended) {
   AccountEventHandlers handlers;
-  handlers.event = [revoke = std::move(revoke)](const auth::v1::Event& event) {
-    if (event.account_id() != 0 && event.credential_version() != 0)
-      revoke(event.account_id(), event.credential_version());
+  handlers.event = [&revocations, ended = std::move(ended)](const auth::v1::Event& event) {
+    if (event.kind() == auth::v1::Event::KIND_DOMAIN_CHANGED) {
+      revocations.set_domain(event.address(), event.domain_disabled());
+      if (event.domain_disabled() && ended) ended(0);
+    } else if (event.account_id() != 0 && event.credential_version() != 0) {
+      revocations.revoke(event.account_id(), event.credential_version());
+      if (ended) ended(event.account_id());
+    }
   };
   return handlers;
 }

@@ -16,8 +16,17 @@ void Revocations::revoke(std::int64_t account_id, std::int64_t below_version) {
   entries_[account_id] = {below_version, now};
 }
 
-bool Revocations::refuses(std::int64_t account_id, std::int64_t credential_version) const {
+void Revocations::set_domain(std::string_view domain, bool disabled) {
+  std::unique_lock lock(mutex_);
+  if (disabled)
+    disabled_domains_.emplace(domain);
+  else
+    disabled_domains_.erase(std::string(domain));
+}
+
+bool Revocations::refuses(std::int64_t account_id, std::int64_t credential_version, std::string_view address) const {
   std::shared_lock lock(mutex_);
+  if (!disabled_domains_.empty() && disabled_domains_.contains(address.substr(address.rfind('@') + 1))) return true;
   const auto found = entries_.find(account_id);
   return found != entries_.end() && credential_version < found->second.below_version;
 }

@@ -118,7 +118,8 @@ struct KeyRing::State {
 
   Result<void> check(const auth::v1::SessionClaims& claims) const {
     if (claims.expires_at() <= now()) return bad_token("expired");
-    if (revoked.refuses(claims.account_id(), claims.credential_version())) return bad_token("revoked");
+    if (revoked.refuses(claims.account_id(), claims.credential_version(), claims.address()))
+      return bad_token("revoked");
     return {};
   }
 
@@ -139,6 +140,10 @@ KeyRing::~KeyRing() = default;
 void KeyRing::add(std::string key_id, std::string public_key, std::int64_t not_after) {
   if (public_key.size() != crypto_sign_PUBLICKEYBYTES) return;
   std::unique_lock lock(state_->mutex);
+  if (state_->keys.size() >= kMaxKeys)
+    std::erase_if(state_->keys, [now = state_->now()](const auto& item) {
+      return item.second.not_after != 0 && item.second.not_after < now;
+    });
   if (state_->keys.size() >= kMaxKeys && state_->keys.count(key_id) == 0) return;
   state_->keys[std::move(key_id)] = {std::move(public_key), not_after};
 }
@@ -155,9 +160,7 @@ bool KeyRing::knows(std::string_view key_id) const {
   return state_->keys.count(std::string(key_id)) != 0;
 }
 
-void KeyRing::revoke(std::int64_t account_id, std::int64_t below_version) {
-  state_->revoked.revoke(account_id, below_version);
-}
+Revocations& KeyRing::revocations() { return state_->revoked; }
 
 Result<std::shared_ptr<const auth::v1::SessionClaims>> KeyRing::verify(std::string_view token) {
   if (auto known = state_->recall(state_->sessions, token)) {

@@ -57,6 +57,7 @@ Task<void> AuthService::watch_events(rpc::Context& context, const v1::WatchEvent
       message.set_account_id(event.account_id);
       message.set_address(event.address);
       message.set_credential_version(event.credential_version);
+      message.set_domain_disabled(event.domain_disabled);
       MERPATI_CO_CHECK(co_await out.write(std::move(message)));
       position = event.position;
     }

@@ -1,6 +1,7 @@
 """Whoever loses the right to a mailbox loses it now, not when a token ends: sessions that stand are ended too."""
 import imaplib
 import poplib
+import random
 import smtplib
 import time
 
@@ -50,6 +51,15 @@ class Revocation(MailTest):
 
     def test_a_disabled_account_ends_every_session(self):
         self.ends_every_session("account", "update", self.user, "--disable")
+
+    def test_a_disabled_domain_ends_the_sessions_of_its_people(self):
+        domain = f"off-{random.randrange(1 << 40):x}.test"
+        self.ctl("domain", "create", domain)
+        self.user = "pat@" + domain
+        self.ctl("account", "create", self.user, "--password-stdin", stdin=self.target.password.encode() + b"\n")
+        self.ends_every_session("domain", "update", domain, "--disable")
+        self.ctl("domain", "update", domain, "--enable")
+        self.assertEqual(self.imap().select("INBOX")[0], "OK")
 
     def ends_every_session(self, *arguments, stdin=b""):
         self.deliver(b"Subject: one\r\nFrom: <a@sender.test>\r\n\r\nx\r\n")

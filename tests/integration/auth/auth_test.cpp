@@ -1,6 +1,7 @@
 // The whole of auth over a real PostgreSQL, called as an edge and as admin call it.
 #include <gtest/gtest.h>
 
+#include "auth/directory.hpp"
 #include "auth/migrations.hpp"
 #include "auth/module.hpp"
 #include "auth/scram.hpp"
@@ -81,14 +82,25 @@ class AuthTest : public testing::Test {
   }
   static v1::LoginResponse login(const std::string& user, const std::string& password,
                                  const std::string& client = "192.0.2.1") {
+    return login_at(auth(), user, password, client);
+  }
+  static v1::LoginResponse login_at(const v1::AuthClient& replica, const std::string& user, const std::string& password,
+                                    const std::string& client = "192.0.2.1") {
     v1::LoginRequest request;
     request.set_user(user);
     request.set_password(password);
     request.set_service("imap");
     request.mutable_client()->set_address(client);
-    auto answered = run(auth().login(request));
+    auto answered = run(replica.login(request));
     EXPECT_TRUE(answered) << answered.error().describe();
     return *answered;
+  }
+  /// How often Argon2id was computed.
+  static double hashes() {
+    const auto text = process_->metrics().text();
+    const std::string name = "\nmerpati_auth_argon2_seconds_count ";
+    const auto at = text.find(name);
+    return at == std::string::npos ? 0 : std::stod(text.substr(at + name.size()));
   }
   static v1::ResolveRecipientResponse resolve(const std::string& address) {
     auto found = run(auth().resolve_recipient(about<v1::ResolveRecipientRequest>(address)));
@@ -129,6 +141,65 @@ TEST_F(AuthTest, WrongPasswordAndUnknownUserLookAlike) {
              unknown = login("nobody@example.test", "x", "192.0.2.2");
   EXPECT_EQ(wrong.failure().reason(), LoginFailure::REASON_CREDENTIALS);
   EXPECT_EQ(unknown.failure().SerializeAsString(), wrong.failure().SerializeAsString());
+}
+
+// No assertion about time: the same work is done, whoever it is.
+TEST_F(AuthTest, EveryFailedLoginCostsOneComputation) {
+  create("locked@example.test", "");
+  auto disabled = about<v1::UpdateAccountRequest>("off@example.test");
+  create("off@example.test", "pw");
+  disabled.set_enabled(false);
+  ASSERT_TRUE(run(directory().update_account(disabled)));
+  const std::vector<std::pair<std::string, std::string>> attempts = {{"alice@example.test", "wrong"},
+                                                                     {"unknown@example.test", "wrong"},
+                                                                     {"unknown@elsewhere.test", "wrong"},
+                                                                     {"not an address", "wrong"},
+                                                                     {"", "wrong"},
+                                                                     {"locked@example.test", "wrong"},
+                                                                     {"off@example.test", "wrong"},
+                                                                     {"alice@example.test", ""},
+                                                                     {"unknown@example.test", "\n"}};
+  int number = 0;
+  for (const auto& [user, password] : attempts) {
+    const auto before = hashes();
+    const auto failed = login(user, password, "198.51.100." + std::to_string(++number));
+    EXPECT_EQ(failed.failure().reason(), LoginFailure::REASON_CREDENTIALS) << user;
+    EXPECT_EQ(failed.failure().text(), "authentication failed") << user;
+    EXPECT_EQ(hashes() - before, 1) << user;
+  }
+}
+
+TEST_F(AuthTest, AVerifiedPasswordIsNotComputedAgain) {
+  create("often@example.test", "pw");
+  ASSERT_TRUE(login("often@example.test", "pw").has_success());
+  const auto before = hashes();
+  for (int i = 0; i < 10; ++i) EXPECT_TRUE(login("often@example.test", "pw").has_success());
+  EXPECT_EQ(hashes(), before);
+}
+
+// What is verified is remembered by each replica, and the credential's version is read at each login.
+TEST_F(AuthTest, AChangedPasswordHoldsAtOnceOnAnotherReplica) {
+  runtime::ProcessOptions options;
+  options.loops = 1;
+  runtime::Process other(std::move(options));
+  auto module = std::make_unique<Module>(other, config());
+  auto& second = *module;
+  other.add(std::move(module));
+  ASSERT_TRUE(other.start());
+  const v1::AuthClient there(rpc::in_process_channel(second.dispatcher(), rpc::Role::kImap));
+  create("moves@example.test", "one");
+  EXPECT_TRUE(login("moves@example.test", "one").has_success());
+  const auto session = login_at(there, "moves@example.test", "one");
+  ASSERT_TRUE(session.has_success());
+  auto set = about<v1::SetPasswordRequest>("moves@example.test");
+  set.set_password("two");
+  ASSERT_TRUE(run(directory().set_password(set)));
+  EXPECT_TRUE(login_at(there, "moves@example.test", "one").has_failure()) << "it had verified this one";
+  EXPECT_TRUE(login_at(there, "moves@example.test", "two").has_success());
+  v1::RenewTokenRequest renew;
+  renew.set_token(session.success().token());
+  EXPECT_EQ(run(there.renew_token(renew)).error().code(), ErrorCode::kUnauthenticated);
+  other.stop();
 }
 
 TEST_F(AuthTest, AChangedPasswordHoldsAtOnceAndEndsRenewal) {
@@ -192,6 +263,17 @@ TEST_F(AuthTest, AliasesReachEachAccountOnce) {
   EXPECT_EQ(resolve("loop+y@example.test").recipients_size(), 2);
 }
 
+TEST_F(AuthTest, AnAliasThatCannotBeFollowedToItsEndIsNoReasonToLeaveSomebodyOut) {
+  create("deep@example.test", "");
+  for (int i = 0; i < 7; ++i)
+    alias("step" + std::to_string(i) + "@example.test",
+          {i == 6 ? "deep@example.test" : "step" + std::to_string(i + 1) + "@example.test", "alice@example.test"});
+  EXPECT_EQ(resolve("step2@example.test").recipients_size(), 2);
+  const auto too_deep = run(auth().resolve_recipient(about<v1::ResolveRecipientRequest>("step0@example.test")));
+  ASSERT_TRUE(too_deep.has_error());
+  EXPECT_EQ(too_deep.error().code(), ErrorCode::kResourceExhausted);
+}
+
 TEST_F(AuthTest, CatchAllAndDomainsByUnicodeName) {
   auto domain = named<v1::CreateDomainRequest>(
       "b\xC3\xBC"
@@ -206,6 +288,17 @@ TEST_F(AuthTest, CatchAllAndDomainsByUnicodeName) {
   ASSERT_EQ(found.recipients_size(), 1);
   EXPECT_EQ(found.recipients(0).claims().address(), "alice@example.test");
   EXPECT_EQ(found.recipients(0).claims().recipient(), "any.thing@xn--bcher-kva.example");
+  EXPECT_EQ(resolve("other@XN--Bcher-kva.example").recipients_size(), 1) << "the same domain in A-labels";
+  create(
+      "pat@b\xC3\xBC"
+      "cher.example",
+      "pw");
+  EXPECT_TRUE(login("PAT@xn--bcher-kva.example", "pw").has_success());
+  EXPECT_TRUE(login("pat@B\xC3\x9C"
+                    "CHER.example",
+                    "pw")
+                  .has_success());
+  EXPECT_EQ(resolve("pat+x@xn--bcher-kva.example").recipients(0).claims().detail(), "x");
 }
 
 TEST_F(AuthTest, WhoMaySendAsWhom) {
@@ -300,16 +393,49 @@ TEST_F(AuthTest, SaslPlain) {
   EXPECT_EQ(run(sasl_plain(auth(), "no nuls", true))->failure().reason(), LoginFailure::REASON_PROTOCOL);
 }
 
-/// A SCRAM client by the letter of RFC 5802 3.
-Task<v1::SaslResponse> sasl_scram(v1::AuthClient client, std::string user, std::string password, std::string exporter) {
+/// LOGIN answers two questions; `user` may come at once.
+Task<v1::SaslResponse> sasl_login(v1::AuthClient client, std::string user, std::string password, bool initial) {
   MERPATI_CO_TRY(auto stream, co_await client.sasl());
-  const std::string gs2 = exporter.empty() ? "n,," : "p=tls-exporter,,";
+  v1::SaslRequest message;
+  message.mutable_start()->set_mechanism("LOGIN");
+  message.mutable_start()->set_service("smtp");
+  message.mutable_start()->mutable_client()->set_address("192.0.2.5");
+  if (initial) message.mutable_start()->set_initial_response(user);
+  MERPATI_CO_CHECK(co_await stream->write(std::move(message)));
+  MERPATI_CO_TRY(auto answer, co_await stream->read());
+  for (const auto& given : initial ? std::vector{password} : std::vector{user, password}) {
+    if (!answer || !answer->has_challenge()) co_return Error(ErrorCode::kInternal, "no challenge");
+    v1::SaslRequest response;
+    response.set_response(given);
+    MERPATI_CO_CHECK(co_await stream->write(std::move(response)));
+    MERPATI_CO_TRY(answer, co_await stream->read());
+  }
+  if (!answer) co_return Error(ErrorCode::kInternal, "no answer");
+  co_return *answer;
+}
+
+TEST_F(AuthTest, SaslLogin) {
+  for (const bool initial : {true, false}) {
+    const auto good = run(sasl_login(auth(), "alice@example.test", "wonder", initial));
+    ASSERT_TRUE(good) << good.error().describe();
+    EXPECT_TRUE(good->has_success());
+    EXPECT_EQ(run(sasl_login(auth(), "alice@example.test", "no", initial))->failure().reason(),
+              LoginFailure::REASON_CREDENTIALS);
+  }
+}
+
+/// A SCRAM client by the letter of RFC 5802 3. `bound`: the octets of a channel binding, by `type`.
+Task<v1::SaslResponse> sasl_scram(v1::AuthClient client, std::string user, std::string password, std::string exporter,
+                                  std::string type = "tls-exporter") {
+  MERPATI_CO_TRY(auto stream, co_await client.sasl());
+  const std::string gs2 = exporter.empty() ? "n,," : "p=" + type + ",,";
   const std::string bare = "n=" + user + ",r=clientnonce";
   v1::SaslRequest start;
   start.mutable_start()->set_mechanism(exporter.empty() ? "SCRAM-SHA-256" : "SCRAM-SHA-256-PLUS");
   start.mutable_start()->set_service("imap");
   start.mutable_start()->mutable_client()->set_address("192.0.2.4");
-  start.mutable_start()->set_tls_exporter(exporter);
+  if (type == "tls-exporter") start.mutable_start()->set_tls_exporter(exporter);
+  if (type == "tls-server-end-point") start.mutable_start()->set_tls_server_end_point(exporter);
   start.mutable_start()->set_initial_response(gs2 + bare);
   MERPATI_CO_CHECK(co_await stream->write(std::move(start)));
   MERPATI_CO_TRY(auto answer, co_await stream->read());
@@ -347,6 +473,10 @@ TEST_F(AuthTest, SaslScram) {
   const auto plus = run(sasl_scram(auth(), "alice@example.test", "wonder", "the exporter's octets"));
   ASSERT_TRUE(plus) << plus.error().describe();
   EXPECT_TRUE(plus->has_success());
+  const auto end_point =
+      run(sasl_scram(auth(), "alice@example.test", "wonder", "the certificate's hash", "tls-server-end-point"));
+  ASSERT_TRUE(end_point) << end_point.error().describe();
+  EXPECT_TRUE(end_point->has_success());
   EXPECT_EQ(run(sasl_scram(auth(), "alice@example.test", "no", ""))->failure().reason(),
             LoginFailure::REASON_CREDENTIALS);
   EXPECT_EQ(run(sasl_scram(auth(), "unknown@example.test", "no", ""))->failure().reason(),
@@ -388,6 +518,39 @@ TEST_F(AuthTest, EventsSayWhichTokensAreStillGood) {
   }
 }
 
+/// What the feed says of a domain that is disabled and enabled again.
+Task<std::vector<v1::Event>> events_of_a_domain(v1::AuthClient client, v1::DirectoryClient directory) {
+  std::vector<v1::Event> out;
+  for (const bool enabled : {false, true}) {
+    v1::WatchEventsRequest request;
+    request.set_after_position(out.empty() ? 1 : out.back().position());
+    v1::UpdateDomainRequest update;
+    update.set_name("switched.test");
+    update.set_enabled(enabled);
+    MERPATI_CO_CHECK(co_await directory.update_domain(update));
+    MERPATI_CO_TRY(auto events, co_await client.watch_events(request));
+    for (;;) {
+      MERPATI_CO_TRY(auto event, co_await events->read());
+      if (!event) co_return Error(ErrorCode::kInternal, "the stream ended");
+      if (event->kind() != v1::Event::KIND_DOMAIN_CHANGED || event->address() != "switched.test") continue;
+      if (event->domain_disabled() == enabled) continue;  // that of its creation, told as things are now
+      out.push_back(*event);
+      break;
+    }
+  }
+  co_return out;
+}
+
+TEST_F(AuthTest, ADomainThatIsDisabledIsToldOf) {
+  ASSERT_TRUE(run(directory().create_domain(named<v1::CreateDomainRequest>("switched.test"))));
+  create("sam@switched.test", "pw");
+  ASSERT_TRUE(login("sam@switched.test", "pw").has_success());
+  const auto events = run(events_of_a_domain(auth(), directory()));
+  ASSERT_TRUE(events) << events.error().describe();
+  ASSERT_EQ(events->size(), 2U);
+  EXPECT_LT((*events)[0].position(), (*events)[1].position());
+}
+
 Task<v1::Event> next_event(v1::AuthClient client, v1::DirectoryClient directory) {
   v1::WatchEventsRequest request;
   MERPATI_CO_TRY(auto events, co_await client.watch_events(request));
@@ -417,6 +580,50 @@ TEST_F(AuthTest, RotationKeepsOldTokensGood) {
   const auto renewed = run(auth().renew_token(renew));
   ASSERT_TRUE(renewed) << renewed.error().describe();
   EXPECT_EQ(run(auth().list_public_keys({})).value().keys_size(), 2);
+}
+
+TEST_F(AuthTest, AnAgedKeyGivesWayByItself) {
+  const auto before = login("alice@example.test", "wonder");
+  const auto key_of = [](const std::string& token) {
+    v1::SignedClaims claims;
+    EXPECT_TRUE(claims.ParseFromString(from_base64url(token).value()));
+    return claims.key_id();
+  };
+  const auto old = key_of(before.success().token());
+  postgres_->sql("update auth.signing_keys set created_at = now() - interval '31 days'");
+  create("wakes@example.test", "");  // any event makes auth look at its keys
+  std::string fresh = old;
+  for (int i = 0; i < 200 && fresh == old; ++i) {
+    fresh = key_of(login("alice@example.test", "wonder").success().token());
+    if (fresh == old) std::this_thread::sleep_for(25ms);
+  }
+  EXPECT_NE(fresh, old);
+  v1::RenewTokenRequest renew;
+  renew.set_token(before.success().token());
+  EXPECT_TRUE(run(auth().renew_token(renew))) << "the old key verifies until its tokens have ended";
+  EXPECT_EQ(postgres_->sql("select count(*) from auth.signing_keys where not_after is null"), "1");
+}
+
+TEST_F(AuthTest, DeletedAccountsArePurgedAndOldEventsForgotten) {
+  const auto gone = create("tomb@example.test", "pw");
+  ASSERT_TRUE(run(directory().delete_account(about<v1::DeleteAccountRequest>("tomb@example.test"))));
+  create("tomb@example.test", "another person");  // the address is free at once
+  pg::PoolOptions options;
+  options.dsn = postgres_->dsn();
+  options.schema = "auth";
+  pg::Pool pool({process_->loops().main()}, options);
+  Directory store(pool);
+  EXPECT_EQ(run(store.purge_deleted(Deadline::after(10s))).value(), 0) << "30 days";
+  postgres_->sql("update auth.accounts set deleted_at = now() - interval '31 days' where deleted_at is not null");
+  EXPECT_EQ(run(store.purge_deleted(Deadline::after(10s))).value(), 1);
+  const auto purges =
+      "select count(*) from auth.events where kind = 4 and account_id = " + std::to_string(gone.account_id());
+  EXPECT_EQ(postgres_->sql(purges), "1");
+  postgres_->sql("update auth.events set at = now() - interval '31 days'");
+  EXPECT_GT(run(store.forget_events(30 * 24h, 400 * 24h, Deadline::after(10s))).value(), 0);
+  EXPECT_EQ(postgres_->sql("select count(*) from auth.events where kind <> 4"), "0");
+  EXPECT_EQ(postgres_->sql(purges), "1") << "a store that was down must still learn of it";
+  EXPECT_TRUE(login("tomb@example.test", "another person").has_success());
 }
 
 TEST_F(AuthTest, AWrongMasterKeyIsRefusedAtTheStart) {

@@ -7,6 +7,7 @@
 #include "merpati/auth/v1/auth.rpc.hpp"
 #include "merpati/base/encoding.hpp"
 #include "merpati/rpc/dispatcher.hpp"
+#include "merpati/rpc/revocations.hpp"
 #include "merpati/rpc/token.hpp"
 
 namespace merpati::rpc {
@@ -68,16 +69,40 @@ TEST_F(Tokens, AGrantIsNoSession) {
 TEST_F(Tokens, RevokedAndRemovedKeysEndRememberedTokensToo) {
   const auto token = session();
   ASSERT_TRUE(ring.verify(token));
-  ring.revoke(8, 100);
-  ring.revoke(7, 3);
+  ring.revocations().revoke(8, 100);
+  ring.revocations().revoke(7, 3);
   EXPECT_TRUE(ring.verify(token)) << "its version is 3";
-  ring.revoke(7, 4);
+  ring.revocations().revoke(7, 4);
   EXPECT_EQ(ring.verify(token).error().code(), ErrorCode::kUnauthenticated);
   KeyRing second(clock);
   second.add("k1", key.pub);
   ASSERT_TRUE(second.verify(token));
   second.remove("k1");
   EXPECT_EQ(second.verify(token).error().code(), ErrorCode::kUnavailable);
+}
+
+TEST_F(Tokens, ADisabledDomainEndsTheTokensOfItsAccounts) {
+  auth::v1::SessionClaims claims;
+  claims.set_account_id(7);
+  claims.set_expires_at(2'000'000);
+  claims.set_address("alice@example.test");
+  const auto token = sign(key, TokenKind::kSession, claims.SerializeAsString());
+  ASSERT_TRUE(ring.verify(token));
+  ring.revocations().set_domain("test", true);
+  ring.revocations().set_domain("sub.example.test", true);
+  EXPECT_TRUE(ring.verify(token));
+  ring.revocations().set_domain("example.test", true);
+  EXPECT_EQ(ring.verify(token).error().code(), ErrorCode::kUnauthenticated);
+  ring.revocations().set_domain("example.test", false);
+  EXPECT_TRUE(ring.verify(token)) << "it is enabled again";
+}
+
+TEST_F(Tokens, RoomForNewKeysIsMadeByThoseThatHaveEnded) {
+  const auto now = std::chrono::duration_cast<std::chrono::seconds>(clock.wall().time_since_epoch()).count();
+  for (int i = 0; i < 70; ++i) ring.add("old" + std::to_string(i), key.pub, now - 1);
+  ring.add("newest", key.pub);
+  EXPECT_TRUE(ring.knows("newest"));
+  EXPECT_TRUE(ring.knows("k1"));
 }
 
 // auth, slow to answer.

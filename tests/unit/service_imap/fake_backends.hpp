@@ -507,6 +507,7 @@ class FakeAuth final : public auth::v1::AuthService {
   }
   Task<auth::v1::LoginResponse> login(rpc::Context&, const auth::v1::LoginRequest& in) override {
     auth::v1::LoginResponse out;
+    last_client = in.client();
     if (in.user() == "alice" && in.password() == "secret") {
       *out.mutable_success() = result();
     } else {
@@ -535,6 +536,7 @@ class FakeAuth final : public auth::v1::AuthService {
     co_return co_await to.write(answer);
   }
   std::string server_final;
+  auth::v1::ClientInfo last_client;  ///< of LOGIN
 
  private:
   rpc::SigningKey key_;

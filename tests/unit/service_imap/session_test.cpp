@@ -46,6 +46,26 @@ TEST_F(ImapTest, RefusesPasswordsInPlainTextElsewhere) {
   EXPECT_THAT(client.run("LOGIN alice secret"), HasSubstr("NO [PRIVACYREQUIRED]"));
 }
 
+// Who is slowed down after failed logins is the client, and never the proxy that it comes through.
+TEST_F(ImapTest, TellsAuthTheClientsAddress) {
+  start();
+  Client direct(port());
+  direct.log_in();
+  on_loop([&] {
+    EXPECT_EQ(auth.last_client.address(), "127.0.0.1");
+    EXPECT_FALSE(auth.last_client.proxy_trusted());
+  });
+}
+
+TEST_F(ImapTest, TellsAuthThatAHealthCheckOfAProxyIsNoClient) {
+  config_.mutable_listeners(0)->add_proxy_trusted("127.0.0.0/8");
+  start();
+  Client proxy(port());
+  proxy.send("PROXY UNKNOWN\r\n");
+  proxy.log_in();
+  on_loop([&] { EXPECT_TRUE(auth.last_client.proxy_trusted()); });
+}
+
 TEST_F(ImapTest, ClosesAfterTooManyFailedLogins) {
   start();
   Client client(port());

@@ -6,6 +6,7 @@
 
 #include "merpati/base/task.hpp"
 #include "merpati/rpc/channel.hpp"
+#include "merpati/rpc/revocations.hpp"
 
 namespace merpati::auth::v1 {
 class Event;
@@ -23,8 +24,9 @@ struct AccountEventHandlers {
 /// Follows the feed until it is cancelled. The handlers run on the caller's executor.
 asio::awaitable<void> follow_account_events(std::shared_ptr<Channel> auth, AccountEventHandlers handlers);
 
-/// Handlers that end the tokens of whoever changed the password, was disabled or deleted; `revoke` is given the account
-/// and the lowest credential_version that is still good.
-AccountEventHandlers on_revocation(std::function<void(std::int64_t, std::int64_t)> revoke);
+/// Handlers that end the tokens of whoever changed the password, was disabled or deleted, or whose domain was disabled.
+/// `ended` is told afterwards of the account, or of 0 when it concerns a whole domain; may be empty. `revocations`
+/// outlives the handlers.
+AccountEventHandlers on_revocation(Revocations& revocations, std::function<void(std::int64_t)> ended = {});
 
 }  // namespace merpati::rpc

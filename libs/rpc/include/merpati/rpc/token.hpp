@@ -18,6 +18,7 @@ class RecipientGrant;
 namespace merpati::rpc {
 
 class Channel;
+class Revocations;
 
 /// An Ed25519 key pair; `secret` is libsodium's 64 bytes, `pub` 32.
 struct SigningKey {
@@ -54,8 +55,8 @@ class KeyRing : public TokenVerifier {
   void add(std::string key_id, std::string public_key, std::int64_t not_after = 0);
   void remove(std::string_view key_id);
   bool knows(std::string_view key_id) const;
-  /// Session tokens of the account whose credential_version is lower are refused from now on.
-  void revoke(std::int64_t account_id, std::int64_t below_version);
+  /// Session tokens that are refused although they are genuine. Lives as long as the ring.
+  Revocations& revocations();
 
   /// A recipient's grant (ResolveRecipient). Same errors as verify().
   Result<std::shared_ptr<const auth::v1::RecipientGrant>> verify_grant(std::string_view token) override;
