@@ -10,6 +10,7 @@
 #include "store/core.hpp"
 #include "store/migrations.hpp"
 #include "store/packer.hpp"
+#include "store/purges.hpp"
 #include "store/rpc/store_service.hpp"
 #include "store/watchers.hpp"
 
@@ -183,7 +184,10 @@ Task<void> Module::start() {
   }
   impl.count_packing();
   impl.group.spawn(pack_for_ever(*impl.core));
-  if (impl.auth_channel) impl.group.spawn(rpc::follow_account_events(impl.auth_channel, impl.events));
+  if (impl.auth_channel) {
+    impl.group.spawn(rpc::follow_account_events(impl.auth_channel, impl.events));
+    impl.group.spawn(purge_for_ever(*impl.core, impl.auth_channel));
+  }
   impl.export_metrics();
   impl.process.health().gate("store_schema", true);
   co_return Result<void>();

@@ -16,7 +16,9 @@ constexpr std::uint64_t kStep = 1024 * 1024;  // octets in memory at once
 constexpr auto kPatience = std::chrono::hours(24);
 // An upload ends well before the collector may take its record for a crashed one's.
 constexpr auto kUpload = 10min;
-constexpr double kLease = 660;  // seconds, longer than kUpload
+// A packer that dies is followed by another one within a minute. One that is only slow renews at each step.
+constexpr double kLease = 60;  // seconds
+constexpr auto kRenew = 15s;
 
 /// A body's place in the new pack.
 struct Placed {
@@ -33,6 +35,24 @@ Task<bool> take_lease(Core& core) {
   MERPATI_CO_TRY(auto rows, co_await core.pool.write(kTake, std::move(params), Deadline::after(30s)));
   co_return rows.affected() > 0;
 }
+
+/// Renews the lease of a packer that is at work. kAborted when another one has it.
+class Heartbeat {
+ public:
+  explicit Heartbeat(Core& core) : core_(core) {}
+  Task<void> beat() {
+    const auto now = std::chrono::steady_clock::now();
+    if (now < next_) co_return Result<void>();
+    next_ = now + kRenew;
+    MERPATI_CO_TRY(const bool still, co_await take_lease(core_));
+    if (!still) co_return Error(ErrorCode::kAborted, "another replica packs now");
+    co_return Result<void>();
+  }
+
+ private:
+  Core& core_;
+  SteadyTime next_{};
+};
 
 Task<std::vector<ColdBody>> find_cold(Core& core, WallTime before) {
   // octet_length does not read what is stored outside of the row.
@@ -104,7 +124,7 @@ Task<std::vector<std::string>> read_stored(Core& core, std::span<const ColdBody>
 }
 
 Task<std::uint64_t> upload(Core& core, const std::string& pack, std::span<const ColdBody> bodies,
-                           std::vector<Placed>& placed, Deadline deadline) {
+                           std::vector<Placed>& placed, Heartbeat& heartbeat, Deadline deadline) {
   std::uint64_t size = 0;
   MERPATI_CO_TRY(auto writer, co_await core.objects->open_writer(pack_key(pack), deadline));
   while (!bodies.empty()) {
@@ -112,6 +132,7 @@ Task<std::uint64_t> upload(Core& core, const std::string& pack, std::span<const 
     for (std::uint64_t sum = 0; count < bodies.size() && sum < kStep; ++count) sum += bodies[count].length;
     const auto some = bodies.first(count);
     bodies = bodies.subspan(count);
+    MERPATI_CO_CHECK(co_await heartbeat.beat());
     MERPATI_CO_TRY(auto octets, co_await read_stored(core, some, deadline));
     std::string piece;
     for (std::size_t i = 0; i < some.size(); ++i) {
@@ -152,7 +173,7 @@ Task<int> move(Core& core, const std::string& pack, std::uint64_t size, std::spa
 
 /// One pack: recorded, so that a crash leaves nothing unknown; uploaded; only then referred to. A body is readable at
 /// one of both places at any instant.
-Task<void> make_pack(Core& core, std::span<const ColdBody> bodies, Packed& total) {
+Task<void> make_pack(Core& core, std::span<const ColdBody> bodies, Heartbeat& heartbeat, Packed& total) {
   static const pg::Statement kRecord{"store_record_pack", "insert into packs (id, size) values ($1, $2)"};
   const auto deadline = Deadline::after(kUpload);
   const auto pack = new_uuid();
@@ -162,12 +183,13 @@ Task<void> make_pack(Core& core, std::span<const ColdBody> bodies, Packed& total
   params.uuid(pack).bigint(static_cast<std::int64_t>(planned));
   MERPATI_CO_CHECK(co_await core.pool.write(kRecord, std::move(params), Deadline::after(30s)));
   std::vector<Placed> placed;
-  MERPATI_CO_TRY(const auto size, co_await upload(core, pack, bodies, placed, deadline));
+  MERPATI_CO_TRY(const auto size, co_await upload(core, pack, bodies, placed, heartbeat, deadline));
   if (placed.empty()) co_return Result<void>();  // all of them changed; the collector removes the record
   MERPATI_CO_FAIL_POINT("pack_after_put");
   std::int64_t moved = 0;
   for (std::size_t at = 0; at < placed.size(); at += kMoved) {
     const auto some = std::span<const Placed>(placed).subspan(at, std::min(kMoved, placed.size() - at));
+    MERPATI_CO_CHECK(co_await heartbeat.beat());
     MERPATI_CO_TRY(const int count, co_await move(core, pack, size, some));
     moved += count;
     core.packing.bodies.add(count);
@@ -217,10 +239,10 @@ Task<Packed> pack_once(Core& core, WallTime now) {
   const auto after = core.settings.pack_after;
   MERPATI_CO_TRY(auto bodies, co_await find_cold(core, now - after));
   const auto patience = now - after - std::min<std::chrono::seconds>(after, kPatience);
+  Heartbeat heartbeat(core);
   for (const auto part : cut_into_packs(bodies, core.settings.pack_size, patience)) {
-    MERPATI_CO_TRY(const bool still, co_await take_lease(core));
-    if (!still) break;
-    MERPATI_CO_CHECK(co_await make_pack(core, part, total));
+    MERPATI_CO_CHECK(co_await heartbeat.beat());
+    MERPATI_CO_CHECK(co_await make_pack(core, part, heartbeat, total));
   }
   co_return total;
 }

@@ -141,11 +141,17 @@ Task<v1::GetQuotaResponse> get_quota(Core& core, const Caller& caller, const v1:
 }
 
 Task<void> purge_account(Core& core, const Caller& caller, std::int64_t account) {
-  static const pg::Statement kPurge{"store_purge_account", "select purge_account($1)::text"};
+  // In steps, so that no mailbox is too large for one statement.
+  static const pg::Statement kPurge{"store_purge_some", "select purge_some($1, $2)"};
+  constexpr int kStep = 2000;
   if (account <= 0) co_return Error(ErrorCode::kInvalidArgument, "an account id is missing");
-  pg::Params params;
-  params.bigint(account);
-  MERPATI_CO_CHECK(co_await core.pool.write(kPurge, std::move(params), caller.deadline));
+  for (bool more = true; more;) {
+    pg::Params params;
+    params.bigint(account).integer(kStep);
+    MERPATI_CO_TRY(const auto rows, co_await core.pool.write(kPurge, std::move(params),
+                                                             caller.deadline.within(std::chrono::seconds(60))));
+    more = rows.front().boolean(0);
+  }
   core.forget_account(account);
   core.watchers->tree_changed(account);
   co_return Result<void>();
