@@ -2,6 +2,8 @@
 
 #include <algorithm>
 
+#include "merpati/dns/domain_name.hpp"
+
 namespace merpati::admin {
 namespace {
 
@@ -9,16 +11,11 @@ Error denied(std::string text) { return Error(ErrorCode::kPermissionDenied, text
 
 }  // namespace
 
-std::string lower(std::string_view text) {
-  std::string out(text);
-  std::transform(out.begin(), out.end(), out.begin(),
-                 [](char c) { return c >= 'A' && c <= 'Z' ? static_cast<char>(c + 32) : c; });
-  return out;
-}
+std::string canonical_domain(std::string_view text) { return dns::to_ascii(text).value_or(std::string(text)); }
 
 std::string domain_of(std::string_view address) {
   const auto at = address.rfind('@');
-  return at == std::string_view::npos ? std::string() : lower(address.substr(at + 1));
+  return at == std::string_view::npos ? std::string() : canonical_domain(address.substr(at + 1));
 }
 
 Result<void> check_access(const Token& token, const Act& act) {

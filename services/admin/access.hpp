@@ -24,9 +24,10 @@ struct Act {
   std::vector<std::string> domains;  ///< all of them must be the domain admin's
 };
 
-/// The part after the last "@", in lower case; empty when there is none.
+/// One form for the same domain: A-labels in lower case, as auth has it; what is no domain stays as it is.
+std::string canonical_domain(std::string_view text);
+/// The domain after the last "@", canonical; empty when there is none.
 std::string domain_of(std::string_view address);
-std::string lower(std::string_view text);
 
 /// kPermissionDenied with a text for the operator, or nothing.
 Result<void> check_access(const Token& token, const Act& act);

@@ -43,7 +43,7 @@ class Client {
     const auto options = call_options();
     return runtime::block_on(loops_.main(), ((*admin_).*method)(request, options));
   }
-  const std::string& server() const { return target_.server; }
+  const Target& target() const { return target_; }
 
  private:
   rpc::CallOptions call_options() const;

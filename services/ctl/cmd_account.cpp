@@ -100,7 +100,7 @@ void add_changes(CLI::App* group, Session& session, const std::shared_ptr<Accoun
   auto* changed = add_command(group, session, "update", "Change an account", nullptr);
   changed->add_option("address", options->address)->required();
   auto* on = changed->add_flag("--enable", options->enable, "allow logins and mail again");
-  changed->add_flag("--disable", options->disable, "refuse logins")->excludes(on);
+  changed->add_flag("--disable", options->disable, "refuse mail and logins; sessions end at once")->excludes(on);
   auto* name = changed->add_option("--display-name", options->display_name);
   changed->callback([&session, options, name] {
     session.run = [&session, options, rename = !name->empty()](Client& client) {
@@ -122,7 +122,7 @@ void add_changes(CLI::App* group, Session& session, const std::shared_ptr<Accoun
         auth::v1::RevokeTokensRequest request;
         request.set_address(options->address);
         client.call(&AdminClient::revoke_sessions, request);
-        session.done("sessions of " + options->address + " end at their next renewal");
+        session.done("sessions of " + options->address + " end now");
       });
   out->add_option("address", options->address)->required();
 }
@@ -157,10 +157,12 @@ void add_account_commands(CLI::App& app, Session& session) {
   });
   get->add_option("address", options->address)->required();
 
-  auto* listed = add_command(group, session, "list", "Accounts of a domain", [&session, options](Client& client) {
-    print_rows(session.format, read_all(client, options->domain, options->query, options->deleted), kColumns);
-  });
-  listed->add_option("domain", options->domain)->required();
+  auto* listed =
+      add_command(group, session, "list", "Accounts, of one domain or of all", [&session, options](Client& client) {
+        const auto domain = domain_or_own(client, options->domain);
+        print_rows(session.format, read_all(client, domain, options->query, options->deleted), kColumns);
+      });
+  listed->add_option("domain", options->domain, "without it: every domain, or the token's own");
   listed->add_option("--query", options->query, "only addresses that contain this");
   listed->add_flag("--deleted", options->deleted, "deleted ones too");
   add_changes(group, session, options);

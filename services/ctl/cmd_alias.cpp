@@ -38,9 +38,10 @@ void add_alias_commands(CLI::App& app, Session& session) {
   made->add_option("target", options->targets, "one or more addresses, here or elsewhere")->required();
   made->add_flag("--replace", options->replace, "of an alias that exists");
 
-  auto* listed = add_command(group, session, "list", "Aliases of a domain",
-                             [&session, options](Client& client) { list(client, session, options->domain); });
-  listed->add_option("domain", options->domain)->required();
+  auto* listed = add_command(
+      group, session, "list", "Aliases, of one domain or of all",
+      [&session, options](Client& client) { list(client, session, domain_or_own(client, options->domain)); });
+  listed->add_option("domain", options->domain, "without it: every domain, or the token's own");
 
   auto* removed = add_command(group, session, "delete", "Remove an alias", [&session, options](Client& client) {
     auth::v1::DeleteAliasRequest request;

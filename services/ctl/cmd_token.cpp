@@ -71,22 +71,4 @@ void add_token_commands(CLI::App& app, Session& session) {
   });
 }
 
-void add_audit_commands(CLI::App& app, Session& session) {
-  auto* group = add_group(app, "audit", "Who changed what");
-  auto count = std::make_shared<int>(50);
-  auto* listed = add_command(group, session, "list", "The newest rows", [&session, count](Client& client) {
-    v1::ListAuditRequest request;
-    request.set_page_size(*count);
-    const auto response = client.call(&AdminClient::list_audit, request);
-    print_rows(session.format, rows_of(response.rows()),
-               {{"AT (UTC)", "at_ms", Column::Kind::kTimeMs},
-                {"TOKEN", "token_name"},
-                {"FROM", "peer"},
-                {"CALL", "method"},
-                {"TARGET", "target"},
-                {"OUTCOME", "outcome"}});
-  });
-  listed->add_option("-n,--count", *count, "rows, at most 1000")->check(CLI::Range(1, 1000));
-}
-
 }  // namespace merpati::ctl

@@ -61,6 +61,12 @@ std::string read_password(bool from_stdin) {
   return password;
 }
 
+std::string domain_or_own(Client& client, const std::string& domain) {
+  if (!domain.empty()) return domain;
+  const auto token = client.call(&AdminClient::who_am_i, v1::WhoAmIRequest());
+  return token.role() == v1::ROLE_DOMAIN_ADMIN ? token.domain() : std::string();
+}
+
 std::int64_t parse_quota(const std::string& text) {
   const auto size = runtime::parse_size(text);
   if (size.has_error()) fail(size.error().message());

@@ -32,6 +32,8 @@ CLI::App* add_group(CLI::App& app, const std::string& name, const std::string& h
 
 /// A password: the first line of standard input, or asked for twice on a terminal. Throws Failure.
 std::string read_password(bool from_stdin);
+/// `domain`; when it is empty, the domain of a domain admin's token, for others "", which is every domain.
+std::string domain_or_own(Client& client, const std::string& domain);
 /// "1GiB" or "0" for none; throws Failure.
 std::int64_t parse_quota(const std::string& text);
 
@@ -43,6 +45,7 @@ void add_alias_commands(CLI::App& app, Session& session);
 void add_mailbox_commands(CLI::App& app, Session& session);
 void add_queue_commands(CLI::App& app, Session& session);
 void add_service_commands(CLI::App& app, Session& session);
+void add_key_commands(CLI::App& app, Session& session);
 void add_token_commands(CLI::App& app, Session& session);
 void add_audit_commands(CLI::App& app, Session& session);
 void add_selftest_command(CLI::App& app, Session& session);

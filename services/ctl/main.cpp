@@ -1,6 +1,7 @@
 // merpatictl: the operator's command line.
 #include <CLI/CLI.hpp>
 #include <iostream>
+#include <optional>
 
 #include "ctl/commands.hpp"
 #include "merpati/runtime/log.hpp"
@@ -32,10 +33,14 @@ int exit_code(ErrorCode code) {
   }
 }
 
-std::string hint_for(ErrorCode code, const std::string& server) {
-  switch (code) {
+std::string hint_for(const Error& error, const Target& target) {
+  const auto& server = target.server;
+  const auto text = error.describe();
+  switch (error.code()) {
     case ErrorCode::kUnavailable:
     case ErrorCode::kDeadlineExceeded:
+      if (text.find("andshake") != std::string::npos)
+        return "is --ca-file " + target.ca_file + " the authority of the certificate that " + server + " has?";
       return "is admin running at " + server + "? \"merpatictl service status\" tells of the services behind it";
     case ErrorCode::kUnauthenticated:
       return "check the token: --token-file FILE or MERPATI_TOKEN; \"merpatictl token create\" makes one";
@@ -50,24 +55,23 @@ std::string hint_for(ErrorCode code, const std::string& server) {
   }
 }
 
-int report(const Failure& failure, const std::string& server) {
+int report(const Failure& failure, const Target* target) {
   const auto& error = failure.error;
   std::cerr << "merpatictl: " << (error.public_text().empty() ? error.message() : error.public_text()) << " ("
             << to_string(error.code()) << ")\n";
-  const std::string hint = failure.hint.empty() && !server.empty() ? hint_for(error.code(), server) : failure.hint;
+  const std::string hint = failure.hint.empty() && target != nullptr ? hint_for(error, *target) : failure.hint;
   if (!hint.empty()) std::cerr << "hint: " << hint << "\n";
   return exit_code(error.code());
 }
 
 int run(const Session& session) {
-  std::string server;
+  std::optional<Client> client;
   try {
-    Client client(session.target);
-    server = client.server();
-    session.run(client);
+    client.emplace(session.target);
+    session.run(*client);
     return 0;
   } catch (const Failure& failure) {
-    return report(failure, server);
+    return report(failure, client ? &client->target() : nullptr);
   }
 }
 
@@ -105,6 +109,7 @@ int main(int argc, char** argv) {
   add_mailbox_commands(app, session);
   add_queue_commands(app, session);
   add_service_commands(app, session);
+  add_key_commands(app, session);
   add_token_commands(app, session);
   add_audit_commands(app, session);
   add_selftest_command(app, session);

@@ -11,7 +11,7 @@ packages_of() {
       ;;
     run) echo postgresql-15 openssl curl procps util-linux ;;
     test)
-      echo python3 python3-yaml swaks libnet-ssleay-perl msmtp isync fetchmail mutt gnupg strace dovecot-imapd dovecot-pop3d dovecot-lmtpd postfix \
+      echo python3 python3-yaml zsh swaks libnet-ssleay-perl msmtp isync fetchmail mutt gnupg strace dovecot-imapd dovecot-pop3d dovecot-lmtpd postfix \
         swift-proxy swift-account swift-container swift-object python3-swift memcached
       ;;
     image) echo debootstrap binutils iptables $(command -v docker >/dev/null || echo docker.io) ;;

@@ -116,6 +116,7 @@ constexpr AuthorizationRow kTable[] = {
     {"/merpati.admin.v1.Admin/GetQueueItem", kPeople, kNobody},
     {"/merpati.admin.v1.Admin/RetryQueue", kPeople, kNobody},
     {"/merpati.admin.v1.Admin/DropQueue", kPeople, kNobody},
+    {"/merpati.admin.v1.Admin/RotateSigningKey", kPeople, kNobody},
     {"/merpati.admin.v1.Admin/GetServices", kPeople, kNobody},
     {"/merpati.admin.v1.Admin/CreateToken", kPeople, kNobody},
     {"/merpati.admin.v1.Admin/ListTokens", kPeople, kNobody},

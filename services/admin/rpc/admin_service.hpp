@@ -17,6 +17,8 @@
 namespace merpati::admin {
 
 using Channel = std::shared_ptr<rpc::Channel>;
+using Directory = auth::v1::DirectoryClient;
+using Queue = queue::v1::QueueClient;
 
 /// Whom admin calls. A null channel: that service is not part of this installation.
 struct Peers {
@@ -59,6 +61,9 @@ class AdminService : public v1::AdminService {
   Task<queue::v1::Item> get_queue_item(rpc::Context&, const queue::v1::GetItemRequest&) override;
   Task<queue::v1::RetryItemsResponse> retry_queue(rpc::Context&, const queue::v1::RetryItemsRequest&) override;
   Task<queue::v1::DropItemsResponse> drop_queue(rpc::Context&, const queue::v1::DropItemsRequest&) override;
+  // rpc/keys.cpp
+  Task<auth::v1::RotateSigningKeyResponse> rotate_signing_key(rpc::Context&,
+                                                              const auth::v1::RotateSigningKeyRequest&) override;
   // rpc/services.cpp
   Task<v1::GetServicesResponse> get_services(rpc::Context&, const v1::GetServicesRequest&) override;
   // rpc/tokens.cpp
@@ -77,6 +82,13 @@ class AdminService : public v1::AdminService {
     co_await finish(act, row, result.has_error() ? to_string(result.error().code()) : std::string_view("OK"));
     co_return result;
   }
+  /// An act that another service carries out: `method` of its client.
+  template <class Client, class Request, class Response>
+  Task<Response> pass(const rpc::Context& context, Act act, const Client& client,
+                      Task<Response> (Client::*method)(const Request&, rpc::CallOptions) const,
+                      const Request& request) {
+    co_return co_await run(context, std::move(act), (client.*method)(request, forward(context)));
+  }
   /// The audit row's id; 0 when the act changes nothing.
   Task<std::int64_t> admit(const rpc::Context& context, const Act& act);
   asio::awaitable<void> finish(const Act& act, std::int64_t row, std::string_view outcome);
@@ -91,9 +103,9 @@ class AdminService : public v1::AdminService {
   Tokens& tokens_;
   Audit& audit_;
   std::map<std::string, Channel> status_;
-  auth::v1::DirectoryClient directory_;
+  Directory directory_;
   store::v1::StoreClient store_;
-  queue::v1::QueueClient queue_;
+  Queue queue_;
   runtime::Metrics& metrics_;
 };
 

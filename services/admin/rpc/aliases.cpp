@@ -3,24 +3,24 @@
 
 namespace merpati::admin {
 
+using Reach = Act::Reach;
+
 Task<auth::v1::Alias> AdminService::create_alias(rpc::Context& context, const auth::v1::CreateAliasRequest& request) {
-  const auto options = forward(context);
-  Act act{"CreateAlias", request.address(), Act::Reach::kDomain, true, {domain_of(request.address())}};
-  co_return co_await run(context, std::move(act), directory_.create_alias(request, options));
+  return pass(context, Act{"CreateAlias", request.address(), Reach::kDomain, true, {domain_of(request.address())}},
+              directory_, &Directory::create_alias, request);
 }
 
 Task<auth::v1::ListAliasesResponse> AdminService::list_aliases(rpc::Context& context,
                                                                const auth::v1::ListAliasesRequest& request) {
-  const auto options = forward(context);
-  Act act{"ListAliases", request.domain(), Act::Reach::kDomain, false, {lower(request.domain())}};
-  co_return co_await run(context, std::move(act), directory_.list_aliases(request, options));
+  return pass(context,
+              Act{"ListAliases", request.domain(), Reach::kDomain, false, {canonical_domain(request.domain())}},
+              directory_, &Directory::list_aliases, request);
 }
 
 Task<auth::v1::DeleteAliasResponse> AdminService::delete_alias(rpc::Context& context,
                                                                const auth::v1::DeleteAliasRequest& request) {
-  const auto options = forward(context);
-  Act act{"DeleteAlias", request.address(), Act::Reach::kDomain, true, {domain_of(request.address())}};
-  co_return co_await run(context, std::move(act), directory_.delete_alias(request, options));
+  return pass(context, Act{"DeleteAlias", request.address(), Reach::kDomain, true, {domain_of(request.address())}},
+              directory_, &Directory::delete_alias, request);
 }
 
 }  // namespace merpati::admin

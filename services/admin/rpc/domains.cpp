@@ -7,36 +7,31 @@ using Reach = Act::Reach;
 
 Task<auth::v1::Domain> AdminService::create_domain(rpc::Context& context,
                                                    const auth::v1::CreateDomainRequest& request) {
-  const auto options = forward(context);
-  Act act{"CreateDomain", request.name(), Reach::kPlatform, true, {}};
-  co_return co_await run(context, std::move(act), directory_.create_domain(request, options));
+  return pass(context, Act{"CreateDomain", request.name(), Reach::kPlatform, true, {}}, directory_,
+              &Directory::create_domain, request);
 }
 
 Task<auth::v1::Domain> AdminService::get_domain(rpc::Context& context, const auth::v1::GetDomainRequest& request) {
-  const auto options = forward(context);
-  Act act{"GetDomain", request.name(), Reach::kDomain, false, {lower(request.name())}};
-  co_return co_await run(context, std::move(act), directory_.get_domain(request, options));
+  return pass(context, Act{"GetDomain", request.name(), Reach::kDomain, false, {canonical_domain(request.name())}},
+              directory_, &Directory::get_domain, request);
 }
 
 Task<auth::v1::ListDomainsResponse> AdminService::list_domains(rpc::Context& context,
                                                                const auth::v1::ListDomainsRequest& request) {
-  const auto options = forward(context);
-  Act act{"ListDomains", "", Reach::kPlatform, false, {}};
-  co_return co_await run(context, std::move(act), directory_.list_domains(request, options));
+  return pass(context, Act{"ListDomains", "", Reach::kPlatform, false, {}}, directory_, &Directory::list_domains,
+              request);
 }
 
 Task<auth::v1::Domain> AdminService::update_domain(rpc::Context& context,
                                                    const auth::v1::UpdateDomainRequest& request) {
-  const auto options = forward(context);
-  Act act{"UpdateDomain", request.name(), Reach::kPlatform, true, {}};
-  co_return co_await run(context, std::move(act), directory_.update_domain(request, options));
+  return pass(context, Act{"UpdateDomain", request.name(), Reach::kPlatform, true, {}}, directory_,
+              &Directory::update_domain, request);
 }
 
 Task<auth::v1::DeleteDomainResponse> AdminService::delete_domain(rpc::Context& context,
                                                                  const auth::v1::DeleteDomainRequest& request) {
-  const auto options = forward(context);
-  Act act{"DeleteDomain", request.name(), Reach::kPlatform, true, {}};
-  co_return co_await run(context, std::move(act), directory_.delete_domain(request, options));
+  return pass(context, Act{"DeleteDomain", request.name(), Reach::kPlatform, true, {}}, directory_,
+              &Directory::delete_domain, request);
 }
 
 }  // namespace merpati::admin

@@ -18,29 +18,25 @@ std::string items_text(const google::protobuf::RepeatedField<std::int64_t>& ids,
 
 Task<queue::v1::ListItemsResponse> AdminService::list_queue(rpc::Context& context,
                                                             const queue::v1::ListItemsRequest& request) {
-  const auto options = forward(context);
-  Act act{"ListQueue", "", Act::Reach::kPlatform, false, {}};
-  co_return co_await run(context, std::move(act), queue_.list_items(request, options));
+  return pass(context, Act{"ListQueue", "", Act::Reach::kPlatform, false, {}}, queue_, &Queue::list_items, request);
 }
 
 Task<queue::v1::Item> AdminService::get_queue_item(rpc::Context& context, const queue::v1::GetItemRequest& request) {
-  const auto options = forward(context);
-  Act act{"GetQueueItem", std::to_string(request.item_id()), Act::Reach::kPlatform, false, {}};
-  co_return co_await run(context, std::move(act), queue_.get_item(request, options));
+  return pass(context, Act{"GetQueueItem", std::to_string(request.item_id()), Act::Reach::kPlatform, false, {}}, queue_,
+              &Queue::get_item, request);
 }
 
 Task<queue::v1::RetryItemsResponse> AdminService::retry_queue(rpc::Context& context,
                                                               const queue::v1::RetryItemsRequest& request) {
-  const auto options = forward(context);
-  Act act{"RetryQueue", items_text(request.item_ids(), request.domain()), Act::Reach::kPlatform, true, {}};
-  co_return co_await run(context, std::move(act), queue_.retry_items(request, options));
+  return pass(context,
+              Act{"RetryQueue", items_text(request.item_ids(), request.domain()), Act::Reach::kPlatform, true, {}},
+              queue_, &Queue::retry_items, request);
 }
 
 Task<queue::v1::DropItemsResponse> AdminService::drop_queue(rpc::Context& context,
                                                             const queue::v1::DropItemsRequest& request) {
-  const auto options = forward(context);
-  Act act{"DropQueue", items_text(request.item_ids(), "none"), Act::Reach::kPlatform, true, {}};
-  co_return co_await run(context, std::move(act), queue_.drop_items(request, options));
+  return pass(context, Act{"DropQueue", items_text(request.item_ids(), "none"), Act::Reach::kPlatform, true, {}},
+              queue_, &Queue::drop_items, request);
 }
 
 }  // namespace merpati::admin

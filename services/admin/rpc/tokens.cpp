@@ -25,7 +25,7 @@ Task<v1::CreateTokenResponse> AdminService::make_token(const v1::CreateTokenRequ
   Token wanted;
   wanted.name = request.name();
   wanted.role = static_cast<Role>(request.role());
-  wanted.domain = lower(request.domain());
+  wanted.domain = canonical_domain(request.domain());
   wanted.expires_at = request.expires_at();
   MERPATI_CO_TRY(auto made, co_await tokens_.create(std::move(wanted), deadline));
   v1::CreateTokenResponse response;

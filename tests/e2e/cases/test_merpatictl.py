@@ -2,6 +2,10 @@
 import imaplib
 import json
 import random
+import shutil
+import socket
+
+import yaml
 
 from mail_test import MailTest
 
@@ -109,9 +113,109 @@ class Merpatictl(MailTest):
         self.ctl("--server", "127.0.0.1:1", "domain", "list", expect=UNREACHABLE)
         self.ctl("account", "create", "a@" + self.domain, "--password-stdin", stdin=b"", expect=USAGE)
 
+    def test_a_list_without_a_domain_is_of_all_that_the_token_may_see(self):
+        self.make_domain()
+        self.ctl("account", "create", "kim@" + self.domain, "--no-password")
+        self.ctl("alias", "create", "all@" + self.domain, "kim@" + self.domain)
+        everybody = {row["address"] for row in self.json("account", "list")}
+        self.assertLessEqual({"kim@" + self.domain, self.user}, everybody)
+        self.assertIn("all@" + self.domain, {row["address"] for row in self.json("alias", "list")})
+        keeper = self.json("token", "create", "keeper-" + self.domain, "--role", "domain-admin", "--domain", self.domain)["secret"]
+        self.assertEqual([row["address"] for row in self.json("account", "list", token=keeper)], ["kim@" + self.domain])
+        self.assertEqual([row["address"] for row in self.json("alias", "list", token=keeper)], ["all@" + self.domain])
+
+    def test_a_domain_admin_touches_nothing_else(self):
+        self.make_domain()
+        other = "other-" + self.domain
+        self.ctl("domain", "create", other)
+        self.ctl("account", "create", "kim@" + other, "--no-password")
+        self.ctl("alias", "create", "all@" + other, "kim@" + other)
+        keeper = self.json("token", "create", "keeper-" + self.domain, "--role", "domain-admin", "--domain", self.domain)["secret"]
+        theirs = "kim@" + other
+        for forbidden in (("account", "create", "new@" + other, "--no-password"), ("account", "get", theirs), ("account", "list", other),
+                          ("account", "update", theirs, "--disable"), ("account", "delete", theirs), ("account", "sign-out", theirs),
+                          ("password", "set", theirs, "--password-stdin"), ("quota", "set", theirs, "--bytes", "1GiB"),
+                          ("quota", "show", theirs), ("mailbox", "list", theirs), ("alias", "create", "x@" + other, theirs),
+                          ("alias", "list", other), ("alias", "delete", "all@" + other), ("domain", "get", other),
+                          ("account", "create-many", "p%d@" + other, "--count", "2", "--password-stdin"),
+                          ("domain", "create", "x" + other), ("domain", "delete", self.domain), ("domain", "list"),
+                          ("queue", "list"), ("queue", "show", "1"), ("queue", "retry", "--all"), ("queue", "drop", "1"),
+                          ("service", "status"), ("key", "rotate"), ("token", "list"), ("audit", "list"),
+                          ("token", "create", "mine", "--role", "admin"), ("token", "revoke", "keeper-" + self.domain)):
+            with self.subTest(forbidden):
+                self.ctl(*forbidden, expect=DENIED, token=keeper, stdin=b"some password\n")
+        self.ctl("domain", "get", self.domain, token=keeper)
+        self.ctl("alias", "create", "sales@" + self.domain, theirs, token=keeper)
+        self.assertEqual(self.json("account", "get", theirs)["enabled"], True)
+
+    def test_a_domain_is_the_same_in_both_spellings(self):
+        name = f"b\u00fccher-{self.domain}"
+        made = self.json("domain", "create", name, "--no-scram")
+        self.assertTrue(made["name"].startswith("xn--"), made)
+        self.assertEqual((made["unicode_name"], made["scram"]), (name, False))
+        keeper = self.json("token", "create", "keeper-" + self.domain, "--role", "domain-admin", "--domain", name)["secret"]
+        self.ctl("account", "create", "kim@" + made["name"], "--password-stdin", token=keeper, stdin=b"a good one\n")
+        self.ctl("account", "get", "KIM@" + name, token=keeper)
+        self.login("kim@" + made["name"], "a good one")
+        self.assertEqual(self.json("domain", "update", name, "--scram")["scram"], True)
+
+    def test_a_new_key_ends_no_session(self):
+        session = self.login(self.user, self.target.password)
+        before = imaplib.IMAP4_SSL(self.target.host, self.target.port("IMAPS"), ssl_context=self.tls())
+        self.addCleanup(before.shutdown)
+        before.login(self.user, self.target.password)
+        self.assertTrue(self.json("key", "rotate")["key_id"])
+        self.assertEqual(before.select("INBOX")[0], "OK")
+        self.login(self.user, self.target.password)
+        self.assertEqual(session[0], "OK")
+        newest = self.json("audit", "list", "-n", "1")[0]
+        self.assertLess(self.json("audit", "list", "--before", str(newest["audit_id"]), "-n", "1")[0]["audit_id"], newest["audit_id"])
+
+    def test_every_command_speaks_every_format(self):
+        self.make_domain()
+        kim = "kim@" + self.domain
+        self.ctl("account", "create", kim, "--no-password")
+        self.ctl("alias", "create", "all@" + self.domain, kim, "out@elsewhere.test")
+        self.ctl("token", "create", "reader-" + self.domain, "--role", "read-only")
+        for command in (("domain", "list"), ("domain", "get", self.domain), ("domain", "update", self.domain, "--catch-all", kim),
+                        ("account", "list", self.domain), ("account", "get", kim), ("account", "update", kim, "--display-name", "K: \u00fc"),
+                        ("account", "create-many", "p%d@" + self.domain, "--count", "1", "--password-stdin"),
+                        ("alias", "list", self.domain), ("alias", "create", "all@" + self.domain, kim, "--replace"), ("mailbox", "list", kim),
+                        ("quota", "show", kim), ("quota", "set", kim, "--messages", "5"), ("queue", "list"), ("queue", "list", "--state", "done"),
+                        ("queue", "retry", "--domain", self.domain), ("service", "status"), ("token", "list"), ("token", "whoami"),
+                        ("key", "rotate"), ("audit", "list")):
+            with self.subTest(command):
+                read = [parse(self.ctl("-o", form, *command, stdin=b"a password\n").stdout)
+                        for form, parse in (("json", json.loads), ("yaml", yaml.safe_load))]
+                self.assertEqual(type(read[0]), type(read[1]))
+                row = [value[0] if isinstance(value, list) and value else value for value in read]
+                if isinstance(row[0], dict):
+                    self.assertEqual(list(row[0]), list(row[1]), "the same fields in the same order")
+                table = self.ctl(*command, stdin=b"a password\n").stdout.decode()
+                self.assertTrue(table.strip(), "a table for people")
+                self.assertNotIn("{", table)
+
+    def test_helpful_where_the_server_cannot_be_reached(self):
+        with socket.socket() as taken:
+            taken.bind(("127.0.0.1", 0))  # nobody listens
+            down = self.ctl("--server", f"127.0.0.1:{taken.getsockname()[1]}", "domain", "list", expect=UNREACHABLE).stderr
+        self.assertIn(b"is admin running", down)
+        other = self.path("other-ca.pem")
+        self.run_program("openssl", "req", "-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:P-256", "-nodes", "-keyout",
+                         self.path("key.pem"), "-out", other, "-days", "2", "-subj", "/CN=another authority")
+        wrong = self.ctl("--ca-file", other, "domain", "list", expect=UNREACHABLE).stderr
+        self.assertIn(b"--ca-file", wrong)
+        self.assertIn(b"cannot read", self.ctl("--ca-file", "/nowhere.pem", "domain", "list", expect=USAGE).stderr)
+        token = self.ctl("domain", "list", expect=DENIED, token="mpt_wrong").stderr
+        self.assertIn(b"--token-file", token)
+
     def test_formats_and_completion(self):
         self.make_domain()
         self.assertIn(b"DOMAIN", self.ctl("domain", "list").stdout)
         self.assertIn(self.domain.encode(), self.ctl("-o", "yaml", "domain", "list").stdout)
         script = self.ctl("completion", "bash").stdout.decode() + '\nCOMP_WORDS=(merpatictl account cr); COMP_CWORD=2\n_merpatictl; echo "${COMPREPLY[@]}"'
         self.assertEqual(self.run_program("bash", "-c", script).stdout.split(), [b"create", b"create-many"])
+        if shutil.which("zsh"):
+            self.path("merpatictl.zsh", self.ctl("completion", "zsh").stdout)
+            script = "autoload -U +X compinit && compinit -u; source ./merpatictl.zsh; print -r -- $_comps[merpatictl]"
+            self.assertIn(b"merpatictl", self.run_program("zsh", "-fc", script).stdout)

@@ -49,5 +49,17 @@ TEST(Access, TheDomainIsWhatFollowsTheLastAt) {
   EXPECT_EQ(domain_of("nobody"), "");
 }
 
+TEST(Access, ADomainIsTheSameHoweverItIsWritten) {
+  const std::string same = "xn--bcher-kva.example";
+  EXPECT_EQ(canonical_domain("b\xC3\xBC"
+                             "cher.example"),
+            same);
+  EXPECT_EQ(canonical_domain("B\xC3\x9C"
+                             "CHER.Example."),
+            same);
+  EXPECT_EQ(domain_of("u@XN--bcher-kva.example"), same);
+  EXPECT_EQ(canonical_domain("no domain"), "no domain");
+}
+
 }  // namespace
 }  // namespace merpati::admin
