@@ -21,7 +21,9 @@ using runtime::to_chrono;
 
 constexpr auto kCareInterval = std::chrono::seconds(10);
 constexpr auto kForgetEvery = 60;  // turns of the care loop
-constexpr auto kRememberFinished = std::chrono::hours(24);
+// What is finished is remembered longer than any item lives, which may forward under the same delivery id until its
+// end.
+constexpr auto kBeyondGiveUp = std::chrono::hours(24);
 
 pg::PoolOptions pool_options(const config::v1::Database& database, std::size_t loops) {
   pg::PoolOptions out;
@@ -107,7 +109,7 @@ Module::Module(runtime::Process& process, const config::v1::Queue& config, std::
       store_(std::move(store)),
       parts_(std::make_unique<Parts>(process, *config_)) {
   Parts& parts = *parts_;
-  const auto keep = to_chrono(config_->give_up()) + std::chrono::hours(24);
+  const auto keep = to_chrono(config_->give_up()) + kBeyondGiveUp;
   parts.service = std::make_unique<QueueService>(parts.repository, store_, keep, [&parts] {
     if (parts.sender) parts.sender->wake();
   });
@@ -145,6 +147,7 @@ Task<void> Module::start() {
 // Held items, old items, gauges.
 asio::awaitable<void> Module::care_loop() {
   Parts& parts = *parts_;
+  const auto remembered = to_chrono(config_->give_up()) + kBeyondGiveUp;
   for (int turn = 1;; ++turn) {
     const auto interval = std::min<std::chrono::nanoseconds>(kCareInterval, to_chrono(config_->held_check()) / 2);
     if ((co_await sleep_for(interval)).has_error()) co_return;
@@ -162,7 +165,7 @@ asio::awaitable<void> Module::care_loop() {
     }
     if (turn % kForgetEvery == 0) {
       static_cast<void>(
-          co_await parts.repository.forget_finished(kRememberFinished, Deadline::after(std::chrono::seconds(30))));
+          co_await parts.repository.forget_finished(remembered, Deadline::after(std::chrono::seconds(30))));
     }
   }
 }

@@ -402,6 +402,16 @@ TEST_F(QueueTest, AnotherReplicaIsToldWhenThisOneHasItsHandsFull) {
   other.stop();
 }
 
+// As another replica leaves it whose notification did not arrive.
+TEST_F(QueueTest, ALostNotificationCostsTimeAndNothingElse) {
+  start();
+  database_->sql(
+      "set search_path = queue; select item_id from enqueue('" + new_uuid() +
+      "', 'alice@example.test', '', 'Subject: x\r\n\r\nx\r\n'::bytea, null, 18, 0, 0, 't', 0, false, now(), '', "
+      "false, '', false, 3600, array['a@remote.test'], array['remote.test'], array[''], array[''])");
+  EXPECT_TRUE(eventually([&] { return sink_.mails().size() == 1; }, 30s));
+}
+
 TEST_F(QueueTest, OperatorsListRetryAndDrop) {
   config_.mutable_retry_first()->set_seconds(3600);
   start();
