@@ -47,8 +47,8 @@ class LineEnds {
 
 class PendingAppend final : public PendingReply {
  public:
-  PendingAppend(StartedCall<pb::AppendResponse> call, std::string name)
-      : call_(std::move(call)), name_(std::move(name)) {}
+  PendingAppend(StartedCall<pb::AppendResponse> call, std::string name, InFlight::Place place)
+      : call_(std::move(call)), name_(std::move(name)), place_(std::move(place)) {}
 
   Task<Reply> finish(Session&) override {
     auto response = co_await call_.wait();
@@ -69,7 +69,11 @@ class PendingAppend final : public PendingReply {
  private:
   StartedCall<pb::AppendResponse> call_;
   std::string name_;
+  InFlight::Place place_;
 };
+
+// What of a message is in memory at once: an inline one, or the chunks that gather and go.
+std::uint64_t held_octets(std::uint64_t size) { return std::min<std::uint64_t>(size, kInline + kChunk); }
 
 // What went wrong on the way, while the client's octets still have to be read.
 struct Received {
@@ -160,6 +164,9 @@ Task<std::unique_ptr<PendingReply>> start_append(Session& session, const Command
   if (arguments.size > session.options().max_append)
     co_return co_await refuse(session, arguments, no("TOOBIG", "The message is too large"));
   if (arguments.size == 0) co_return co_await refuse(session, arguments, no("CANNOT", "The message is empty"));
+  auto place = session.loop().in_flight.enter(held_octets(arguments.size));
+  if (place == nullptr)
+    co_return co_await refuse(session, arguments, no("UNAVAILABLE", "Too many messages at once, try again later"));
   if (arguments.synchronizing) session.connection().write("+ OK\r\n");
 
   MERPATI_CO_TRY(auto received, co_await receive(session, arguments));
@@ -188,7 +195,8 @@ Task<std::unique_ptr<PendingReply>> start_append(Session& session, const Command
   }
   auto call = start_call(session.loop(), session.loop().store, &store::v1::StoreClient::append, std::move(request),
                          session.call_options());
-  co_return std::unique_ptr<PendingReply>(std::make_unique<PendingAppend>(std::move(call), *std::move(name)));
+  co_return std::unique_ptr<PendingReply>(
+      std::make_unique<PendingAppend>(std::move(call), *std::move(name), std::move(place)));
 }
 
 }  // namespace merpati::imap

@@ -11,7 +11,7 @@ auth::v1::ClientInfo client_info(Session& session) {
   client.set_address(session.client_address());
   client.set_tls(session.tls());
   client.set_protocol("imap");
-  client.set_proxy_trusted(session.comes_from_proxy());
+  client.set_proxy_trusted(session.is_trusted_proxy());
   return client;
 }
 

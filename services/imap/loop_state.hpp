@@ -3,11 +3,12 @@
 
 #include <memory>
 
-#include "imap/account_connections.hpp"
+#include "imap/in_flight.hpp"
 #include "imap/options.hpp"
 #include "imap/probe.hpp"
 #include "imap/uid_set_cache.hpp"
 #include "imap/watcher.hpp"
+#include "merpati/net/account_connections.hpp"
 #include "merpati/rpc/revocations.hpp"
 
 namespace merpati::auth::v1 {
@@ -24,7 +25,8 @@ struct LoopState {
   asio::any_io_executor executor;
   const Options& options;
   const Probe& probe;
-  AccountConnections& accounts;
+  net::AccountConnections& accounts;
+  InFlight& in_flight;
   const rpc::Revocations& revocations;
   std::shared_ptr<store::v1::StoreClient> store;
   std::shared_ptr<auth::v1::AuthClient> auth;

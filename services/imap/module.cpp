@@ -46,6 +46,7 @@ Options make_options(const config::v1::Imap& config) {
   take_number(options.max_literals, config.max_literals());
   take_number(options.max_failed_logins, config.max_failed_logins());
   take_number(options.max_errors, config.max_errors());
+  take_number(options.max_bytes_in_flight, config.max_bytes_in_flight());
   take_number(options.max_connections_per_account, config.max_connections_per_account());
   return options;
 }
@@ -72,7 +73,8 @@ Module::Module(runtime::Process& process, const config::v1::Imap& config, std::s
       auth_(std::move(auth)),
       store_(std::move(store)),
       options_(make_options(config)),
-      probe_(process.metrics()) {}
+      probe_(process.metrics()),
+      in_flight_(options_.max_bytes_in_flight) {}
 
 Module::~Module() = default;
 
@@ -80,6 +82,7 @@ Task<void> Module::start() {
   if (!config_->tls().certificate_file().empty()) {
     net::TlsContext::Options tls;
     tls.certificates.push_back({config_->tls().certificate_file(), config_->tls().key_file()});
+    if (!config_->tls().min_version().empty()) tls.min_version = config_->tls().min_version();
     MERPATI_CO_TRY(tls_, net::TlsContext::load(std::move(tls)));
   }
   background_ = std::make_unique<TaskGroup>(process_.loops().main());
@@ -87,9 +90,10 @@ Task<void> Module::start() {
   for (std::size_t i = 0; i < process_.loops().size(); ++i) {
     const auto executor = process_.loops().executor(i);
     auto store = std::make_shared<store::v1::StoreClient>(store_);
-    loops_.push_back(std::unique_ptr<LoopState>(new LoopState{
-        executor, options_, probe_, accounts_, revocations_, store, std::make_shared<auth::v1::AuthClient>(auth_), tls_,
-        Watcher(executor, store, probe_), UidSetCache(), TaskGroup(executor)}));
+    loops_.push_back(std::unique_ptr<LoopState>(
+        new LoopState{executor, options_, probe_, accounts_, in_flight_, revocations_, store,
+                      std::make_shared<auth::v1::AuthClient>(auth_), tls_, Watcher(executor, store, probe_),
+                      UidSetCache(), TaskGroup(executor)}));
     background_->spawn(executor, loops_.back()->watcher.run());
     contexts.push_back(&process_.loops().context(i));
   }
@@ -133,8 +137,8 @@ Result<void> Module::listen(const config::v1::Listener& listener) {
   limits.exempt = options.proxy_from;
   options.limits = std::make_shared<net::ConnectionLimits>(std::move(limits));
   options.busy_reply = "* BYE [LIMIT] Too many connections\r\n";
-  proxies_.push_back(std::make_unique<net::CidrSet>(options.proxy_from));
-  const ListenerTraits traits{starttls, listener.plaintext_login_from_loopback(), proxies_.back().get()};
+  const ListenerTraits traits{starttls, listener.plaintext_login_from_loopback(),
+                              std::make_shared<const net::CidrSet>(options.proxy_from)};
   MERPATI_TRY(auto port,
               server_->listen(std::move(options), [this, traits](net::Stream stream) -> std::unique_ptr<net::Session> {
                 return std::make_unique<Session>(std::move(stream), *loops_[runtime::Loops::current()], traits);

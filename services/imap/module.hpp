@@ -4,9 +4,10 @@
 #include <memory>
 #include <vector>
 
-#include "imap/account_connections.hpp"
+#include "imap/in_flight.hpp"
 #include "imap/options.hpp"
 #include "imap/probe.hpp"
+#include "merpati/net/account_connections.hpp"
 #include "merpati/rpc/account_events.hpp"
 #include "merpati/rpc/revocations.hpp"
 #include "merpati/runtime/process.hpp"
@@ -55,10 +56,10 @@ class Module final : public runtime::Module {
   std::shared_ptr<rpc::Channel> store_;
   Options options_;
   Probe probe_;
-  AccountConnections accounts_;
+  net::AccountConnections accounts_;
+  InFlight in_flight_;
   rpc::Revocations revocations_;
   std::shared_ptr<net::TlsContext> tls_;
-  std::vector<std::unique_ptr<net::CidrSet>> proxies_;  ///< one for each listener; sessions refer to them
   std::vector<std::unique_ptr<LoopState>> loops_;
   std::unique_ptr<net::Server> server_;
   std::unique_ptr<TaskGroup> background_;

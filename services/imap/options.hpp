@@ -4,11 +4,10 @@
 #include <chrono>
 #include <cstddef>
 #include <cstdint>
+#include <memory>
 #include <string>
 
-namespace merpati::net {
-class CidrSet;
-}
+#include "merpati/net/address.hpp"
 
 namespace merpati::imap {
 
@@ -22,6 +21,7 @@ struct Options {
   std::size_t max_line = 64 * 1024;
   std::size_t max_literals = 256 * 1024;
   std::uint64_t max_append = 50ULL * 1024 * 1024;
+  std::uint64_t max_bytes_in_flight = 1024ULL * 1024 * 1024;
   unsigned max_failed_logins = 3;
   unsigned max_errors = 20;
   unsigned max_connections_per_account = 100;
@@ -31,7 +31,7 @@ struct Options {
 struct ListenerTraits {
   bool starttls = false;  ///< STARTTLS is offered while the connection is plain
   bool plaintext_login_from_loopback = false;
-  const net::CidrSet* proxies = nullptr;  ///< whose addresses are no client's; the module keeps it
+  std::shared_ptr<const net::CidrSet> proxies;  ///< trusted ones, which no failed login counts against
 };
 
 }  // namespace merpati::imap

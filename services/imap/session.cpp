@@ -276,12 +276,12 @@ bool Session::plaintext_allowed() const {
   return listener_.plaintext_login_from_loopback && connection_.stream().remote().address().is_loopback();
 }
 
-bool Session::comes_from_proxy() const {
-  return listener_.proxies != nullptr && listener_.proxies->contains(connection_.stream().remote().address());
-}
-
 std::string Session::client_address() const {
   return net::unmapped(connection_.stream().remote().address()).to_string();
+}
+
+bool Session::is_trusted_proxy() const {
+  return listener_.proxies != nullptr && listener_.proxies->contains(connection_.stream().remote().address());
 }
 
 void Session::append_capabilities() {

@@ -46,8 +46,8 @@ class Session final : public net::Session {
   bool plaintext_allowed() const;
   bool offers_starttls() const { return listener_.starttls && loop_.tls != nullptr && !tls(); }
   std::string client_address() const;
-  /// The address is a trusted proxy's own: it came without the address of a client.
-  bool comes_from_proxy() const;
+  /// The client is a trusted proxy itself (a health check, say): it came without an address behind it.
+  bool is_trusted_proxy() const;
   void append_capabilities();
 
   std::int64_t account() const { return claims_ ? claims_->account_id() : 0; }
@@ -112,7 +112,7 @@ class Session final : public net::Session {
   SteadyTime began_;
   std::unique_ptr<auth::v1::SessionClaims> claims_;
   std::string token_;
-  AccountConnections::Place place_;
+  net::AccountConnections::Place place_;
   std::unique_ptr<SelectedMailbox> selected_;
   std::deque<std::unique_ptr<PendingReply>> pending_;
 };

@@ -16,6 +16,7 @@ Task<void> cmd_uidl(Session& session, const Command& command) {
   for (const auto& message : session.maildrop().messages()) {
     ++number;
     if (!message.deleted) session.connection().write(fmt::format("{} {}\r\n", number, message.unique_id));
+    if (session.connection().output_size() > net::Connection::kFlushAbove) MERPATI_CO_CHECK(co_await session.relieve());
   }
   session.connection().write(".\r\n");
   co_return Result<void>();

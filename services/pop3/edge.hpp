@@ -21,7 +21,8 @@ struct Settings {
   std::chrono::nanoseconds login_timeout = std::chrono::minutes(1);
   std::chrono::nanoseconds call_timeout = std::chrono::seconds(30);
   std::chrono::nanoseconds lease = std::chrono::seconds(60);
-  std::chrono::nanoseconds login_delay{};  ///< zero: none
+  std::chrono::nanoseconds session_timeout{};  ///< zero: none
+  std::chrono::nanoseconds login_delay{};      ///< zero: none
   unsigned max_failed_logins = 3;
   unsigned max_errors = 20;
 };

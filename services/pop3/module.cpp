@@ -23,6 +23,7 @@ Settings settings_of(const config::v1::Pop3& config) {
   settings.hostname = config.hostname().empty() ? machine_name() : config.hostname();
   settings.idle_timeout = runtime::to_chrono(config.idle_timeout());
   settings.login_timeout = runtime::to_chrono(config.login_timeout());
+  settings.session_timeout = runtime::to_chrono(config.session_timeout());
   settings.login_delay = runtime::to_chrono(config.login_delay());
   settings.max_failed_logins = config.max_failed_logins();
   settings.max_errors = config.max_errors();

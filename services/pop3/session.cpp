@@ -43,17 +43,28 @@ Task<void> Session::converse() {
     const auto limit = in_transaction() ? kMaxCommandLine : kMaxAuthLine;
     auto line = co_await connection_.read_line(limit, input_deadline());
     if (line.has_error()) {
-      if (line.error().code() != ErrorCode::kOutOfRange) co_return std::move(line).error();
-      say_err("the line is too long");
+      const bool endless = line.error().code() == ErrorCode::kResourceExhausted;
+      if (!endless && line.error().code() != ErrorCode::kOutOfRange) co_return std::move(line).error();
+      say_err(endless ? "the line has no end" : "the line is too long");
+      if (endless) end_soon();
       count_error();
       continue;
     }
     last_input_ = std::chrono::steady_clock::now();
     MERPATI_CO_CHECK(co_await handle(std::string(line->text)));
-    if (connection_.output_size() > net::Connection::kFlushAbove)
-      MERPATI_CO_CHECK(co_await connection_.flush(input_deadline()));
+    MERPATI_CO_CHECK(co_await relieve());
   }
   co_return Result<void>();
+}
+
+Task<void> Session::relieve() {
+  if (connection_.output_size() <= net::Connection::kFlushAbove) co_return Result<void>();
+  co_return co_await connection_.flush(Deadline::after(edge_->settings.idle_timeout));
+}
+
+bool Session::is_too_old() const {
+  const auto most = edge_->settings.session_timeout;
+  return most.count() > 0 && std::chrono::steady_clock::now() - began_ > most;
 }
 
 Deadline Session::input_deadline() const {
@@ -71,6 +82,11 @@ Task<void> Session::wait_for_command() {
         end_soon();
         co_return Result<void>();
       }
+    }
+    if (is_too_old()) {
+      say_err("the session has lasted too long; nothing was deleted", ResponseCode::kSysTemp);
+      end_soon();
+      co_return Result<void>();
     }
     if (connection_.has_line()) co_return Result<void>();
     auto deadline = input_deadline();

@@ -35,6 +35,8 @@ class Session : public net::Session {
   void say_ok(std::string_view text) { connection_.write(ok(text)); }
   void say_err(std::string_view text, ResponseCode code = ResponseCode::kNone);
   void say_err(const Error& error, ErrorSite site);
+  /// Sends what has gathered when it is much: for answers as long as the maildrop.
+  Task<void> relieve();
   /// The session ends once what was said is sent.
   void end_soon() { ending_ = true; }
 
@@ -56,6 +58,7 @@ class Session : public net::Session {
   Task<void> dispatch(const Command& command);
   void count_error();
   Deadline input_deadline() const;
+  bool is_too_old() const;
 
   std::shared_ptr<const ListenerPolicy> policy_;
   std::shared_ptr<Edge> edge_;

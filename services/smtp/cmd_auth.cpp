@@ -121,7 +121,13 @@ Task<void> Session::logged_in(auth::v1::LoginResult result) {
     reply(535, "5.7.8", "This credential may not send mail");
     co_return Result<void>();
   }
+  auto place = site_->accounts.enter(result.claims().account_id(), site_->policy.max_connections_per_account);
+  if (place == nullptr) {
+    reply(454, "4.7.0", "Too many connections of this account");
+    co_return Result<void>();
+  }
   login_ = std::make_unique<Login>();
+  login_->place = std::move(place);
   login_->account_id = result.claims().account_id();
   login_->address = result.claims().address();
   login_->expires_at = result.claims().expires_at();

@@ -35,6 +35,11 @@ Policy policy_of(const config::v1::Smtp& config) {
   }
   policy.max_bytes_in_flight = config.max_bytes_in_flight();
   policy.check_from_header = config.check_from_header();
+  policy.max_connections_per_account = config.max_connections_per_account();
+  policy.postmaster = config.postmaster();
+  if (policy.postmaster.empty()) {
+    log::warning("smtp_no_postmaster", "mail to <postmaster> is refused: set smtp.postmaster to an address of yours");
+  }
   policy.accept_unfiltered = config.filter_down() == config::v1::FILTER_DOWN_ACCEPT;
   return policy;
 }
@@ -105,8 +110,10 @@ Result<void> Module::listen(const config::v1::Listener& listener) {
     options.tls = net::ListenerOptions::Tls::kImplicit;
     options.tls_context = site_->tls;
   }
-  options.limits = std::make_shared<net::ConnectionLimits>(net::ConnectionLimits::Options{
-      .total = listener.max_connections(), .per_address = listener.max_connections_per_address(), .exempt = {}});
+  options.limits = std::make_shared<net::ConnectionLimits>(
+      net::ConnectionLimits::Options{.total = listener.max_connections(),
+                                     .per_address = listener.max_connections_per_address(),
+                                     .exempt = options.proxy_from});
   options.busy_reply = "421 4.7.0 " + site_->policy.hostname + " Too many connections, try again later\r\n";
   MERPATI_TRY(const auto port, server_.listen(std::move(options), [site = site_, door](net::Stream stream) {
     return std::make_unique<Session>(std::move(stream), site, door);

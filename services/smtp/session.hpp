@@ -30,6 +30,7 @@ class Session final : public net::Session {
     std::int64_t expires_at = 0;               ///< of the token, Unix seconds
     std::int64_t credential_version = 0;       ///< of the token
     std::vector<std::string> allowed_senders;  ///< that auth has confirmed
+    net::AccountConnections::Place place;
   };
 
   // session.cpp

@@ -9,6 +9,7 @@
 
 #include "merpati/auth/v1/auth.rpc.hpp"
 #include "merpati/filter/v1/filter.rpc.hpp"
+#include "merpati/net/account_connections.hpp"
 #include "merpati/net/address.hpp"
 #include "merpati/net/tls.hpp"
 #include "merpati/queue/v1/queue.rpc.hpp"
@@ -32,7 +33,9 @@ struct Policy {
   std::uint64_t spill_threshold = 1024 * 1024;
   std::string spill_directory = "/tmp";
   std::uint64_t max_bytes_in_flight = 1024 * 1024 * 1024;
-  bool check_from_header = true;   ///< of submitted mail
+  bool check_from_header = true;  ///< of submitted mail
+  std::uint32_t max_connections_per_account = 100;
+  std::string postmaster;          ///< who gets the mail to postmasters that do not exist; empty: nobody
   bool accept_unfiltered = false;  ///< when the filter does not answer
 };
 
@@ -68,6 +71,7 @@ struct Site {
   queue::v1::QueueClient queue;
   RecipientCache recipients;
   rpc::Revocations revocations;
+  net::AccountConnections accounts;
   std::atomic<std::uint64_t> bytes_in_flight = 0;
 };
 

@@ -80,6 +80,7 @@ class Pop3Session : public testing::Test {
       config.mutable_idle_timeout()->set_seconds(0);
       config.mutable_idle_timeout()->set_nanos(idle_milliseconds * 1000000);
     }
+    config.mutable_session_timeout()->set_nanos(session_milliseconds * 1000000);
     runtime::apply_defaults(config);
     process = std::make_unique<runtime::Process>(
         runtime::ProcessOptions{.name = "pop3", .loops = 1, .blocking_threads = 1, .endpoint_delay = {}});
@@ -113,6 +114,7 @@ class Pop3Session : public testing::Test {
   bool plaintext = true;
   int login_delay = 0;
   int idle_milliseconds = 0;
+  int session_milliseconds = 0;
 };
 
 TEST_F(Pop3Session, ReadsAMaildrop) {
@@ -345,6 +347,36 @@ TEST_F(Pop3Session, AutologoutClosesWithoutAWord) {
   EXPECT_EQ(client.line(), "<eof>");
   wait_until_given_back();
   EXPECT_EQ(messages(), 3u);
+}
+
+TEST_F(Pop3Session, ASessionThatLastsTooLongEndsAtACommandBoundary) {
+  session_milliseconds = 50;
+  start();
+  Client client(port);
+  client.log_in();
+  client.ask("DELE 1");
+  std::string answer = "+OK";
+  while (answer == "+OK") answer = client.ask("NOOP");
+  EXPECT_EQ(answer, "-ERR [SYS/TEMP] the session has lasted too long; nothing was deleted");
+  EXPECT_EQ(client.line(), "<eof>");
+  wait_until_given_back();
+  EXPECT_EQ(messages(), 3u);
+}
+
+TEST_F(Pop3Session, ListsOfAnyLength) {
+  backends.store.state.with([](auto& s) {
+    for (std::uint32_t uid = 10; uid < 20'000; ++uid) s.messages[uid] = "A: 1\r\n\r\n";
+  });
+  start();
+  Client client(port);
+  client.log_in();
+  client.ask("DELE 7");
+  for (const auto* command : {"LIST", "UIDL"}) {
+    client.ask(command);
+    const auto lines = client.body();
+    ASSERT_EQ(lines.size(), 19'992u) << command;
+    EXPECT_TRUE(lines[6].starts_with("8 ")) << "the deleted one is left out, and no number moves";
+  }
 }
 
 TEST_F(Pop3Session, ADrainLeavesTheMaildropUntouched) {

@@ -269,7 +269,8 @@ class FakeQueue final : public queue::v1::QueueService {
 /// they offer STARTTLS, and [2] is submission over TLS.
 class Edge {
  public:
-  explicit Edge(config::v1::Smtp config = {}, bool check_from_header = true) : process_({.name = "test", .loops = 1}) {
+  explicit Edge(config::v1::Smtp config = {}, bool check_from_header = true)
+      : process_({.name = "test", .loops = 1, .grace_period = 10s, .endpoint_delay = {}}) {
     for (auto* service : std::initializer_list<rpc::Service*>{&auth, &store, &filter, &queue})
       dispatcher_.register_service(*service);
     config.set_hostname("mx.example.test");
@@ -294,6 +295,8 @@ class Edge {
     EXPECT_TRUE(started.has_value());
   }
   ~Edge() { process_.stop(); }
+  /// Drains and stops, as SIGTERM does.
+  void stop() { process_.stop(); }
   std::uint16_t port(std::size_t listener) const { return module_->ports().at(listener); }
 
   FakeAuth auth;

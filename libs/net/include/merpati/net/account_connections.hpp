@@ -1,4 +1,4 @@
-// How many sessions each account has, over all loops of the process.
+// How many sessions each account has at an edge, over all loops of the process.
 #pragma once
 
 #include <cstdint>
@@ -7,7 +7,7 @@
 
 #include "merpati/base/guarded.hpp"
 
-namespace merpati::imap {
+namespace merpati::net {
 
 /// Thread safe. Outlived by nothing that holds a Place: the counts are shared.
 class AccountConnections {
@@ -35,4 +35,4 @@ class AccountConnections {
   std::shared_ptr<Guarded<Counts>> counts_ = std::make_shared<Guarded<Counts>>();
 };
 
-}  // namespace merpati::imap
+}  // namespace merpati::net
