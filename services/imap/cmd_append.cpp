@@ -148,7 +148,7 @@ Task<std::unique_ptr<PendingReply>> refuse(Session& session, const AppendArgumen
     if (arguments.size > session.options().max_append * 2)
       co_return Error(ErrorCode::kResourceExhausted, "refused message is too large to skip");
     MERPATI_CO_CHECK(co_await skip_octets(session.connection(), arguments.size, kSlowWriter));
-    MERPATI_CO_CHECK(co_await session.connection().read_line(session.options().max_line, Deadline::after(kSlowWriter)));
+    MERPATI_CO_CHECK(co_await skip_rest(session.connection(), session.options().max_line, kSlowWriter));
   }
   co_return ready(std::move(reply));
 }
@@ -172,7 +172,12 @@ Task<std::unique_ptr<PendingReply>> start_append(Session& session, const Command
   MERPATI_CO_TRY(auto received, co_await receive(session, arguments));
   auto line = co_await session.connection().read_line(session.options().max_line, Deadline::after(kSlowWriter));
   if (line.has_error()) co_return std::move(line).error();
-  if (!line->text.empty()) co_return ready(bad("Unexpected text after the message"));
+  if (!line->text.empty()) {
+    // MULTIAPPEND (RFC 3502) is not offered; who sends a second message all the same must not have it read as commands.
+    MERPATI_CO_CHECK(
+        co_await skip_rest_after(session.connection(), line->text, session.options().max_line, kSlowWriter));
+    co_return ready(bad("Unexpected text after the message"));
+  }
   if (received.failure) {
     const auto response = to_response(*received.failure);
     co_return ready({Reply::Condition::kNo, response.code, response.text});

@@ -8,6 +8,14 @@ constexpr std::uint64_t kMostSkipped = 64ULL * 1024 * 1024;
 
 Error too_long(const char* text) { return Error(ErrorCode::kInvalidArgument, text).with_public(text); }
 
+Error too_much() { return Error(ErrorCode::kResourceExhausted, "refused literal is too large to skip"); }
+
+// A literal whose size is no number of ours. The client waits, or sends what nobody can skip.
+Result<ReadCommand> refused_size(std::string_view text, std::string_view line, const Error& error) {
+  if (line.ends_with("+}")) return too_much();
+  return ReadCommand{tag_of(text), error};
+}
+
 // Takes the literals of a command whose first line announced one.
 Task<ReadCommand> read_with_literals(net::Connection& connection, std::string text, Literal literal, ReadLimits limits,
                                      std::chrono::nanoseconds timeout) {
@@ -18,11 +26,9 @@ Task<ReadCommand> read_with_literals(net::Connection& connection, std::string te
     if (literal.size > limits.literals || literals > limits.literals) {
       if (!literal.synchronizing) {
         // RFC 7888 4: the octets come anyway.
-        if (literal.size > kMostSkipped)
-          co_return Error(ErrorCode::kResourceExhausted, "refused literal is too large to skip");
+        if (literal.size > kMostSkipped) co_return too_much();
         MERPATI_CO_CHECK(co_await skip_octets(connection, literal.size, timeout));
-        auto rest = co_await connection.read_line(limits.line, Deadline::after(timeout));
-        if (rest.has_error() && rest.error().code() != ErrorCode::kOutOfRange) co_return std::move(rest).error();
+        MERPATI_CO_CHECK(co_await skip_rest(connection, limits.line, timeout));
       }
       co_return ReadCommand{tag_of(text), too_long("[TOOBIG] Literal is too large")};
     }
@@ -37,7 +43,7 @@ Task<ReadCommand> read_with_literals(net::Connection& connection, std::string te
     }
     text += line->text;
     const auto next = announced_literal(line->text);
-    if (next.has_error()) co_return ReadCommand{tag_of(text), next.error()};
+    if (next.has_error()) co_return refused_size(text, line->text, next.error());
     if (!next->has_value()) co_return ReadCommand{tag_of(text), parse_command(text)};
     literal = **next;
   }
@@ -52,10 +58,35 @@ Task<ReadCommand> read_command(net::Connection& connection, ReadLimits limits, s
     co_return ReadCommand{"*", too_long("Line is too long")};
   }
   const auto literal = announced_literal(line->text);
-  if (literal.has_error()) co_return ReadCommand{tag_of(line->text), literal.error()};
+  if (literal.has_error()) co_return refused_size(line->text, line->text, literal.error());
   if (!literal->has_value()) co_return ReadCommand{tag_of(line->text), parse_command(line->text)};
   std::string text(line->text);
   co_return co_await read_with_literals(connection, std::move(text), **literal, limits, timeout);
+}
+
+Task<void> skip_rest(net::Connection& connection, std::size_t line_limit, std::chrono::nanoseconds timeout) {
+  auto line = co_await connection.read_line(line_limit, Deadline::after(timeout));
+  if (line.has_value()) co_return co_await skip_rest_after(connection, line->text, line_limit, timeout);
+  if (line.error().code() == ErrorCode::kOutOfRange) co_return Result<void>();
+  co_return std::move(line).error();
+}
+
+Task<void> skip_rest_after(net::Connection& connection, std::string_view line, std::size_t line_limit,
+                           std::chrono::nanoseconds timeout) {
+  auto literal = announced_literal(line);
+  for (std::uint64_t skipped = 0;;) {
+    if (literal.has_error()) co_return too_much();
+    if (!literal->has_value() || (*literal)->synchronizing) co_return Result<void>();
+    skipped += (*literal)->size;
+    if ((*literal)->size > kMostSkipped || skipped > kMostSkipped) co_return too_much();
+    MERPATI_CO_CHECK(co_await skip_octets(connection, (*literal)->size, timeout));
+    auto next = co_await connection.read_line(line_limit, Deadline::after(timeout));
+    if (next.has_error()) {
+      if (next.error().code() == ErrorCode::kOutOfRange) co_return Result<void>();
+      co_return std::move(next).error();
+    }
+    literal = announced_literal(next->text);
+  }
 }
 
 Task<void> skip_octets(net::Connection& connection, std::uint64_t octets, std::chrono::nanoseconds timeout) {

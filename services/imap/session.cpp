@@ -79,7 +79,7 @@ asio::awaitable<void> Session::serve() {
       bye(state_ == State::kNotAuthenticated ? "No login for too long" : "Idle for too long");
     } else if (done.error().code() == ErrorCode::kUnauthenticated) {
       bye("The login has ended, please log in again");
-    } else if (done.error().code() == ErrorCode::kResourceExhausted) {
+    } else if (done.error().code() == ErrorCode::kResourceExhausted || done.error().code() == ErrorCode::kOutOfRange) {
       bye("Too much input");
     }
     co_return;
