@@ -24,7 +24,6 @@ bool picks_fields(const FetchItem& item) {
 }  // namespace
 
 FetchPlan::FetchPlan(const FetchArguments& arguments, bool uid_command, bool can_set_seen) {
-  bool has_uid = false;
   for (const auto& item : arguments.items) {
     switch (item.kind) {
       case Kind::kUid:

@@ -13,6 +13,7 @@ struct FetchPlan {
   bool contents = false;    ///< octets beyond the rows are needed
   bool add_uid = false;     ///< UID is told although it was not asked for
   bool add_modseq = false;  ///< likewise MODSEQ, for CHANGEDSINCE (RFC 7162 3.1.4)
+  bool has_uid = false;
   bool has_flags = false;
   bool has_modseq = false;
 };

@@ -99,22 +99,24 @@ void FetchWriter::expect(const pb::FetchMessagesResponse& rows) {
   }
 }
 
-void FetchWriter::begin(const pb::MessageRow& row, std::uint32_t sequence) {
+void FetchWriter::begin(const pb::MessageRow& row, std::uint32_t sequence, bool flags_changed) {
+  // RFC 7162 3.2.4: the new MODSEQ of a message that became \Seen goes with its UID.
+  const bool uid = plan_.add_uid || (flags_changed && session_.condstore && !plan_.has_uid);
   auto& out = session_.out();
   row_start_ = out.size();
   row_left_ = false;
   out += "* ";
   append_number(out, sequence);
   out += " FETCH (";
-  if (plan_.add_uid) {
+  first_item_ = !uid;
+  if (uid) {
     out += "UID ";
     append_number(out, row.uid());
   }
 }
 
 void FetchWriter::separate() {
-  auto& out = session_.out();
-  if (!out.empty() && out.back() != '(') out += ' ';
+  if (!std::exchange(first_item_, false)) session_.out() += ' ';
 }
 
 void FetchWriter::write_flags(const pb::MessageRow& row) {
@@ -189,7 +191,7 @@ void FetchWriter::write_item(const pb::MessageRow& row, const FetchItem& item) {
 }
 
 void FetchWriter::write(const pb::MessageRow& row, std::uint32_t sequence, bool flags_changed) {
-  begin(row, sequence);
+  begin(row, sequence, flags_changed);
   for (const auto& item : arguments_.items) {
     separate();
     write_item(row, item);
@@ -200,7 +202,7 @@ void FetchWriter::write(const pb::MessageRow& row, std::uint32_t sequence, bool 
 void FetchWriter::write_body(std::uint32_t uid, std::uint32_t sequence, std::string_view octets) {
   pb::MessageRow row;
   row.set_uid(uid);
-  begin(row, sequence);
+  begin(row, sequence, false);
   auto& out = session_.out();
   for (const auto& item : arguments_.items) {
     separate();
@@ -216,7 +218,7 @@ void FetchWriter::write_body(std::uint32_t uid, std::uint32_t sequence, std::str
 }
 
 Task<void> FetchWriter::write_with_contents(const pb::MessageRow& row, std::uint32_t sequence, bool flags_changed) {
-  begin(row, sequence);
+  begin(row, sequence, flags_changed);
   for (const auto& item : arguments_.items) {
     separate();
     Result<void> written;

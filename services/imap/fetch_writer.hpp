@@ -22,7 +22,7 @@ class FetchWriter {
   Task<void> write_with_contents(const pb::MessageRow& row, std::uint32_t sequence, bool flags_changed);
 
  private:
-  void begin(const pb::MessageRow& row, std::uint32_t sequence);
+  void begin(const pb::MessageRow& row, std::uint32_t sequence, bool flags_changed);
   void end(const pb::MessageRow& row, bool flags_changed);
   void write_item(const pb::MessageRow& row, const FetchItem& item);
   Task<void> write_section(const pb::MessageRow& row, const FetchItem& item);
@@ -37,6 +37,7 @@ class FetchWriter {
   const FetchPlan& plan_;
   ContentReader content_;
   std::size_t row_start_ = 0;
+  bool first_item_ = true;
   bool row_left_ = false;  // some of the row has gone to the client already
 };
 
