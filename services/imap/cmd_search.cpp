@@ -195,16 +195,19 @@ Ranges ends_of(const SearchArguments& arguments, const Ranges& uids) {
 
 Task<Reply> cmd_search(Session& session, const Command& command) {
   const auto& arguments = command.get<SearchArguments>();
-  if (arguments.return_save) session.saved_search.clear();  // RFC 5182 2.1: also when the search fails
-  if (!arguments.charset.empty() && !to_utf8(arguments.charset, ""))
-    co_return no("BADCHARSET (US-ASCII UTF-8)", "Unknown charset");
-  if (arguments.uses_modseq) session.enable_condstore();
-
   pb::SearchRequest request;
   request.set_account_id(session.account());
   request.set_mailbox_id(session.selected()->id);
   const Translation translation{session, arguments.charset};
-  MERPATI_CO_CHECK(translation.one(arguments.key, request.mutable_key()));
+  const auto translated = translation.one(arguments.key, request.mutable_key());
+  // RFC 5182 2.1: a search that fails leaves nothing saved. The program may name what was saved before it, so not
+  // earlier.
+  if (arguments.return_save) session.saved_search.clear();
+  if (!arguments.charset.empty() && !to_utf8(arguments.charset, ""))
+    co_return no("BADCHARSET (US-ASCII UTF-8)", "Unknown charset");
+  if (arguments.uses_modseq) session.enable_condstore();
+
+  MERPATI_CO_CHECK(translated);
   auto options = session.call_options();
   options.deadline = Deadline::after(std::chrono::minutes(2));  // a text search may read many bodies
   MERPATI_CO_TRY(auto response, co_await session.store().search(request, options));

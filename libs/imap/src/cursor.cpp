@@ -196,8 +196,7 @@ bool Cursor::date(std::uint64_t& out) {
   const auto month = month_of(run([](unsigned char c) { return (c | 0x20) >= 'a' && (c | 0x20) <= 'z'; }));
   if (month == 0 || day == 0 || !expect('-', "Bad date") || !number(year, 9999)) return fail("Bad date");
   if (quotes && !expect('"', "Bad date")) return false;
-  out = static_cast<std::uint64_t>(
-      std::max<std::int64_t>(0, days_of(static_cast<int>(year), month, static_cast<unsigned>(day))));
+  out = static_cast<std::uint64_t>(days_of(static_cast<int>(year), month, static_cast<unsigned>(day)));
   return true;
 }
 

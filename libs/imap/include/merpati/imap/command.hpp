@@ -198,7 +198,7 @@ struct SearchKey {
     kHeader,  ///< name, text (empty: has the header)
     kBody,
     kText,
-    kBefore,  ///< number: days since 1970-01-01
+    kBefore,  ///< number: days since 1970-01-01, as int64
     kOn,
     kSince,
     kSentBefore,
