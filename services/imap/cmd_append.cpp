@@ -1,5 +1,6 @@
 // APPEND (RFC 9051 6.3.12): the message streams from the socket; small ones go with the call, large ones are uploaded
 // first.
+#include "imap/announce.hpp"
 #include "imap/command_reader.hpp"
 #include "imap/convert.hpp"
 #include "imap/pending_reply.hpp"
@@ -47,10 +48,10 @@ class LineEnds {
 
 class PendingAppend final : public PendingReply {
  public:
-  PendingAppend(StartedCall<pb::AppendResponse> call, std::string name, InFlight::Place place)
-      : call_(std::move(call)), name_(std::move(name)), place_(std::move(place)) {}
+  PendingAppend(StartedCall<pb::AppendResponse> call, std::string name, std::string written, InFlight::Place place)
+      : call_(std::move(call)), name_(std::move(name)), written_(std::move(written)), place_(std::move(place)) {}
 
-  Task<Reply> finish(Session&) override {
+  Task<Reply> finish(Session& session) override {
     auto response = co_await call_.wait();
     if (response.has_error()) {
       name_.clear();
@@ -58,6 +59,7 @@ class PendingAppend final : public PendingReply {
       if (response.error().code() == ErrorCode::kNotFound) co_return no("TRYCREATE", "There is no such mailbox");
       co_return std::move(response).error();
     }
+    announce_canonical_name(session, {}, name_, written_);
     std::string code = "APPENDUID ";
     append_number(code, response->uid_validity());
     code += ' ';
@@ -69,6 +71,7 @@ class PendingAppend final : public PendingReply {
  private:
   StartedCall<pb::AppendResponse> call_;
   std::string name_;
+  std::string written_;  // as the client has it
   InFlight::Place place_;
 };
 
@@ -201,7 +204,7 @@ Task<std::unique_ptr<PendingReply>> start_append(Session& session, const Command
   auto call = start_call(session.loop(), session.loop().store, &store::v1::StoreClient::append, std::move(request),
                          session.call_options());
   co_return std::unique_ptr<PendingReply>(
-      std::make_unique<PendingAppend>(std::move(call), *std::move(name), std::move(place)));
+      std::make_unique<PendingAppend>(std::move(call), *std::move(name), arguments.mailbox, std::move(place)));
 }
 
 }  // namespace merpati::imap

@@ -1,4 +1,4 @@
-// CAPABILITY, ID, NAMESPACE, ENABLE: what can be said without a mailbox.
+// CAPABILITY, ID (RFC 2971), NAMESPACE (RFC 2342), ENABLE (RFC 5161): what can be said without a mailbox.
 #include "imap/session.hpp"
 #include "merpati/runtime/log.hpp"
 

@@ -1,5 +1,5 @@
-// CLOSE, UNSELECT and EXPUNGE (RFC 9051 6.4.1 to 6.4.3), UID EXPUNGE (RFC 4315).
-#include "imap/convert.hpp"
+// CLOSE, UNSELECT (RFC 3691) and EXPUNGE (RFC 9051 6.4.1 to 6.4.3), UID EXPUNGE (RFC 4315).
+#include "imap/announce.hpp"
 #include "imap/session.hpp"
 #include "merpati/store/v1/store.rpc.hpp"
 
@@ -37,11 +37,7 @@ Task<Reply> cmd_expunge(Session& session, const Command& command) {
   MERPATI_CO_TRY(auto removed, co_await session.store().expunge(request, session.call_options()));
   session.announce_vanished(from_proto(removed.vanished()));
   if (removed.highest_modseq() == box.modseq + 1) box.modseq = removed.highest_modseq();
-  // RFC 7162 3.2.7: HIGHESTMODSEQ only when it covers all that the client was told.
-  if (session.condstore && !removed.vanished().empty() && box.modseq == removed.highest_modseq()) {
-    co_return ok("HIGHESTMODSEQ " + std::to_string(box.modseq));
-  }
-  co_return ok();
+  co_return removed.vanished().empty() ? ok() : ok(highest_modseq_code(session));
 }
 
 }  // namespace merpati::imap

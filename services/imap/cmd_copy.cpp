@@ -1,5 +1,5 @@
 // COPY (RFC 9051 6.4.7) and MOVE (RFC 6851), with COPYUID (RFC 4315).
-#include "imap/convert.hpp"
+#include "imap/announce.hpp"
 #include "imap/session.hpp"
 #include "merpati/store/v1/store.rpc.hpp"
 
@@ -47,7 +47,7 @@ Task<Reply> cmd_copy(Session& session, const Command& command) {
   session.out() += "* OK [" + copyuid(*response) + "] Moved\r\n";
   session.announce_vanished(from_proto(response->source()));
   if (response->highest_modseq() == box.modseq + 1) box.modseq = response->highest_modseq();
-  co_return ok();
+  co_return ok(highest_modseq_code(session));
 }
 
 }  // namespace merpati::imap

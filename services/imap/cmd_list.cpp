@@ -1,5 +1,7 @@
-// LIST and LSUB (RFC 9051 6.3.9, RFC 3501 6.3.9), LIST-EXTENDED (RFC 5258), LIST-STATUS (RFC 5819), SPECIAL-USE (RFC
-// 6154).
+// LIST and LSUB (RFC 9051 6.3.9, RFC 3501 6.3.9), CHILDREN (RFC 3348), LIST-EXTENDED (RFC 5258), LIST-STATUS (RFC
+// 5819), SPECIAL-USE (RFC 6154).
+#include <set>
+
 #include "imap/announce.hpp"
 #include "imap/mailbox_tree.hpp"
 #include "imap/session.hpp"
@@ -86,6 +88,21 @@ void append_list(Session& session, const ListArguments& options, const ListEntry
   out += "\r\n";
 }
 
+// Parents of a match that no pattern names: only they need CHILDINFO when they do not match themselves (RFC 9051
+// 6.3.9.6: what would be redundant is left out).
+std::set<std::string> parents_of_unlisted(const std::vector<ListEntry>& tree, const ListArguments& options,
+                                          const Patterns& patterns) {
+  std::set<std::string> parents;
+  if (!options.select_recursive_match) return parents;
+  for (const auto& entry : tree) {
+    if (!selects(options, entry) || is_listed(patterns, entry.name)) continue;
+    for (auto at = entry.name.rfind(kSeparator); at != std::string::npos && at > 0;
+         at = entry.name.rfind(kSeparator, at - 1))
+      parents.insert(entry.name.substr(0, at));
+  }
+  return parents;
+}
+
 Task<pb::ListMailboxesResponse> list_mailboxes(Session& session, bool with_counts) {
   pb::ListMailboxesRequest request;
   request.set_account_id(session.account());
@@ -96,6 +113,24 @@ Task<pb::ListMailboxesResponse> list_mailboxes(Session& session, bool with_count
 
 }  // namespace
 
+void append_list_response(Session& session, std::string_view attributes, const std::string& name,
+                          const std::string& written) {
+  auto& out = session.out();
+  out.append("* LIST (").append(attributes).append(") \"/\" ");
+  append_mailbox(out, name, session.name_form());
+  if (name != written) {
+    out += " (\"OLDNAME\" (";
+    append_mailbox(out, written, session.name_form());
+    out += "))";
+  }
+  out += "\r\n";
+}
+
+void announce_canonical_name(Session& session, std::string_view attributes, const std::string& name,
+                             const std::string& written) {
+  if (session.rev2 && name != written) append_list_response(session, attributes, name, written);
+}
+
 Task<Reply> cmd_list(Session& session, const Command& command) {
   const auto& arguments = command.get<ListArguments>();
   if (!arguments.extended && arguments.patterns.front().empty()) {
@@ -105,10 +140,13 @@ Task<Reply> cmd_list(Session& session, const Command& command) {
   }
   const auto patterns = full_patterns(session, arguments);
   const bool with_status = !arguments.return_status.empty();
+  enable_condstore_for(session, arguments.return_status);
   MERPATI_CO_TRY(auto mailboxes, co_await list_mailboxes(session, with_status));
-  for (const auto& entry : mailbox_tree(mailboxes)) {
+  const auto tree = mailbox_tree(mailboxes);
+  const auto parents = parents_of_unlisted(tree, arguments, patterns);
+  for (const auto& entry : tree) {
     const bool selected = selects(arguments, entry);
-    const bool child = selects_child(arguments, entry);
+    const bool child = selects_child(arguments, entry) && (selected || parents.count(entry.name) != 0);
     if ((!selected && !child) || !is_listed(patterns, entry.name)) continue;
     append_list(session, arguments, entry, child);
     if (!with_status || entry.mailbox == nullptr || entry.mailbox->no_select()) continue;

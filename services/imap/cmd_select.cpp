@@ -16,7 +16,15 @@ void append_code(std::string& out, const char* code, std::uint64_t value, const 
   out += "\r\n";
 }
 
-void append_answer(Session& session, const SelectedMailbox& box, const pb::OpenMailboxResponse& opened) {
+std::string list_attributes(const pb::Mailbox& mailbox) {
+  std::string attributes = mailbox.subscribed() ? "\\Subscribed" : "";
+  const auto use = special_use_name(mailbox.special_use());
+  if (!use.empty() && !attributes.empty()) attributes += ' ';
+  return attributes.append(use);
+}
+
+void append_answer(Session& session, const SelectedMailbox& box, const pb::OpenMailboxResponse& opened,
+                   const std::string& written) {
   append_flags_response(session, box);
   auto& out = session.out();
   out += "* ";
@@ -35,9 +43,7 @@ void append_answer(Session& session, const SelectedMailbox& box, const pb::OpenM
   append_code(out, "HIGHESTMODSEQ", box.modseq, "Highest");
   if (session.rev2) {
     // RFC 9051 6.3.2: the LIST response tells the name as the server has it.
-    out += "* LIST () \"/\" ";
-    append_mailbox(out, box.name, session.name_form());
-    out += "\r\n";
+    append_list_response(session, list_attributes(opened.mailbox()), box.name, written);
   }
 }
 
@@ -71,7 +77,7 @@ Task<Reply> cmd_select(Session& session, const Command& command) {
   box->keywords.assign(opened.keywords().begin(), opened.keywords().end());
   box->opened_at = std::chrono::steady_clock::now();
   box->subscription = session.loop().watcher.watch(session.account(), session.call_options().token, box->id);
-  append_answer(session, *box, opened);
+  append_answer(session, *box, opened, arguments.mailbox);
   session.select(std::move(box));
   co_return ok(read_only ? "READ-ONLY" : "READ-WRITE");
 }

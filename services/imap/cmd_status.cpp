@@ -1,4 +1,6 @@
-// STATUS (RFC 9051 6.3.11), with SIZE and HIGHESTMODSEQ. Pipelined ones are asked for together.
+// STATUS (RFC 9051 6.3.11), with SIZE (RFC 8438) and HIGHESTMODSEQ. Pipelined ones are asked for together.
+#include <algorithm>
+
 #include "imap/announce.hpp"
 #include "imap/pending_reply.hpp"
 #include "imap/session.hpp"
@@ -103,13 +105,15 @@ void append_status_items(std::string& out, const std::vector<StatusItem>& items,
   out += ')';
 }
 
+void enable_condstore_for(Session& session, const std::vector<StatusItem>& items) {
+  if (std::find(items.begin(), items.end(), StatusItem::kHighestModSeq) != items.end()) session.enable_condstore();
+}
+
 std::unique_ptr<PendingReply> start_status(Session& session, const Command& command, const PendingReply* before) {
   const auto& arguments = command.get<StatusArguments>();
   auto name = session.mailbox_name(arguments.mailbox);
   if (name.has_error()) return std::make_unique<ReadyReply>(no("CANNOT", name.error().public_text()));
-  for (const auto item : arguments.items) {
-    if (item == StatusItem::kHighestModSeq) session.enable_condstore();  // RFC 7162 3.1
-  }
+  enable_condstore_for(session, arguments.items);  // RFC 7162 3.1
   const auto* last = dynamic_cast<const PendingStatus*>(before);
   auto call = last != nullptr && last->call()->takes_more() ? last->call() : std::make_shared<StatusCall>();
   const int place = call->add(session, *name);

@@ -22,7 +22,6 @@ class Channel;
 }
 
 namespace merpati::net {
-class CidrSet;
 class Server;
 class TlsContext;
 }  // namespace merpati::net

@@ -372,6 +372,11 @@ void Session::unselect() {
 void Session::enable_condstore() {
   if (condstore) return;
   condstore = true;
+  if (selected_ == nullptr) return;
+  auto& output = out();
+  output += "* OK [HIGHESTMODSEQ ";
+  append_number(output, selected_->modseq);
+  output += "] Highest\r\n";
 }
 
 Result<Ranges> Session::resolve(const SequenceSet& set, bool uid) {

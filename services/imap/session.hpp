@@ -69,9 +69,10 @@ class Session final : public net::Session {
   Result<std::string> mailbox_name(const std::string& raw) const;
 
   SelectedMailbox* selected() { return selected_.get(); }
+  const SelectedMailbox* selected() const { return selected_.get(); }
   void select(std::unique_ptr<SelectedMailbox> mailbox);
   void unselect();
-  /// RFC 7162 3.1: the first command that needs it turns CONDSTORE on.
+  /// RFC 7162 3.1: the first command that needs it turns CONDSTORE on, and HIGHESTMODSEQ of an open mailbox is told.
   void enable_condstore();
 
   /// The uids that a set of the client means. BAD (kOutOfRange) for sequence numbers that do not exist.

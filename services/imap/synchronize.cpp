@@ -89,6 +89,10 @@ void remember_own_changes(SelectedMailbox& box, const pb::StoreFlagsResponse& re
   for (const auto& message : response.changed()) box.own_changes.emplace_back(message.uid(), message.modseq());
 }
 
+std::string highest_modseq_code(const Session& session) {
+  return session.condstore ? "HIGHESTMODSEQ " + std::to_string(session.selected()->modseq) : std::string();
+}
+
 void append_flags_response(Session& session, const SelectedMailbox& box) {
   auto& out = session.out();
   out += "* FLAGS ";
@@ -110,7 +114,8 @@ void append_flags_fetch(Session& session, std::uint32_t sequence, const pb::Mess
   out += "* ";
   append_number(out, sequence);
   out += " FETCH (";
-  if (with_uid || session.condstore) {
+  // RFC 9051 7.5.2: what was not asked for names its UID. RFC 7162 3.2.4 wants it with MODSEQ.
+  if (with_uid || session.condstore || session.rev2) {
     out += "UID ";
     append_number(out, message.uid());
     if (with_flags || session.condstore) out += ' ';

@@ -42,8 +42,11 @@ TEST_F(ImapTest, RefusesPasswordsInPlainTextElsewhere) {
   config_.mutable_listeners(0)->set_plaintext_login_from_loopback(false);
   start();
   Client client(port());
-  EXPECT_THAT(client.until("* OK"), HasSubstr("LOGINDISABLED"));
+  const auto greeting = client.until("* OK");
+  EXPECT_THAT(greeting, HasSubstr("LOGINDISABLED"));
+  EXPECT_THAT(greeting, Not(HasSubstr("AUTH=PLAIN")));
   EXPECT_THAT(client.run("LOGIN alice secret"), HasSubstr("NO [PRIVACYREQUIRED]"));
+  EXPECT_THAT(client.run("AUTHENTICATE PLAIN"), HasSubstr("NO [PRIVACYREQUIRED]"));
 }
 
 // Who is slowed down after failed logins is the client, and never the proxy that it comes through.
@@ -310,7 +313,7 @@ TEST_F(ImapTest, Searches) {
   EXPECT_THAT(client->run("FETCH $ UID"), StartsWith("* 1 FETCH (UID 1)\r\n* 3 FETCH (UID 3)\r\nt OK"));
   EXPECT_THAT(client->run("SEARCH 2,99"), StartsWith("* SEARCH 2\r\n"));
   EXPECT_THAT(client->run("SEARCH CHARSET X-NONE ALL"), HasSubstr("t NO [BADCHARSET"));
-  EXPECT_THAT(client->run("SEARCH MODSEQ 3"), StartsWith("* SEARCH 2 3 (MODSEQ 4)\r\n"));
+  EXPECT_THAT(client->run("SEARCH MODSEQ 3"), HasSubstr("* SEARCH 2 3 (MODSEQ 4)\r\n"));
   client->run("ENABLE IMAP4rev2");
   EXPECT_THAT(client->run("UID SEARCH UNSEEN"), StartsWith("* ESEARCH (TAG \"t\") UID ALL 2\r\n"));
   EXPECT_THAT(client->run("UID SEARCH KEYWORD none"), StartsWith("* ESEARCH (TAG \"t\") UID\r\n"));
