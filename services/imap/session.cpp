@@ -43,6 +43,11 @@ Ranges resolve_uids(const SequenceSet& set, std::uint32_t largest) {
   return ranges;
 }
 
+// A backend that is down is no reason yet: the token is good until it ends.
+bool is_login_over(const Result<void>& fresh) {
+  return fresh.has_error() && fresh.error().code() == ErrorCode::kUnauthenticated;
+}
+
 Reply from_error(const Error& error) {
   auto response = to_response(error);
   if (response.code == "SERVERBUG" || response.code == "CORRUPTION") {
@@ -108,7 +113,7 @@ Task<void> Session::wait_for_command(Deadline deadline) {
     if (ready.error().code() != ErrorCode::kDeadlineExceeded || deadline.passed()) co_return ready;
     // An expired token cannot be renewed, so a silent session keeps its own alive.
     const auto fresh = co_await keep_token_fresh();
-    if (fresh.has_error() && fresh.error().code() == ErrorCode::kUnauthenticated) co_return fresh;
+    if (is_login_over(fresh)) co_return fresh;
   }
 }
 
@@ -143,6 +148,11 @@ Task<void> Session::execute(Result<Command> command, std::string tag) {
     co_return Result<void>();
   }
   if (accept_pipelined(*command)) {
+    if (is_login_over(co_await keep_token_fresh())) {
+      MERPATI_CO_CHECK(co_await finish_pending(0));
+      bye("The login has ended, please log in again");
+      co_return Result<void>();
+    }
     // RFC 9051 5.5: a STATUS has to see the APPEND before it, so only commands of one kind overlap.
     const bool same_kind = pending_.empty() || pending_.back()->verb == command->verb;
     const auto most = command->verb == Verb::kAppend ? kPendingAppends : kPendingStatuses;
@@ -200,10 +210,9 @@ Task<Reply> Session::run_command(const Command& command) {
     co_return bad(row.allows(State::kNotAuthenticated) ? "Already logged in" : "No mailbox is selected");
   }
   if (state_ != State::kNotAuthenticated) {
-    const auto fresh = co_await keep_token_fresh();
-    if (fresh.has_error() && fresh.error().code() == ErrorCode::kUnauthenticated) {
+    if (is_login_over(co_await keep_token_fresh())) {
       bye("The login has ended, please log in again");
-      co_return ok();
+      co_return ok({}, std::string(kAlreadyAnswered));
     }
   }
   auto reply = co_await row.handler(*this, command);

@@ -65,6 +65,7 @@ class Revocation(MailTest):
         self.deliver(b"Subject: one\r\nFrom: <a@sender.test>\r\n\r\nx\r\n")
         reading, idling, submission, maildrop = self.imap(), self.idling(), self.submission(), self.maildrop()
         reading.select("INBOX")
+        watching, writing = self.imap(), self.imap()
         other = self.target.account()
         stays = self.imap(other)
         stays.select("INBOX")
@@ -76,6 +77,10 @@ class Revocation(MailTest):
             status, _ = reading.fetch("1", "(BODY.PEEK[])")
             self.assertNotEqual(status, "OK")
             raise imaplib.IMAP4.error(status)
+        with self.assertRaises(imaplib.IMAP4.abort):
+            watching.status("INBOX", "(MESSAGES)")
+        with self.assertRaises(imaplib.IMAP4.abort):
+            writing.append("INBOX", None, None, b"Subject: late\r\n\r\n")
         with self.assertRaises(poplib.error_proto):
             maildrop.retr(1)
         self.assertIn(submission.mail(self.user)[0], (421, 535))
