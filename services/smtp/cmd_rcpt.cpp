@@ -24,11 +24,11 @@ Task<void> Session::cmd_rcpt(std::string_view argument) {
     reply(452, "4.5.3", "Too many recipients");  // RFC 5321 4.5.3.1.10
     co_return Result<void>();
   }
-  // RFC 5321 4.5.1: <Postmaster> alone is ours.
-  if (rcpt->forward_path.domain.empty()) rcpt->forward_path.domain = site_->policy.hostname;
+  if (rcpt->forward_path.domain.empty()) rcpt->forward_path.domain = site_->policy.hostname;  // <Postmaster> alone
   EnvelopeRecipient recipient{rcpt->forward_path.str(), nullptr, false};
 
   auto resolved = co_await resolve(recipient.address);
+  if (resolved.has_value()) resolved = co_await resolve_postmaster(rcpt->forward_path, *resolved);
   if (resolved.has_error()) {
     reply_error(resolved.error());
     co_return Result<void>();
@@ -98,6 +98,16 @@ Task<bool> Session::has_room(const ResolveRecipientResponse& resolved) {
   if (answer.has_error() || answer->room()) co_return true;  // the delivery decides
   reply(452, "4.2.2", "Mailbox full");
   co_return false;
+}
+
+/// RFC 5321 4.5.1: a postmaster that nobody has made is the configured one, so that every domain has one.
+Task<RecipientCache::Answer> Session::resolve_postmaster(const Address& path, RecipientCache::Answer found) {
+  const auto& policy = site_->policy;
+  const bool ours = found->status() == ResolveRecipientResponse::STATUS_UNKNOWN ||
+                    (found->status() == ResolveRecipientResponse::STATUS_REMOTE &&
+                     equals_ignoring_case(path.domain, policy.hostname));
+  if (policy.postmaster.empty() || !ours || !equals_ignoring_case(path.local, "postmaster")) co_return found;
+  co_return co_await resolve(policy.postmaster);
 }
 
 /// Asks the filter about this recipient. Replies and returns false when it says no.

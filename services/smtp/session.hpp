@@ -70,6 +70,7 @@ class Session final : public net::Session {
   Task<void> cmd_rcpt(std::string_view argument);
   Task<RecipientCache::Answer> resolve(const std::string& address);
   Task<bool> has_room(const auth::v1::ResolveRecipientResponse& resolved);
+  Task<RecipientCache::Answer> resolve_postmaster(const Address& path, RecipientCache::Answer found);
   Task<bool> recipient_passes(EnvelopeRecipient& recipient);
   // cmd_data.cpp
   bool ready_for_message();

@@ -11,6 +11,7 @@ int main(int argc, char** argv) {
   merpati::config::v1::Smtp config;
   config.mutable_tls()->set_certificate_file(argv[4]);
   config.mutable_tls()->set_key_file(argv[5]);
+  config.set_postmaster("bob@example.test");
   merpati::smtp::testing::Edge edge(config);
   const auto port = [&](const char* name, std::size_t listener) {
     return " --port " + std::string(name) + "=" + std::to_string(edge.port(listener));

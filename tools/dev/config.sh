@@ -52,6 +52,7 @@ write_config() {
     echo "smtp:"
     edge_tls
     [ "$mode" = allinone ] || echo "  grpc: {address: \"127.0.0.1\", port: $(grpc_port smtp)}"
+    echo "  postmaster: alice@example.test"
     echo "  spill_directory: \"$STATE/tmp\""
     echo "  listeners:"
     listener 2525 STARTTLS MX

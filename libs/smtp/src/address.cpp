@@ -16,6 +16,8 @@ bool is_atext(char c) {
   return is_alnum(c) || std::string_view("!#$%&'*+-/=?^_`{|}~").find(c) != std::string_view::npos;
 }
 
+char lower(char c) { return c >= 'A' && c <= 'Z' ? static_cast<char>(c + 32) : c; }
+
 /// Walks over the text; every step says whether it fitted.
 class Scanner {
  public:
@@ -90,9 +92,10 @@ class Scanner {
     if (end == std::string_view::npos) return false;
     auto inner = text_.substr(at_, end - at_);
     boost::system::error_code error;
-    constexpr std::string_view kIpv6 = "IPv6:";
-    if (inner.size() > kIpv6.size() &&
-        (inner.starts_with(kIpv6) || inner.starts_with("ipv6:") || inner.starts_with("IPV6:"))) {
+    constexpr std::string_view kIpv6 = "ipv6:";
+    // A scope ("%eth0", in whatever octets) is no part of RFC 5321 4.1.3, and Boost would take one.
+    if (inner.find('%') != std::string_view::npos) return false;
+    if (equals_ignoring_case(inner.substr(0, kIpv6.size()), kIpv6)) {
       boost::asio::ip::make_address_v6(std::string(inner.substr(kIpv6.size())), error);
     } else {
       boost::asio::ip::make_address_v4(std::string(inner), error);
@@ -121,14 +124,14 @@ bool is_dot_string(std::string_view local) {
   return true;
 }
 
-bool equals_ignoring_case(std::string_view a, std::string_view lower) {
-  if (a.size() != lower.size()) return false;
+}  // namespace
+
+bool equals_ignoring_case(std::string_view a, std::string_view b) {
+  if (a.size() != b.size()) return false;
   for (std::size_t i = 0; i < a.size(); ++i)
-    if ((a[i] >= 'A' && a[i] <= 'Z' ? a[i] + 32 : a[i]) != lower[i]) return false;
+    if (lower(a[i]) != lower(b[i])) return false;
   return true;
 }
-
-}  // namespace
 
 bool is_valid_utf8(std::string_view text) {
   for (std::size_t i = 0; i < text.size();) {

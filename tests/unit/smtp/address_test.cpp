@@ -8,7 +8,7 @@ namespace {
 TEST(Address, TakesWhatRfc5321Allows) {
   for (const auto* good :
        {"alice@example.test", "a.b+c@example.test", "\"a b\"@example.test", "x@[192.0.2.1]", "x@[IPv6:2001:db8::1]",
-        "!#$%&'*+-/=?^_`{|}~@a.test", "a@b", "\"\"@a.test", "a@xn--bcher-kva.test"})
+        "x@[ipV6:::1]", "!#$%&'*+-/=?^_`{|}~@a.test", "a@b", "\"\"@a.test", "a@xn--bcher-kva.test"})
     EXPECT_TRUE(parse_address(good, Utf8::kNo)) << good;
   EXPECT_EQ(parse_address("\"a\\\"b\"@x.test", Utf8::kNo)->local, "a\"b");
 }
@@ -30,6 +30,8 @@ TEST(Address, RefusesWhatItForbids) {
                                 "a@[300.0.0.1]",
                                 "a@[192.0.2.1",
                                 "a@[2001:db8::1]",
+                                "a@[IPv6:fe80::1%eth0]",
+                                "a@[IPv6:fe80::1%<>]",
                                 "a@b c",
                                 "\"a@b.test",
                                 "a\r@b.test",

@@ -26,6 +26,8 @@ std::optional<Address> parse_address(std::string_view text, Utf8 utf8);
 /// RFC 5321 4.1.2 Domain, or an address literal.
 bool is_domain_or_literal(std::string_view text, Utf8 utf8);
 bool is_valid_utf8(std::string_view text);
+/// As US-ASCII: names of hosts, verbs, and "postmaster" (RFC 5321 2.4).
+bool equals_ignoring_case(std::string_view a, std::string_view b);
 
 /// A path "<...>" at the start of `text`; the source route of old (RFC 5321 F.2) is dropped.
 struct Path {
