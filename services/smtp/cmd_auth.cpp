@@ -92,8 +92,16 @@ Task<std::optional<std::string>> Session::read_response() {
   const auto deadline = session_end_.within(site_->policy.command_timeout);
   auto line = co_await connection_.read_line(kLongestResponse, deadline);
   if (line.has_error()) {
+    if (line.error().code() == ErrorCode::kResourceExhausted) {
+      goodbye(421, "4.5.2", "Line without an end");
+      co_return std::nullopt;
+    }
     if (line.error().code() != ErrorCode::kOutOfRange) co_return std::move(line).error();
     reply(500, "5.5.6", "Response too long");
+    co_return std::nullopt;
+  }
+  if (line->end == net::LineEnd::kLf) {
+    reply(500, "5.5.2", "Lines end with CRLF");
     co_return std::nullopt;
   }
   if (line->text == "*") {

@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <array>
 #include <charconv>
+#include <limits>
 
 #include "merpati/base/encoding.hpp"
 
@@ -42,6 +43,14 @@ std::optional<std::uint64_t> number(std::string_view digits, std::size_t most) {
   const auto [end, bad] = std::from_chars(digits.data(), digits.data() + digits.size(), value);
   if (bad != std::errc() || end != digits.data() + digits.size()) return std::nullopt;
   return value;
+}
+
+/// RFC 1870 6: up to 20 digits, of which we count to 2^64 - 1.
+std::optional<std::uint64_t> size_value(std::string_view digits) {
+  const bool fits = !digits.empty() && digits.size() <= 20 &&
+                    std::all_of(digits.begin(), digits.end(), [](char c) { return c >= '0' && c <= '9'; });
+  if (!fits) return std::nullopt;
+  return number(digits, 20).value_or(std::numeric_limits<std::uint64_t>::max());
 }
 
 /// "FROM:" or "TO:", and the path behind it. A space after the colon is common and let through (RFC 5321 3.3 says
@@ -85,7 +94,7 @@ Parsed<BodyType> body_type(std::string_view value, const Offered& offered) {
 
 std::optional<Reply> take_mail_parameter(const Parameter& p, const Offered& offered, MailCommand& out) {
   if (same(p.name, "SIZE")) {
-    const auto size = number(p.value, 20);  // RFC 1870 6: up to 20 digits
+    const auto size = size_value(p.value);
     if (!size) return syntax("Malformed SIZE");
     if (offered.max_size != 0 && *size > offered.max_size) return Reply{552, "5.3.4", "Message too large"};
     out.size = *size;

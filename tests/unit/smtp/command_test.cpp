@@ -38,7 +38,8 @@ TEST(Command, MailRefusals) {
   EXPECT_EQ(code_of(parse_mail("TO:<a@b.test>", kPlain)), 501);
   EXPECT_EQ(code_of(parse_mail("FROM:<a@b.test>SIZE=1", kPlain)), 501);
   EXPECT_EQ(code_of(parse_mail("FROM:<a@b.test> SIZE=1001", kAll)), 552);
-  EXPECT_EQ(code_of(parse_mail("FROM:<a@b.test> SIZE=99999999999999999999", kAll)), 501);
+  EXPECT_EQ(code_of(parse_mail("FROM:<a@b.test> SIZE=99999999999999999999", kAll)), 552);
+  EXPECT_EQ(code_of(parse_mail("FROM:<a@b.test> SIZE=000000000000000000001", kAll)), 501);
   EXPECT_EQ(code_of(parse_mail("FROM:<a@b.test> SIZE=-1", kAll)), 501);
   EXPECT_EQ(code_of(parse_mail("FROM:<a@b.test> SIZE=1 SIZE=2", kAll)), 501);
   EXPECT_EQ(code_of(parse_mail("FROM:<a@b.test> BODY=BINARYMIME", kPlain)), 501);
