@@ -27,7 +27,7 @@ class Dialogs(MailTest):
         for dialog in sorted((PROTOCOL / "pop3").glob("*.txt")):
             with self.subTest(dialog.stem):
                 self.run_program(sys.executable, PROTOCOL / "run_dialog.py", "--host", self.target.host, "--port", f"pop3={self.target.port('POP3')}",
-                                 "--port", f"pop3s={self.target.port('POP3S')}", "--var", f"user={account}",
+                                 "--port", f"pop3s={self.target.port('POP3S')}", "--port", f"imap={self.target.port('IMAP')}", "--var", f"user={account}",
                                  "--var", f"pass={self.target.password}", dialog)
 
     def test_imap_answers_as_dovecot_does(self):
