@@ -38,3 +38,12 @@ if(MERPATI_FUZZ)
   add_compile_options(-fsanitize=fuzzer-no-link)  # libraries too, or the fuzzer is blind
 endif()
 find_package(Threads REQUIRED)
+
+# Every program of a sanitized build carries what the sanitizers shall do, so that it does not matter who starts it.
+if(MERPATI_SANITIZE)
+  string(TOUPPER ${MERPATI_SANITIZE} sanitizer)
+  add_library(merpati_sanitizer_defaults OBJECT ${CMAKE_SOURCE_DIR}/tests/support/sanitizer_defaults.cpp)
+  target_compile_definitions(merpati_sanitizer_defaults PRIVATE MERPATI_SANITIZE_${sanitizer})
+  target_compile_options(merpati_sanitizer_defaults PRIVATE -fno-sanitize=all)  # it is asked before they have started
+  link_libraries(merpati_sanitizer_defaults)
+endif()

@@ -7,6 +7,7 @@ For each name mail is delivered while the process is killed there (at the first 
 then meets an error there instead. In the end the ledger is compared with the mailboxes. Needs a build with fail points.
 """
 import argparse
+import os
 import pathlib
 import re
 import sys
@@ -80,7 +81,7 @@ def wait_stopped(processes, works):
 
 def main():
     parser = argparse.ArgumentParser()
-    parser.add_argument("--preset", default="dev")
+    parser.add_argument("--preset", default=os.environ.get("MERPATI_PRESET", "dev"))
     parser.add_argument("names", nargs="*")
     options = parser.parse_args()
     names = options.names or names_in_sources()

@@ -5,6 +5,7 @@ Everything a client needs comes from <state>/target.env, as it does for people.
 import os
 import pathlib
 import random
+import re
 import shlex
 import shutil
 import socket
@@ -14,6 +15,9 @@ import tempfile
 ROOT = pathlib.Path(__file__).resolve().parents[2]
 # Edges; then gRPC and HTTP of the processes of ./dev up --services.
 BASE_PORTS = [2525, 2587, 2465, 2143, 2993, 2110, 2995, *range(50051, 50062), *range(9090, 9101)]
+
+# How the first line of a sanitizer's report looks, in the log of a program of the presets asan and tsan.
+SANITIZER_REPORT = re.compile(r"^(==\d+==ERROR: \w+Sanitizer|WARNING: ThreadSanitizer|\S+:\d+:\d+: runtime error:)")
 
 
 def read_env(path):
@@ -54,6 +58,17 @@ def is_free(port):
             return True
         except OSError:
             return False
+
+
+def sanitizer_reports(folder, lines=60):
+    """The beginning of every report in the logs of a folder: a program that goes on after one must not pass unseen."""
+    reports = []
+    for log in sorted(pathlib.Path(folder).glob("*.log")):
+        rest = log.read_text(encoding="utf-8", errors="replace").splitlines()
+        for number, line in enumerate(rest):
+            if SANITIZER_REPORT.match(line):
+                reports.append(f"{log.name}:{number + 1}:\n" + "\n".join(rest[number:number + lines]))
+    return reports
 
 
 class Target:
@@ -136,5 +151,10 @@ class Instance:
 
     def __exit__(self, *_):
         self.down()
+        reports = [] if self.adopted else sanitizer_reports(self.state / "logs")
+        for report in reports[:10]:
+            print("SANITIZER " + report, flush=True)
         if self.own_state and not self.adopted and not os.environ.get("MERPATI_KEEP_STATE"):
             shutil.rmtree(self.state, ignore_errors=True)
+        if reports:
+            raise RuntimeError(f"{len(reports)} reports of a sanitizer in the logs of the instance")

@@ -1,9 +1,17 @@
 # test: installs, builds, runs; says what did not run (a suite that cannot run prints it, tests/support/not_run.py).
 
-# cmd_test [SUITE...]: a suite is a label of ctest.
+# cmd_test [--preset NAME] [SUITE...]: a suite is a label of ctest.
 cmd_test() {
-  local status=0 labels= suite
-  for suite in "$@"; do
+  local status=0 labels= suite preset=dev suites=()
+  while [ $# -gt 0 ]; do
+    case $1 in
+      --preset) preset=${2:?--preset needs a name}; shift 2 ;;
+      --preset=*) preset=${1#*=}; shift ;;
+      *) suites+=("$1"); shift ;;
+    esac
+  done
+  check_preset "$preset"
+  for suite in "${suites[@]}"; do
     case $suite in
       unit | integration | protocol | e2e | fault | bench | chart | cluster) labels+="${labels:+|}^$suite\$" ;;
       containers)
@@ -14,12 +22,12 @@ cmd_test() {
       *) die "unknown suite \"$suite\": unit integration protocol e2e fault containers chart cluster" ;;
     esac
   done
-  if [ "$*" = unit ]; then install_packages build run; else install_packages build run test; fi
+  if [ "${suites[*]}" = unit ]; then install_packages build run; else install_packages build run test; fi
   # shellcheck disable=SC2046
-  build_targets dev $([ "$*" != containers ] || echo merpati merpatictl)
+  build_targets "$preset" $([ "${suites[*]}" != containers ] || echo merpati merpatictl)
   # Tests that start an instance take this build, which has fail points.
-  export MERPATI_PRESET=dev
-  ctest --test-dir build/dev --output-on-failure ${labels:+-L "$labels"} || status=1
-  grep -rhs '^NOT RUN' build/dev/Testing/Temporary/LastTest.log | sort -u || true
+  export MERPATI_PRESET=$preset
+  ctest --test-dir "build/$preset" --output-on-failure ${labels:+-L "$labels"} || status=1
+  grep -rhs '^NOT RUN' "build/$preset/Testing/Temporary/LastTest.log" | sort -u || true
   return $status
 }
