@@ -99,7 +99,8 @@ class Rendering(unittest.TestCase):
     def test_monitoring_is_there_when_asked_for(self):
         objects = render("--set", "monitoring.serviceMonitor.enabled=true,monitoring.prometheusRule.enabled=true,"
                                   "monitoring.dashboards.enabled=true")
-        self.assertEqual(len(of_kind(objects, "ServiceMonitor")), 1)
+        monitors = list(of_kind(objects, "ServiceMonitor").values())
+        self.assertEqual([endpoint["honorLabels"] for each in monitors for endpoint in each["spec"]["endpoints"]], [True])
         monitored = {name for name, service in of_kind(objects, "Service").items()
                      if service["metadata"]["labels"].get("merpati.io/metrics") == "true"}
         self.assertEqual(len(monitored), len(SERVICES))
