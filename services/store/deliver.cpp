@@ -186,7 +186,8 @@ Task<v1::CheckRoomResponse> check_room(Core& core, const Caller& caller, const v
   v1::GetQuotaRequest who;
   who.set_account_id(grant->account_id());
   MERPATI_CO_TRY(const auto used, co_await get_quota(core, caller, who));
-  const auto bytes = static_cast<std::int64_t>(used.bytes() + std::min<std::uint64_t>(request.size(), INT64_MAX / 2));
+  const auto size = std::clamp<std::uint64_t>(request.size(), 1, INT64_MAX / 2);
+  const auto bytes = static_cast<std::int64_t>(used.bytes() + size);
   const auto messages = static_cast<std::int64_t>(used.messages()) + 1;
   v1::CheckRoomResponse response;
   response.set_room((grant->quota_bytes() <= 0 || bytes <= grant->quota_bytes()) &&

@@ -190,6 +190,14 @@ Task<v1::Account> DirectoryService::get_account(rpc::Context& context, const v1:
   co_return to_proto(*found);
 }
 
+/// An empty list of a domain that is not here is a mistake of whoever asks.
+Task<void> DirectoryService::must_exist(std::string domain, Deadline deadline) {
+  if (domain.empty()) co_return Result<void>();
+  MERPATI_CO_TRY(auto name, parse_domain(domain));
+  MERPATI_CO_CHECK(co_await directory_.get_domain(std::move(name), deadline));
+  co_return Result<void>();
+}
+
 Task<v1::ListAccountsResponse> DirectoryService::list_accounts(rpc::Context& context,
                                                                const v1::ListAccountsRequest& request) {
   std::string domain;
@@ -199,6 +207,7 @@ Task<v1::ListAccountsResponse> DirectoryService::list_accounts(rpc::Context& con
   MERPATI_CO_TRY(auto page, co_await directory_.list_accounts(std::move(domain), request.query(),
                                                               request.include_deleted(), page_size(request.page_size()),
                                                               request.page_token(), context.deadline()));
+  if (page.items.empty()) MERPATI_CO_CHECK(co_await must_exist(request.domain(), context.deadline()));
   v1::ListAccountsResponse response;
   for (const auto& one : page.items) *response.add_accounts() = to_proto(one);
   response.set_next_page_token(std::move(page.next));
@@ -269,6 +278,7 @@ Task<v1::ListAliasesResponse> DirectoryService::list_aliases(rpc::Context& conte
   }
   MERPATI_CO_TRY(auto page, co_await directory_.list_aliases(std::move(domain), page_size(request.page_size()),
                                                              request.page_token(), context.deadline()));
+  if (page.items.empty()) MERPATI_CO_CHECK(co_await must_exist(request.domain(), context.deadline()));
   v1::ListAliasesResponse response;
   for (const auto& one : page.items) *response.add_aliases() = to_proto(one);
   response.set_next_page_token(std::move(page.next));

@@ -36,6 +36,7 @@ class DirectoryService final : public v1::DirectoryService {
 
  private:
   /// For accounts of that domain; an empty password gives no login.
+  Task<void> must_exist(std::string domain, Deadline deadline);
   Task<Credential> credential(std::string domain, std::string password, Deadline deadline);
 
   Directory& directory_;

@@ -113,6 +113,10 @@ class Merpatictl(MailTest):
         self.ctl("--server", "127.0.0.1:1", "domain", "list", expect=UNREACHABLE)
         self.ctl("account", "create", "a@" + self.domain, "--password-stdin", stdin=b"", expect=USAGE)
 
+    def test_a_list_of_a_domain_that_is_not_here_says_so(self):
+        self.ctl("account", "list", self.domain, expect=NOT_FOUND)
+        self.ctl("alias", "list", self.domain, expect=NOT_FOUND)
+
     def test_a_list_without_a_domain_is_of_all_that_the_token_may_see(self):
         self.make_domain()
         self.ctl("account", "create", "kim@" + self.domain, "--no-password")
