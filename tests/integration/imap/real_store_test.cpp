@@ -163,7 +163,8 @@ TEST_F(RealStoreTest, NamesThatLookTheSameAreTheSame) {
   EXPECT_THAT(client->run("SUBSCRIBE " + decomposed), HasSubstr("t OK"));
   EXPECT_THAT(client->run("LIST (SUBSCRIBED) \"\" \"caf*\""), HasSubstr(composed));
   EXPECT_THAT(client->run("STATUS " + decomposed + " (MESSAGES)"), HasSubstr("(MESSAGES 0)"));
-  EXPECT_THAT(client->run("SELECT " + decomposed), HasSubstr("* LIST () \"/\" " + composed));
+  EXPECT_THAT(client->run("SELECT " + decomposed),
+              HasSubstr("* LIST (\\Subscribed) \"/\" " + composed + " (\"OLDNAME\" (" + decomposed + "))\r\n"));
   EXPECT_THAT(client->run("CREATE \"line\xe2\x80\xa8separator\""), HasSubstr("t NO [CANNOT]"));
   auto older = log_in();
   EXPECT_THAT(older->run("STATUS caf&AOk- (MESSAGES)"), HasSubstr("* STATUS caf&AOk- (MESSAGES 0)"));
