@@ -39,6 +39,8 @@ Task<ReadCommand> read_with_literals(net::Connection& connection, std::string te
     auto line = co_await connection.read_line(limits.line, Deadline::after(timeout));
     if (line.has_error()) {
       if (line.error().code() != ErrorCode::kOutOfRange) co_return std::move(line).error();
+      const std::string end(connection.dropped_tail());
+      MERPATI_CO_CHECK(co_await skip_rest_after(connection, end, limits.line, timeout));
       co_return ReadCommand{tag_of(text), too_long("Line is too long")};
     }
     text += line->text;
@@ -55,6 +57,8 @@ Task<ReadCommand> read_command(net::Connection& connection, ReadLimits limits, s
   auto line = co_await connection.read_line(limits.line, Deadline::after(timeout));
   if (line.has_error()) {
     if (line.error().code() != ErrorCode::kOutOfRange) co_return std::move(line).error();
+    const std::string end(connection.dropped_tail());
+    MERPATI_CO_CHECK(co_await skip_rest_after(connection, end, limits.line, timeout));
     co_return ReadCommand{"*", too_long("Line is too long")};
   }
   const auto literal = announced_literal(line->text);
@@ -66,9 +70,9 @@ Task<ReadCommand> read_command(net::Connection& connection, ReadLimits limits, s
 
 Task<void> skip_rest(net::Connection& connection, std::size_t line_limit, std::chrono::nanoseconds timeout) {
   auto line = co_await connection.read_line(line_limit, Deadline::after(timeout));
-  if (line.has_value()) co_return co_await skip_rest_after(connection, line->text, line_limit, timeout);
-  if (line.error().code() == ErrorCode::kOutOfRange) co_return Result<void>();
-  co_return std::move(line).error();
+  if (line.has_error() && line.error().code() != ErrorCode::kOutOfRange) co_return std::move(line).error();
+  const std::string end(line.has_value() ? line->text : connection.dropped_tail());
+  co_return co_await skip_rest_after(connection, end, line_limit, timeout);
 }
 
 Task<void> skip_rest_after(net::Connection& connection, std::string_view line, std::size_t line_limit,
@@ -81,11 +85,8 @@ Task<void> skip_rest_after(net::Connection& connection, std::string_view line, s
     if ((*literal)->size > kMostSkipped || skipped > kMostSkipped) co_return too_much();
     MERPATI_CO_CHECK(co_await skip_octets(connection, (*literal)->size, timeout));
     auto next = co_await connection.read_line(line_limit, Deadline::after(timeout));
-    if (next.has_error()) {
-      if (next.error().code() == ErrorCode::kOutOfRange) co_return Result<void>();
-      co_return std::move(next).error();
-    }
-    literal = announced_literal(next->text);
+    if (next.has_error() && next.error().code() != ErrorCode::kOutOfRange) co_return std::move(next).error();
+    literal = announced_literal(next.has_value() ? next->text : connection.dropped_tail());
   }
 }
 

@@ -105,7 +105,11 @@ Task<Line> Connection::read_line(std::size_t limit, Deadline deadline) {
     if (found != nullptr) {
       const auto length = static_cast<std::size_t>(found - start);
       begin_ += length + 1;
-      if (length + 1 > limit) co_return Error(ErrorCode::kOutOfRange, "line too long");
+      if (length + 1 > limit) {
+        tail_size_ = 0;
+        keep_tail({start, length});
+        co_return Error(ErrorCode::kOutOfRange, "line too long");
+      }
       if (length > 0 && start[length - 1] == '\r') co_return Line{{start, length - 1}, LineEnd::kCrLf};
       co_return Line{{start, length}, LineEnd::kLf};
     }
@@ -118,7 +122,18 @@ Task<Line> Connection::read_line(std::size_t limit, Deadline deadline) {
   }
 }
 
+/// Adds octets of a line that is dropped; a CR at the end of all of them is the line's end, and left out.
+void Connection::keep_tail(std::string_view octets) {
+  if (octets.ends_with('\r')) octets.remove_suffix(1);
+  octets = octets.substr(octets.size() - std::min(octets.size(), tail_.size()));
+  const auto kept = std::min<std::size_t>(tail_size_, tail_.size() - octets.size());
+  std::memmove(tail_.data(), tail_.data() + tail_size_ - kept, kept);
+  std::memcpy(tail_.data() + kept, octets.data(), octets.size());
+  tail_size_ = static_cast<std::uint8_t>(kept + octets.size());
+}
+
 Task<void> Connection::drop_line(Deadline deadline) {
+  tail_size_ = 0;
   for (std::size_t dropped = 0; dropped < kLongestDropped;) {
     if (buffered() == 0) {
       MERPATI_CO_CHECK(co_await fill(deadline));
@@ -126,9 +141,11 @@ Task<void> Connection::drop_line(Deadline deadline) {
     const char* start = buffer_.get() + begin_;
     const auto* found = static_cast<const char*>(std::memchr(start, '\n', buffered()));
     if (found != nullptr) {
+      keep_tail({start, static_cast<std::size_t>(found - start)});
       begin_ += static_cast<std::size_t>(found - start) + 1;
       co_return Result<void>();
     }
+    keep_tail({start, buffered()});
     dropped += discard_input();
   }
   co_return Error(ErrorCode::kResourceExhausted, "a line without an end");

@@ -161,6 +161,22 @@ TEST_F(NetTest, LastReplyArrivesThoughInputIsLeftUnread) {
   EXPECT_EQ(line_of(client), "error: the peer closed the connection");
 }
 
+TEST_F(NetTest, ADroppedLineTellsItsEnd) {
+  auto tell_tail = [](ScriptedSession& session) -> asio::awaitable<void> {
+    auto& connection = session.connection();
+    for (int i = 0; i < 3; ++i) {
+      auto line = co_await connection.read_line(10, Deadline::after(10s));
+      connection.write(line.has_value() ? "whole\r\n" : std::string(connection.dropped_tail()) + "\r\n");
+    }
+    auto flushed = co_await connection.flush(Deadline::after(10s));
+  };
+  auto client = dial(server->listen(loopback(), scripted(tell_tail)).value());
+  send(client, "one too many\r\n" + std::string(100'000, 'x') + "0123456789abcdefghijklmnopqrstuvwxyz\r\nshort\r\n");
+  EXPECT_EQ(line_of(client), "one too many");
+  EXPECT_EQ(line_of(client), "456789abcdefghijklmnopqrstuvwxyz");
+  EXPECT_EQ(line_of(client), "whole");
+}
+
 TEST_F(NetTest, ProxyHeaderIsMandatoryFromTheTrustedAndNotUnderstoodFromOthers) {
   auto trusting = loopback();
   trusting.proxy_from = CidrSet::parse(std::vector<std::string>{"127.0.0.0/8"}).value();

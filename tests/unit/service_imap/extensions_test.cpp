@@ -96,6 +96,13 @@ TEST_F(ImapTest, LiteralsOfARefusedCommandAreNeverCommands) {
   EXPECT_THAT(client.until("t "), HasSubstr("t BAD"));
   client.send("t SEARCH TEXT {300000+}\r\n" + std::string(300'000, 'x') + " " + literal + "\r\n");
   EXPECT_THAT(client.until("t "), HasSubstr("t BAD [TOOBIG]"));
+  // Behind a line that is too long itself, in one piece and in many, and behind a command that is too long later.
+  client.send("t LIST \"\" " + std::string(65'530, 'x') + " " + literal + "\r\n");
+  EXPECT_THAT(client.until("* "), HasSubstr("* BAD Line is too long"));
+  client.send("t LIST \"\" " + std::string(300'000, 'x') + " " + literal + " " + literal + "\r\n");
+  EXPECT_THAT(client.until("* "), HasSubstr("* BAD Line is too long"));
+  client.send("t LIST {0+}\r\n " + std::string(70'000, 'x') + " " + literal + "\r\n");
+  EXPECT_THAT(client.until("t "), HasSubstr("t BAD Line is too long"));
   const auto left = client.run("LIST \"\" Sent");
   EXPECT_THAT(left, HasSubstr("/\" Sent\r\n"));
   EXPECT_THAT(left, Not(HasSubstr("x OK")));

@@ -2,6 +2,7 @@
 // gathered, and leaves as one write when the session has to wait for the peer. One session, one thread.
 #pragma once
 
+#include <array>
 #include <memory>
 #include <string>
 #include <string_view>
@@ -31,6 +32,9 @@ class Connection {
   /// One line of at most `limit` octets with its end. A longer one is read to its end and dropped: kOutOfRange, and
   /// the next line can be read (kResourceExhausted when even 1 MiB has no line end: give up).
   Task<Line> read_line(std::size_t limit, Deadline deadline);
+  /// How the line ended that read_line() has just dropped: its last octets without CRLF, 32 at most. An IMAP client
+  /// says there whether a literal follows.
+  std::string_view dropped_tail() const { return {tail_.data(), tail_size_}; }
   /// What is there, at least one byte; valid until the next read. Take it with consume().
   Task<std::string_view> peek(Deadline deadline);
   void consume(std::size_t bytes);
@@ -69,12 +73,15 @@ class Connection {
  private:
   Task<void> fill(Deadline deadline);
   Task<void> drop_line(Deadline deadline);
+  void keep_tail(std::string_view octets);
   void make_room();
   void release_if_empty();
 
   Stream stream_;
   std::unique_ptr<char[]> buffer_;
   std::size_t capacity_ = 0, begin_ = 0, end_ = 0;
+  std::array<char, 32> tail_{};
+  std::uint8_t tail_size_ = 0;
   std::string output_;
   std::chrono::nanoseconds write_timeout_ = std::chrono::minutes(5);
 };
