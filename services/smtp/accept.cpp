@@ -86,6 +86,7 @@ Task<void> Session::finish_message(std::unique_ptr<Incoming> incoming) {
     reply_error(outcome.error());
   } else {
     reply(answer);
+    if (answer.positive()) errors_ = 0;  // who delivers mail is no guesser of addresses
   }
   reset();
   co_return Result<void>();

@@ -122,6 +122,20 @@ TEST(SmtpSession, AsManyRecipientsAndMessagesAsLimitsTell) {
   EXPECT_THAT(client.say("MAIL FROM:<s@elsewhere.test>"), StartsWith("421 4.7.0 mx.example.test"));
 }
 
+TEST(SmtpSession, ErrorsCountFromTheLastMessageOn) {
+  config::v1::Smtp config;
+  config.set_max_errors(3);
+  Edge edge(config);
+  Client client(edge.port(0));
+  for (int i = 0; i < 3; ++i) {
+    for (int k = 0; k < 3; ++k) EXPECT_THAT(client.say("XYZZY"), StartsWith("500"));
+    EXPECT_THAT(client.mail("s@elsewhere.test", {"alice@example.test"}, kMessage), StartsWith("250"));
+  }
+  for (int k = 0; k < 3; ++k) EXPECT_THAT(client.say("XYZZY"), StartsWith("500"));
+  EXPECT_THAT(client.say("XYZZY"), StartsWith("500"));
+  EXPECT_THAT(client.hear(), StartsWith("421 4.7.0 mx.example.test Too many errors"));
+}
+
 TEST(SmtpSession, SessionsOfOneAccountAreCounted) {
   config::v1::Smtp config;
   config.set_max_connections_per_account(1);
