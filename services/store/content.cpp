@@ -138,10 +138,13 @@ Task<Sources> load_sources(Core& core, std::int64_t account, std::int64_t mailbo
       missing.push_back(uid);
   }
   if (missing.empty()) co_return sources;
-  // One after the other is how clients read: what comes next is fetched with it.
-  const auto ahead =
-      uids.size() == 1 ? core.sources->read_ahead({account, mailbox, static_cast<std::uint32_t>(uids[0])}) : 0;
-  for (std::uint32_t i = 1; i <= ahead; ++i) missing.push_back(uids[0] + i);
+  // Clients that read one message read others soon: a round trip costs more than a few more rows.
+  if (uids.size() == 1) {
+    const auto also = core.sources->read_also({account, mailbox, static_cast<std::uint32_t>(uids[0])},
+                                              std::chrono::steady_clock::now());
+    for (std::int64_t uid = also.first; uid <= also.last; ++uid)
+      if (uid != uids[0]) missing.push_back(uid);
+  }
   pg::Params params;
   params.bigint(account).bigint(mailbox).bigints(missing);
   MERPATI_CO_TRY(auto rows, co_await core.pool.query(kSources, std::move(params), deadline));
@@ -178,7 +181,7 @@ Task<Sources> load_sources(Core& core, std::int64_t account, std::int64_t mailbo
     if (shared->found && !shared->is_object) core.sources->add({account, mailbox, uid}, shared);
     sources.by_uid.insert_or_assign(uid, std::move(shared));
   }
-  if (ahead > 0) keep_near(packed, places, uids[0]);
+  if (uids.size() == 1) keep_near(packed, places, uids[0]);
   if (packed.empty()) co_return sources;
   const auto stored = co_await read_packs(core, std::move(places), deadline);
   for (std::size_t i = 0; i < packed.size(); ++i) {

@@ -30,17 +30,25 @@ void SourceCache::add(const Key& key, std::shared_ptr<const Source> source) {
   }
 }
 
-std::uint32_t SourceCache::read_ahead(const Key& key) {
-  constexpr std::uint32_t kNear = 32, kAhead = 15;
+SourceCache::Uids SourceCache::read_also(const Key& key, SteadyTime now) {
+  constexpr std::uint32_t kNear = 32, kAhead = 15, kBlock = 16;
+  constexpr auto kSoon = std::chrono::seconds(1);
+  constexpr int kMany = 4;
   auto& reader = readers_[Hash()({key.account, key.mailbox, 0}) % readers_.size()];
   std::lock_guard lock(readers_mutex_);
   const bool same = reader.last.account == key.account && reader.last.mailbox == key.mailbox;
   const bool near = same && key.uid > reader.last.uid && key.uid - reader.last.uid <= kNear;
   const bool under_way = same && key.uid <= reader.until && key.uid + kAhead >= reader.until;
+  reader.misses = same && now - reader.at <= kSoon ? reader.misses + 1 : 0;
   reader.last = key;
-  if (under_way) return 0;
+  reader.at = now;
+  if (under_way) return {};
   reader.until = near ? key.uid + kAhead : 0;
-  return near ? kAhead : 0;
+  if (near) return {key.uid, key.uid + kAhead};
+  if (reader.misses < kMany) return {};
+  // Aligned, so that what is read for one uid and for its neighbour is the same.
+  const auto first = key.uid - key.uid % kBlock;
+  return {first, first + kBlock - 1};
 }
 
 }  // namespace merpati::store

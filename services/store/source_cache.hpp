@@ -9,6 +9,8 @@
 #include <mutex>
 #include <unordered_map>
 
+#include "merpati/base/clock.hpp"
+
 namespace merpati::store {
 
 struct Source;
@@ -27,9 +29,15 @@ class SourceCache {
 
   std::shared_ptr<const Source> find(const Key& key);
   void add(const Key& key, std::shared_ptr<const Source> source);
-  /// How many uids after this one to read in advance: some when somebody reads the mailbox from uid to uid, none when
-  /// another call has the next ones under way already.
-  std::uint32_t read_ahead(const Key& key);
+  /// Uids from `first` to `last`; none when first is above last.
+  struct Uids {
+    std::uint32_t first = 1;
+    std::uint32_t last = 0;
+  };
+  /// What to read together with this uid, which was asked for alone and is not here: those after it when somebody reads
+  /// the mailbox from uid to uid, those around it when somebody reads many in no order, none when another call has the
+  /// next ones under way already.
+  Uids read_also(const Key& key, SteadyTime now);
 
  private:
   static constexpr std::size_t kShards = 16;
@@ -58,7 +66,9 @@ class SourceCache {
   std::mutex readers_mutex_;
   struct Reader {
     Key last;
+    SteadyTime at{};
     std::uint32_t until = 0;  // asked for in advance up to here
+    int misses = 0;           // of one mailbox, one soon after the other
   };
   std::array<Reader, 256> readers_;
 };
