@@ -14,6 +14,11 @@ void EventFeed::close() {
   wake_all();
 }
 
+void EventFeed::drain() {
+  draining_ = true;
+  wake_all();
+}
+
 void EventFeed::wake_all() {
   followers_.with([](auto& followers) {
     for (auto* follower : followers) follower->wakeup_.notify();

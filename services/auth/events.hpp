@@ -19,6 +19,9 @@ class EventFeed {
   /// Everybody is woken for the last time.
   void close();
   bool closed() const { return closed_; }
+  /// This replica is about to stop: streams for other services end, so that they follow another one.
+  void drain();
+  bool draining() const { return draining_ || closed_; }
   void wake_all();
 
   /// While it lives its wakeup is notified.
@@ -40,6 +43,7 @@ class EventFeed {
  private:
   Guarded<std::set<Follower*>> followers_;
   std::atomic<bool> closed_ = false;
+  std::atomic<bool> draining_ = false;
   pg::Listener listener_;
 };
 

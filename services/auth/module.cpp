@@ -152,7 +152,10 @@ Task<void> Module::start() {
   co_return Result<void>();
 }
 
-Task<void> Module::drain(Deadline) { co_return Result<void>(); }
+Task<void> Module::drain(Deadline) {
+  parts_->feed.drain();
+  co_return Result<void>();
+}
 
 Task<void> Module::stop() {
   parts_->feed.close();

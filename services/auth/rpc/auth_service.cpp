@@ -48,7 +48,7 @@ Task<void> AuthService::watch_events(rpc::Context& context, const v1::WatchEvent
     const std::chrono::seconds before(std::clamp<std::int64_t>(request.recent_seconds(), 0, 24 * 3600));
     MERPATI_CO_TRY(position, co_await directory_.last_event(before, Deadline::after(10s)));
   }
-  while (!feed_.closed()) {
+  while (!feed_.draining()) {
     MERPATI_CO_TRY(const auto events, co_await directory_.events_after(position, Deadline::after(10s)));
     for (const auto& event : events) {
       v1::Event message;

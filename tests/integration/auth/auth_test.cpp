@@ -639,6 +639,34 @@ TEST_F(AuthTest, AWrongMasterKeyIsRefusedAtTheStart) {
   other.stop();
 }
 
+/// How the feed ends for a follower when its replica drains.
+Task<void> follow_until_drained(v1::AuthClient client, Module& module) {
+  const v1::WatchEventsRequest request;
+  rpc::CallOptions options;
+  options.deadline = Deadline::after(20s);
+  MERPATI_CO_TRY(auto events, co_await client.watch_events(request, options));
+  MERPATI_CO_CHECK(co_await module.drain(Deadline::after(10s)));
+  for (;;) {
+    MERPATI_CO_TRY(const auto event, co_await events->read());
+    if (!event) co_return Result<void>();
+  }
+}
+
+TEST_F(AuthTest, ADrainingReplicaSendsItsFollowersElsewhere) {
+  runtime::ProcessOptions options;
+  options.loops = 1;
+  runtime::Process other(std::move(options));
+  auto module = std::make_unique<Module>(other, config());
+  auto& replica = *module;
+  other.add(std::move(module));
+  ASSERT_TRUE(other.start());
+  const v1::AuthClient client(rpc::in_process_channel(replica.dispatcher(), rpc::Role::kSmtp));
+  const auto ended = runtime::block_on(other.loops().next(), follow_until_drained(client, replica));
+  other.stop();
+  ASSERT_TRUE(ended.has_error());
+  EXPECT_EQ(ended.error().code(), ErrorCode::kUnavailable) << ended.error().describe();
+}
+
 TEST_F(AuthTest, ALostDatabaseIsTemporaryAndComesBack) {
   postgres_->kill();
   EXPECT_EQ(login("alice@example.test", "wonder").failure().reason(), LoginFailure::REASON_TEMPORARY);
