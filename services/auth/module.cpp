@@ -8,6 +8,7 @@
 #include "auth/rpc/directory_service.hpp"
 #include "merpati/base/encoding.hpp"
 #include "merpati/config/v1/auth.pb.h"
+#include "merpati/pg/pool_metrics.hpp"
 #include "merpati/runtime/dependency.hpp"
 #include "merpati/runtime/duration.hpp"
 #include "merpati/runtime/log.hpp"
@@ -68,6 +69,7 @@ struct Module::Parts {
       : process(owner),
         config(wanted),
         pool(executors(owner.loops()), pool_options(wanted.database(), owner.loops().size())),
+        pool_scrape(pg::export_pool(owner.metrics(), "auth", pool)),
         directory(pool),
         passwords(password_options(wanted), owner.metrics()),
         verified(runtime::to_chrono(wanted.verified_life())),
@@ -114,6 +116,7 @@ struct Module::Parts {
   runtime::Process& process;
   const config::v1::Auth config;
   pg::Pool pool;
+  std::shared_ptr<void> pool_scrape;
   Directory directory;
   Passwords passwords;
   VerifiedCache verified;

@@ -6,7 +6,7 @@
 #include "merpati/dns/unbound_resolver.hpp"
 #include "merpati/mime/header.hpp"
 #include "merpati/pg/listener.hpp"
-#include "merpati/pg/pool.hpp"
+#include "merpati/pg/pool_metrics.hpp"
 #include "merpati/runtime/dependency.hpp"
 #include "merpati/runtime/duration.hpp"
 #include "merpati/runtime/log.hpp"
@@ -74,6 +74,7 @@ Result<SenderConfig> sender_config(const config::v1::Queue& config) {
 struct Module::Parts {
   Parts(runtime::Process& process, const config::v1::Queue& config)
       : pool(loops_of(process), pool_options(config.database(), process.loops().size())),
+        pool_scrape(pg::export_pool(process.metrics(), "queue", pool)),
         repository(pool, to_chrono(config.give_up()), to_chrono(config.lease())),
         tasks(process.loops().main()) {
     const auto items = [&](const char* state) {
@@ -92,6 +93,7 @@ struct Module::Parts {
   }
 
   pg::Pool pool;
+  std::shared_ptr<void> pool_scrape;
   Repository repository;
   std::shared_ptr<dns::Resolver> resolver;
   std::unique_ptr<Sender> sender;

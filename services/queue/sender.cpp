@@ -64,6 +64,9 @@ Sender::Sender(asio::any_io_executor loop, Repository& repository, dns::Resolver
   deferred_ = counter("deferred");
   failed_ = counter("failed");
   bounces_ = metrics.counter("merpati_queue_bounces_total", "Bounces made");
+  remote_seconds_ =
+      metrics.histogram("merpati_queue_remote_seconds", "One message to one destination, look-ups included",
+                        {0.01, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30, 60, 120, 300});
   in_hand_gauge_ = metrics.gauge("merpati_queue_in_hand_items", "Items leased by this process");
 }
 
@@ -238,7 +241,9 @@ Task<void> Sender::run(Job& job, RemoteDelivery& remote) {
     }
   }
   if (!leaving.empty()) {
+    const auto begun = std::chrono::steady_clock::now();
     auto sent = co_await remote.deliver(*job.message, leaving, *content);
+    remote_seconds_.observe(std::chrono::duration<double>(std::chrono::steady_clock::now() - begun).count());
     if (sent.has_error()) {
       if (sent.error().code() == ErrorCode::kCancelled) co_return sent.error();
       sent = std::vector<Outcome>(leaving.size(), Outcome::temporary("4.3.0", "The message cannot be read now"));
@@ -319,6 +324,8 @@ Task<void> Sender::finish(Job& job, std::vector<Outcome> outcomes, Content* cont
     BounceText text = compose_bounce(message, failed, original, config_.hostname, std::chrono::system_clock::now());
     bounce = Bounce{new_uuid(),    message.reverse_path, recipient_domain(message.reverse_path), std::move(text.octets),
                     text.smtputf8, message.trace_id};
+    log::info("queue_bounced", "The sender is told of the failure",
+              {{"trace_id", message.trace_id}, {"delivery_id", bounce->delivery_id}, {"recipients", failed.size()}});
     bounces_.add();
   }
   MERPATI_CO_CHECK(co_await repository_.finish(std::move(items), std::move(bounce), soon()));

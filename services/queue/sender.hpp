@@ -81,6 +81,7 @@ class Sender {
   SteadyTime last_notice_;
   runtime::Counter delivered_, deferred_, failed_, bounces_;
   runtime::Gauge in_hand_gauge_;
+  runtime::Histogram remote_seconds_;
 };
 
 }  // namespace merpati::queue

@@ -29,7 +29,7 @@ Probe::Probe(runtime::Metrics& metrics) {
   in_doubt_ = metrics.counter("merpati_smtp_in_doubt_total", "Deliveries whose outcome could not be learnt");
   cut_ = metrics.counter("merpati_smtp_sessions_cut_total", "Sessions cut at the end of the grace period");
   sessions_ = metrics.gauge("merpati_smtp_sessions", "Sessions open");
-  bytes_in_flight_ = metrics.gauge("merpati_smtp_bytes_in_flight_bytes", "Octets of messages being received");
+  bytes_in_flight_ = metrics.gauge("merpati_smtp_in_flight_bytes", "Octets of messages being received");
 }
 
 void Probe::command(Verb verb, int code) const {

@@ -2,6 +2,7 @@
 #include "store/arrivals.hpp"
 #include "store/flags.hpp"
 #include "store/operations.hpp"
+#include "store/probe.hpp"
 
 namespace merpati::store {
 namespace {
@@ -40,6 +41,7 @@ Task<v1::AppendResponse> append(Core& core, const Caller& caller, const v1::Appe
   MERPATI_CO_TRY(auto results, co_await core.arrivals->store(std::move(arrivals), caller.deadline));
   v1::AppendResponse response;
   for (const auto& result : results) {
+    core.arrivals->probe().arrived(Probe::Kind::kAppend, result.status);
     switch (result.status) {
       case ArrivalResult::Status::kStored:
       case ArrivalResult::Status::kDuplicate:

@@ -7,6 +7,7 @@
 #include "merpati/base/fail_point.hpp"
 #include "merpati/runtime/log.hpp"
 #include "store/gather.hpp"
+#include "store/probe.hpp"
 #include "store/watchers.hpp"
 
 namespace merpati::store {
@@ -125,6 +126,7 @@ struct Arrivals::Impl {
       const auto state = co_await asio::this_coro::cancellation_state;
       if (state.cancelled() != asio::cancellation_type::none) co_return rows.error();  // the process ends
     }
+    probe.committed(columns.account.size());
     std::size_t at = 0;
     for (auto& item : batch) {
       std::vector<ArrivalResult> results;
@@ -150,10 +152,12 @@ struct Arrivals::Impl {
 
   Core& core;
   Group gatherer;
+  Probe probe;
 };
 
 Arrivals::Arrivals(Core& core) : impl_(std::make_unique<Impl>(core)) {}
 Arrivals::~Arrivals() = default;
+Probe& Arrivals::probe() { return impl_->probe; }
 
 Task<std::vector<ArrivalResult>> Arrivals::store(std::vector<Arrival> arrivals, Deadline deadline) {
   if (arrivals.empty()) co_return std::vector<ArrivalResult>();

@@ -41,6 +41,8 @@ struct ArrivalResult {
     kWithheld = 7,
     kGivenUp = 8
   };
+  /// "stored" and so on, for metrics and logs.
+  static const char* name_of(Status status);
   Status status = Status::kRefused;
   std::int64_t mailbox = 0;
   std::uint32_t uid = 0;
@@ -49,10 +51,14 @@ struct ArrivalResult {
   std::uint64_t modseq = 0;
 };
 
+class Probe;
+
 class Arrivals {
  public:
   explicit Arrivals(Core& core);
   ~Arrivals();
+  /// Whoever brings arrivals counts in it what became of them. Counts nothing until the module gives it metrics.
+  Probe& probe();
   /// All in one transaction, shared with whoever arrives at the same time. Answers after the commit, with one result
   /// for each element. Repeats itself when the connection was lost with the commit in doubt: every element has a
   /// delivery id.

@@ -7,6 +7,7 @@
 #include "store/arrivals.hpp"
 #include "store/flags.hpp"
 #include "store/operations.hpp"
+#include "store/probe.hpp"
 
 namespace merpati::store {
 namespace {
@@ -153,6 +154,7 @@ Task<v1::DeliverResponse> deliver(Core& core, const Caller& caller, const v1::De
     co_return Error(ErrorCode::kInvalidArgument, "1 to 1,000 recipients");
   v1::DeliverResponse response;
   std::vector<Arrival> arrivals;
+  std::vector<std::int64_t> accounts;
   std::vector<int> places;
   Bodies bodies;
   for (int i = 0; i < request.recipients_size(); ++i) {
@@ -161,6 +163,7 @@ Task<v1::DeliverResponse> deliver(Core& core, const Caller& caller, const v1::De
     MERPATI_CO_TRY(const bool ready, co_await prepare(core, caller, request, i, bodies, arrival, result));
     if (!ready) continue;
     arrival.together = request.all_or_none();
+    accounts.push_back(arrival.account);
     arrivals.push_back(std::move(arrival));
     places.push_back(i);
   }
@@ -172,11 +175,13 @@ Task<v1::DeliverResponse> deliver(Core& core, const Caller& caller, const v1::De
   for (std::size_t i = 0; i < places.size(); ++i) {
     auto& out = *response.mutable_results(places[i]);
     fill(out, results[i]);
-    if (log::enabled(log::Level::kDebug))
-      log::debug("store_delivered", "delivered",
-                 {{"trace_id", caller.trace_id},
-                  {"delivery_id", request.delivery_id()},
-                  {"status", static_cast<std::int64_t>(out.status())}});
+    core.arrivals->probe().arrived(Probe::Kind::kDelivery, results[i].status);
+    log::info("store_delivered", ArrivalResult::name_of(results[i].status),
+              {{"trace_id", caller.trace_id},
+               {"delivery_id", request.delivery_id()},
+               {"account_id", accounts[i]},
+               {"mailbox_id", out.mailbox_id()},
+               {"uid", out.uid()}});
   }
   co_return response;
 }

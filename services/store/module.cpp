@@ -3,13 +3,16 @@
 #include "merpati/config/v1/store.pb.h"
 #include "merpati/objects/directory_store.hpp"
 #include "merpati/objects/s3_store.hpp"
+#include "merpati/pg/pool_metrics.hpp"
 #include "merpati/rpc/account_events.hpp"
 #include "merpati/runtime/dependency.hpp"
 #include "merpati/runtime/log.hpp"
+#include "store/arrivals.hpp"
 #include "store/collector.hpp"
 #include "store/core.hpp"
 #include "store/migrations.hpp"
 #include "store/packer.hpp"
+#include "store/probe.hpp"
 #include "store/purges.hpp"
 #include "store/rpc/store_service.hpp"
 #include "store/watchers.hpp"
@@ -59,9 +62,10 @@ pg::PoolOptions pool_options(const config::v1::Database& config, std::size_t loo
 }
 
 Result<std::shared_ptr<objects::ObjectStore>> open_objects(const config::v1::Objects& config,
-                                                           asio::thread_pool& blocking) {
+                                                           asio::thread_pool& blocking, objects::Observer observer) {
   if (!config.directory().empty()) {
     objects::DirectoryOptions options;
+    options.observer = std::move(observer);
     options.root = config.directory();
     if (config.has_timeout()) options.operation_timeout = to_milliseconds(config.timeout());
     return objects::DirectoryStore::open(std::move(options), blocking);
@@ -69,6 +73,7 @@ Result<std::shared_ptr<objects::ObjectStore>> open_objects(const config::v1::Obj
   if (config.s3().endpoint().empty()) return std::shared_ptr<objects::ObjectStore>();
   const auto& s3 = config.s3();
   objects::S3Options options;
+  options.observer = std::move(observer);
   options.endpoint = s3.endpoint();
   if (!s3.region().empty()) options.region = s3.region();
   options.bucket = s3.bucket();
@@ -98,18 +103,18 @@ struct Module::Impl {
     for (std::size_t i = 0; i < process.loops().size(); ++i) loops.push_back(process.loops().executor(i));
     pool = std::make_unique<pg::Pool>(std::move(loops), pool_options(config.database(), process.loops().size()));
     core = std::make_unique<Core>(*pool, process.blocking(), group, settings_from(config));
+    core->arrivals->probe() = Probe(process.metrics());
+    pool_scrape = pg::export_pool(process.metrics(), "store", *pool);
     service = std::make_unique<StoreService>(*core);
     dispatcher.register_service(*service);
   }
 
   void count_packing() {
-    auto counter = [&](const char* name, const char* help) {
-      return process.metrics().counter(std::string("merpati_store_") + name, help);
-    };
-    core->packing.bodies = counter("packed_bodies_total", "Bodies that moved from PostgreSQL into packs");
-    core->packing.octets = counter("packed_octets_total", "Octets of the packs that were made");
-    core->packing.packs = counter("packs_total", "Packs that were made");
-    core->packing.failures = counter("pack_failures_total", "Rounds of the packer that failed");
+    auto counter = [&](const char* name, const char* help) { return process.metrics().counter(name, help); };
+    core->packing.bodies = counter("merpati_store_packed_bodies_total", "Bodies that moved from PostgreSQL into packs");
+    core->packing.octets = counter("merpati_store_packed_octets_total", "Octets of the packs that were made");
+    core->packing.packs = counter("merpati_store_packs_total", "Packs that were made");
+    core->packing.failures = counter("merpati_store_pack_failures_total", "Rounds of the packer that failed");
   }
 
   const std::string& session_dsn() const {
@@ -117,25 +122,9 @@ struct Module::Impl {
   }
 
   void export_metrics() {
-    auto& metrics = process.metrics();
-    auto gauge = [&](const char* name, const char* help) {
-      return metrics.gauge(std::string("merpati_store_") + name, help);
-    };
-    const auto connections = gauge("pg_connections", "Connections to PostgreSQL");
-    const auto in_flight = gauge("pg_in_flight", "Statements sent and not answered");
-    const auto waiting = gauge("pg_waiting", "Statements that wait for a connection");
-    const auto queries = gauge("pg_queries_total", "Statements asked for");
-    const auto failures = gauge("pg_failures_total", "Statements answered with an error");
-    const auto watched = gauge("watched_accounts", "Accounts that some edge watches");
-    scrape = metrics.before_scrape([this, connections, in_flight, waiting, queries, failures, watched] {
-      const auto stats = pool->stats();
-      connections.set(static_cast<double>(stats.connections));
-      in_flight.set(static_cast<double>(stats.in_flight));
-      waiting.set(static_cast<double>(stats.waiting));
-      queries.set(static_cast<double>(stats.queries));
-      failures.set(static_cast<double>(stats.failures));
-      watched.set(static_cast<double>(core->watchers->watched()));
-    });
+    const auto watched = process.metrics().gauge("merpati_store_watched_accounts", "Accounts that some edge watches");
+    scrape = process.metrics().before_scrape(
+        [this, watched] { watched.set(static_cast<double>(core->watchers->watched())); });
   }
 
   runtime::Process& process;
@@ -149,7 +138,7 @@ struct Module::Impl {
   std::unique_ptr<Core> core;
   std::unique_ptr<StoreService> service;
   rpc::Dispatcher dispatcher;
-  std::shared_ptr<void> scrape;
+  std::shared_ptr<void> scrape, pool_scrape;
 };
 
 Module::Module(runtime::Process& process, const config::v1::Store& config, std::shared_ptr<rpc::Channel> auth)
@@ -169,7 +158,8 @@ Task<void> Module::start() {
   auto ready = co_await run_blocking(impl.process.blocking(), std::move(wait));
   if (ready.has_error()) co_return std::move(ready).error().in("store");
   MERPATI_CO_CHECK(co_await impl.pool->start(Deadline::after(15s)));
-  MERPATI_CO_TRY(impl.core->objects, open_objects(impl.config.objects(), impl.process.blocking()));
+  MERPATI_CO_TRY(impl.core->objects,
+                 open_objects(impl.config.objects(), impl.process.blocking(), object_observer(impl.process.metrics())));
   if (!impl.core->objects)
     log::warning("store_without_objects", "no object store is configured: large messages are refused", {});
   impl.core->verifier = impl.verifier;

@@ -9,10 +9,17 @@
 
 namespace merpati::rpc {
 
-// One method's calls by code; each counter is made when its code first occurs.
+// One method's calls by code, and how long its unary calls took; each is made when it is first needed.
 class CallCounters {
  public:
   CallCounters(runtime::Metrics& metrics, std::string_view path) : metrics_(metrics), path_(path) {}
+  void took(SteadyTime::duration time) {
+    std::call_once(timed_, [&] {
+      seconds_ = metrics_.histogram("merpati_rpc_call_seconds", "Time in the handler of a unary call, by method",
+                                    runtime::Metrics::latency_bounds(), {{"method", std::string(path_)}});
+    });
+    seconds_.observe(std::chrono::duration<double>(time).count());
+  }
   void count(const Result<void>& result) {
     const auto code = result.has_error() ? static_cast<std::size_t>(result.error().code()) : 0;
     const auto slot = std::min(code, counters_.size() - 1);
@@ -29,6 +36,8 @@ class CallCounters {
   const std::string_view path_;
   std::array<runtime::Counter, 17> counters_;
   std::array<std::once_flag, 17> made_;
+  runtime::Histogram seconds_;
+  std::once_flag timed_;
 };
 
 namespace {
@@ -120,8 +129,10 @@ Task<void> Dispatcher::authorize(const Entry& entry, Context& context) const {
 Task<void> Dispatcher::call(const Entry& entry, Context& context, const MessageLite& request, MessageLite& response,
                             Timer timer) const {
   if (!entry.counters) co_return co_await checked_call(entry, context, request, response, timer);
+  const auto begun = std::chrono::steady_clock::now();
   auto result = co_await checked_call(entry, context, request, response, timer);
   entry.counters->count(result);
+  entry.counters->took(std::chrono::steady_clock::now() - begun);
   co_return result;
 }
 

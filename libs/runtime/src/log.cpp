@@ -1,5 +1,7 @@
 #include "merpati/runtime/log.hpp"
 
+#include "merpati/runtime/log_counts.hpp"
+
 #include <fmt/format.h>
 #include <spdlog/async.h>
 #include <spdlog/async_logger.h>
@@ -26,6 +28,7 @@ namespace {
 
 constexpr std::string_view kNames[] = {"debug", "info", "warning", "error"};
 constexpr std::size_t kQueueLines = 8192;
+std::atomic<std::uint64_t> line_counts[std::size(kNames)];
 
 std::mutex settings_mutex;
 std::string service_name = "merpati";
@@ -124,6 +127,7 @@ void append_value(Buffer& out, const Field& field) {
 }  // namespace
 
 void write(Level level, std::string_view event, std::string_view text, Fields fields) {
+  line_counts[static_cast<std::size_t>(level)].fetch_add(1, std::memory_order_relaxed);
   Buffer line;
   append(line, "{\"ts\":\"");
   append_time(line);
@@ -159,6 +163,8 @@ void configure(std::string_view service, Level level) {
   detail::threshold = level;
 }
 
+std::string_view name_of(Level level) { return kNames[static_cast<std::size_t>(level)]; }
+
 bool parse_level(std::string_view name, Level& out) {
   for (std::size_t i = 0; i < std::size(kNames); ++i) {
     if (kNames[i] != name) continue;
@@ -172,6 +178,10 @@ void flush() {
   for (int i = 0; i < 1000 && output().pool->queue_size() > 0; ++i)
     std::this_thread::sleep_for(std::chrono::milliseconds(1));
   output().logger->flush();
+}
+
+std::uint64_t written(Level level) {
+  return line_counts[static_cast<std::size_t>(level)].load(std::memory_order_relaxed);
 }
 
 std::uint64_t dropped() { return output().pool->overrun_counter(); }

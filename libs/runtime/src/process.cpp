@@ -1,11 +1,14 @@
 #include "merpati/runtime/process.hpp"
 
+#include <dirent.h>
 #include <fcntl.h>
 #include <fmt/format.h>
 #include <poll.h>
 #include <signal.h>
+#include <sys/resource.h>
 #include <unistd.h>
 
+#include <array>
 #include <atomic>
 #include <cerrno>
 #include <fstream>
@@ -14,6 +17,7 @@
 
 #include "http_server.hpp"
 #include "merpati/runtime/log.hpp"
+#include "merpati/runtime/log_counts.hpp"
 
 namespace merpati::runtime {
 namespace {
@@ -50,6 +54,69 @@ double resident_octets() {
   double resident = 0;
   statm >> total >> resident;
   return resident * static_cast<double>(sysconf(_SC_PAGESIZE));
+}
+
+double cpu_seconds() {
+  rusage usage{};
+  getrusage(RUSAGE_SELF, &usage);
+  const auto of = [](const timeval& time) {
+    return static_cast<double>(time.tv_sec) + static_cast<double>(time.tv_usec) / 1e6;
+  };
+  return of(usage.ru_utime) + of(usage.ru_stime);
+}
+
+double open_files() {
+  double count = 0;
+  if (DIR* directory = opendir("/proc/self/fd")) {
+    while (readdir(directory) != nullptr) ++count;
+    closedir(directory);
+    count -= 3;  // ".", ".." and the directory itself
+  }
+  return count;
+}
+
+double file_limit() {
+  rlimit limit{};
+  getrlimit(RLIMIT_NOFILE, &limit);
+  return static_cast<double>(limit.rlim_cur);
+}
+
+/// What every process tells of itself at each scrape.
+std::function<void()> self_report(Metrics& metrics, const Health& health, const Loops& loops) {
+  const auto gauge = [&metrics](const char* name, const char* help) { return metrics.gauge(name, help); };
+  const auto resident = gauge("merpati_process_resident_memory_bytes", "Resident memory");
+  const auto cpu = metrics.counter("merpati_process_cpu_seconds_total", "Processor time of all threads");
+  const auto files = gauge("merpati_process_open_files", "Open file descriptors");
+  const auto most_files = gauge("merpati_process_max_open_files", "Most file descriptors that may be open");
+  const auto silence = gauge("merpati_process_loop_silence_seconds", "How long ago the slowest event loop turned");
+  const auto ready = gauge("merpati_process_ready", "1 while the process wants traffic");
+  const auto draining = gauge("merpati_process_draining", "1 once the process has been told to stop");
+  const auto dropped =
+      metrics.counter("merpati_log_dropped_lines_total", "Log lines dropped because the output was too slow");
+  std::array<Counter, 4> lines;
+  for (std::size_t i = 0; i < lines.size(); ++i) {
+    lines[i] = metrics.counter("merpati_log_lines_total", "Log lines by level",
+                               {{"level", std::string(log::name_of(static_cast<log::Level>(i)))}});
+  }
+  const auto follow = [](const Counter& counter, double total) { counter.add(std::max(0.0, total - counter.value())); };
+  return [=, &metrics, &health, &loops] {
+    resident.set(resident_octets());
+    follow(cpu, cpu_seconds());
+    files.set(open_files());
+    most_files.set(file_limit());
+    silence.set(std::chrono::duration<double>(loops.longest_silence()).count());
+    ready.set(health.ready() ? 1 : 0);
+    draining.set(health.draining() ? 1 : 0);
+    follow(dropped, static_cast<double>(log::dropped()));
+    for (std::size_t i = 0; i < lines.size(); ++i)
+      follow(lines[i], static_cast<double>(log::written(static_cast<log::Level>(i))));
+    for (const auto& [name, condition] : health.dependencies()) {
+      metrics
+          .gauge("merpati_dependency_up", "Whether a dependency answered when it was last asked",
+                 {{"dependency", name}})
+          .set(condition.ok ? 1 : 0);
+    }
+  };
 }
 
 /// Runs one call of each module on loop 0, all at once, and waits for all. A call that throws is logged.
@@ -116,19 +183,7 @@ void Process::export_metrics() {
   static const auto started_at = std::chrono::system_clock::now();
   metrics_.gauge("merpati_process_start_time_seconds", "When the process started, as Unix time")
       .set(std::chrono::duration<double>(started_at.time_since_epoch()).count());
-  const auto resident = metrics_.gauge("merpati_process_resident_memory_bytes", "Resident memory");
-  const auto dropped = metrics_.gauge("merpati_log_dropped_lines", "Log lines dropped because the output was too slow");
-  const auto silence = metrics_.gauge("merpati_loop_silence_seconds", "How long ago the slowest event loop turned");
-  scrape_ = metrics_.before_scrape([this, resident, dropped, silence] {
-    resident.set(resident_octets());
-    dropped.set(static_cast<double>(log::dropped()));
-    silence.set(std::chrono::duration<double>(loops_.longest_silence()).count());
-    for (const auto& [name, condition] : health_.dependencies())
-      metrics_
-          .gauge("merpati_dependency_up", "Whether a dependency answered when it was last asked",
-                 {{"dependency", name}})
-          .set(condition.ok ? 1 : 0);
-  });
+  scrape_ = metrics_.before_scrape(self_report(metrics_, health_, loops_));
 }
 
 Result<void> Process::start_modules() {

@@ -52,13 +52,11 @@ Task<v1::CheckMessageResponse> FilterService::check_message(rpc::Context& contex
   }
   v1::CheckMessageResponse response = judge(request, parts, parts_refusal);
   decisions_[static_cast<std::size_t>(response.decision())].add();
-  if (response.decision() != v1::DECISION_ACCEPT) {
-    log::info("filter_message_judged", response.reply().text(),
-              {{"trace_id", context.trace_id()},
-               {"delivery_id", request.transaction().delivery_id()},
-               {"decision", kDecisionNames[static_cast<std::size_t>(response.decision())]},
-               {"symbol", response.symbols_size() > 0 ? response.symbols(0).name() : std::string()}});
-  }
+  log::info("filter_message_judged", response.reply().text(),
+            {{"trace_id", context.trace_id()},
+             {"delivery_id", request.transaction().delivery_id()},
+             {"decision", kDecisionNames[static_cast<std::size_t>(response.decision())]},
+             {"symbol", response.symbols_size() > 0 ? response.symbols(0).name() : std::string()}});
   co_return response;
 }
 
