@@ -3,6 +3,7 @@
 #include <algorithm>
 
 #include "admin/migrations.hpp"
+#include "merpati/pg/pool_metrics.hpp"
 #include "merpati/runtime/dependency.hpp"
 #include "merpati/runtime/duration.hpp"
 
@@ -31,10 +32,11 @@ Module::Module(runtime::Process& process, config::v1::Admin config, Peers peers)
     : process_(process),
       config_(std::move(config)),
       pool_(make_pool(process, config_.database())),
+      pool_scrape_(pg::export_pool(process_.metrics(), "admin", *pool_)),
       tokens_(*pool_),
       audit_(*pool_),
-      service_(tokens_, audit_, std::move(peers), process.metrics()),
-      tasks_(process.loops().main()) {
+      tasks_(process.loops().main()),
+      service_(tokens_, audit_, std::move(peers), process.metrics(), tasks_) {
   dispatcher_.register_service(service_);
 }
 

@@ -26,10 +26,11 @@ class Module : public runtime::Module {
   runtime::Process& process_;
   config::v1::Admin config_;
   std::unique_ptr<pg::Pool> pool_;
+  std::shared_ptr<void> pool_scrape_;
   Tokens tokens_;
   Audit audit_;
-  AdminService service_;
   TaskGroup tasks_;
+  AdminService service_;
   rpc::Dispatcher dispatcher_;
 };
 

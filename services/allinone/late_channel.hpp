@@ -3,12 +3,12 @@
 
 #include <memory>
 
-#include "merpati/rpc/channel.hpp"
+#include "merpati/rpc/replica_channels.hpp"
 
 namespace merpati::allinone {
 
 /// Set the target before the first call.
-class LateChannel : public rpc::Channel {
+class LateChannel : public rpc::Channel, public rpc::ReplicaSource {
  public:
   void set(std::shared_ptr<rpc::Channel> target) { target_ = std::move(target); }
 
@@ -21,6 +21,10 @@ class LateChannel : public rpc::Channel {
                                           const rpc::CallOptions& options) override {
     if (!target_) return absent_stream();
     return target_->open(method, only_request, options);
+  }
+
+  std::vector<rpc::ReplicaChannel> replicas() override {
+    return target_ ? rpc::replicas_of(*target_) : std::vector<rpc::ReplicaChannel>();
   }
 
  private:

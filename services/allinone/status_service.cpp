@@ -2,9 +2,16 @@
 
 #include <unistd.h>
 
+#include "allinone/figures.hpp"
 #include "allinone/version.hpp"
 
 namespace merpati::allinone {
+
+namespace {
+std::int64_t milliseconds(WallTime time) {
+  return std::chrono::duration_cast<std::chrono::milliseconds>(time.time_since_epoch()).count();
+}
+}  // namespace
 
 std::string machine_name() {
   char name[256] = {};
@@ -16,7 +23,12 @@ StatusService::StatusService(runtime::Process& process, std::string service)
     : process_(process),
       service_(std::move(service)),
       started_at_(std::chrono::duration_cast<std::chrono::seconds>(std::chrono::system_clock::now().time_since_epoch())
-                      .count()) {}
+                      .count()) {
+  process.metrics()
+      .gauge("merpati_process_build_info", "1; the version is the label",
+             {{"version", kVersion}, {"service", service_}})
+      .set(1);
+}
 
 Task<runtime::v1::GetStatusResponse> StatusService::get_status(rpc::Context&, const runtime::v1::GetStatusRequest&) {
   runtime::v1::GetStatusResponse response;
@@ -35,6 +47,8 @@ Task<runtime::v1::GetStatusResponse> StatusService::get_status(rpc::Context&, co
     }
   };
   add(response.mutable_gates(), process_.health().gates());
+  response.set_at_ms(milliseconds(std::chrono::system_clock::now()));
+  fill_figures(runtime::samples_of(process_.metrics()), response);
   add(response.mutable_dependencies(), process_.health().dependencies());
   co_return response;
 }

@@ -46,6 +46,8 @@ void add_mailbox_commands(CLI::App& app, Session& session);
 void add_queue_commands(CLI::App& app, Session& session);
 void add_service_commands(CLI::App& app, Session& session);
 void add_key_commands(CLI::App& app, Session& session);
+void add_status_command(CLI::App& app, Session& session);
+void add_top_command(CLI::App& app, Session& session);
 void add_token_commands(CLI::App& app, Session& session);
 void add_audit_commands(CLI::App& app, Session& session);
 void add_selftest_command(CLI::App& app, Session& session);

@@ -110,6 +110,8 @@ int main(int argc, char** argv) {
   add_queue_commands(app, session);
   add_service_commands(app, session);
   add_key_commands(app, session);
+  add_status_command(app, session);
+  add_top_command(app, session);
   add_token_commands(app, session);
   add_audit_commands(app, session);
   add_selftest_command(app, session);

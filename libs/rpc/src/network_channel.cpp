@@ -4,6 +4,7 @@
 #include <random>
 
 #include "client_call.hpp"
+#include "merpati/rpc/replica_channels.hpp"
 #include "replicas.hpp"
 
 namespace merpati::rpc {
@@ -47,7 +48,24 @@ std::chrono::nanoseconds backoff(int attempt) {
   return std::chrono::microseconds(1'000 + static_cast<int>(random() % static_cast<unsigned>(most)));
 }
 
-class NetworkChannel final : public Channel {
+/// To one replica, by plain calls.
+class OneReplica final : public Channel {
+ public:
+  explicit OneReplica(std::shared_ptr<Replica> replica) : replica_(std::move(replica)) {}
+  Task<void> unary(const Method& method, const MessageLite& request, MessageLite& response,
+                   const CallOptions& options) override {
+    InFlight counted(*replica_);
+    co_return co_await plain_unary(replica_->stub(), method, request, response, options);
+  }
+  Task<std::shared_ptr<Stream>> open(const Method&, const MessageLite*, const CallOptions&) override {
+    co_return Error(ErrorCode::kUnimplemented, "one replica is asked by unary calls only");
+  }
+
+ private:
+  const std::shared_ptr<Replica> replica_;
+};
+
+class NetworkChannel final : public Channel, public ReplicaSource {
  public:
   explicit NetworkChannel(NetworkChannelOptions options)
       : options_(std::move(options)), replicas_(std::make_unique<Replicas>(options_)) {}
@@ -97,6 +115,16 @@ class NetworkChannel final : public Channel {
       static_cast<void>(co_await stream->done_writing());
     }
     co_return stream;
+  }
+
+  std::vector<ReplicaChannel> replicas() override {
+    std::vector<ReplicaChannel> out;
+    if (!options_.balance) return out;
+    for (auto& replica : replicas_->all()) {
+      std::string address = replica->address();
+      out.push_back({std::move(address), std::make_shared<OneReplica>(std::move(replica))});
+    }
+    return out;
   }
 
  private:

@@ -243,6 +243,11 @@ void Replicas::resolve() {
   list_ = std::move(fresh);
 }
 
+std::vector<std::shared_ptr<Replica>> Replicas::all() {
+  std::lock_guard lock(mutex_);
+  return *list_;
+}
+
 std::shared_ptr<Replica> Replicas::pick(std::int64_t account_id,
                                         const std::vector<std::shared_ptr<Replica>>& not_these) {
   std::shared_ptr<const List> list;

@@ -75,6 +75,7 @@ class Replicas {
   /// The replica that the account prefers, or the next one when that is overloaded, avoided or in `not_these`; null
   /// when none is known.
   std::shared_ptr<Replica> pick(std::int64_t account_id, const std::vector<std::shared_ptr<Replica>>& not_these);
+  std::vector<std::shared_ptr<Replica>> all();
 
  private:
   using List = std::vector<std::shared_ptr<Replica>>;

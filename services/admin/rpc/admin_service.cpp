@@ -32,14 +32,15 @@ Channel present(Channel channel, const char* name) {
 
 }  // namespace
 
-AdminService::AdminService(Tokens& tokens, Audit& audit, Peers peers, runtime::Metrics& metrics)
+AdminService::AdminService(Tokens& tokens, Audit& audit, Peers peers, runtime::Metrics& metrics, TaskGroup& tasks)
     : tokens_(tokens),
       audit_(audit),
       status_(std::move(peers.status)),
       directory_(present(std::move(peers.auth), "auth")),
       store_(present(std::move(peers.store), "store")),
       queue_(present(std::move(peers.queue), "queue")),
-      metrics_(metrics) {}
+      metrics_(metrics),
+      tasks_(tasks) {}
 
 rpc::CallOptions AdminService::forward(const rpc::Context& context) {
   rpc::CallOptions options;

@@ -30,7 +30,8 @@ struct Peers {
 
 class AdminService : public v1::AdminService {
  public:
-  AdminService(Tokens& tokens, Audit& audit, Peers peers, runtime::Metrics& metrics);
+  /// `tasks` runs what one call asks of many at once.
+  AdminService(Tokens& tokens, Audit& audit, Peers peers, runtime::Metrics& metrics, TaskGroup& tasks);
 
   Task<v1::Token> who_am_i(rpc::Context&, const v1::WhoAmIRequest&) override;
   // rpc/domains.cpp
@@ -107,6 +108,7 @@ class AdminService : public v1::AdminService {
   store::v1::StoreClient store_;
   Queue queue_;
   runtime::Metrics& metrics_;
+  TaskGroup& tasks_;
 };
 
 }  // namespace merpati::admin
