@@ -523,13 +523,16 @@ TEST_F(MuxCaller, KeepsToTheCredit) {
 }
 
 TEST_F(MuxCaller, CallsThatWaitForTheCreditKeepToItToo) {
+  CallOptions options;
+  options.deadline = Deadline::after(500ms);  // nobody answers
   Answer answers[3];
-  for (auto& each : answers) each = deliver(request_named(""));
+  for (auto& each : answers) each = deliver(request_named(""), options);
   caller.run(sleep_for(0ms)).has_error();
   const auto raw = server.accept_with_credit(1);
   const auto batch = raw.receive<v1::MuxRequest>();
   ASSERT_TRUE(batch);
   EXPECT_EQ(batch->calls_size(), 1);
+  for (auto& each : answers) EXPECT_TRUE(each.get().has_error());
 }
 
 TEST_F(MuxCaller, TheDeadlineEndsACallAndTellsTheServer) {
