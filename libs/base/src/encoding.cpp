@@ -4,8 +4,8 @@
 #include <openssl/hmac.h>
 #include <openssl/rand.h>
 #include <sodium.h>
+#include <cctype>
 #include <chrono>
-
 #include <stdexcept>
 
 #include "merpati/base/ids.hpp"
@@ -119,6 +119,15 @@ std::string new_uuid() {
   auto text = to_hex(bytes);
   for (const std::size_t at : {8, 13, 18, 23}) text.insert(at, 1, '-');
   return text;
+}
+
+bool is_uuid(std::string_view text) {
+  if (text.size() != 36) return false;
+  for (std::size_t i = 0; i < text.size(); ++i) {
+    const bool dash = i == 8 || i == 13 || i == 18 || i == 23;
+    if (dash ? text[i] != '-' : std::isxdigit(static_cast<unsigned char>(text[i])) == 0) return false;
+  }
+  return true;
 }
 
 }  // namespace merpati

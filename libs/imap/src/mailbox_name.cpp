@@ -113,8 +113,8 @@ bool equals_ignoring_case(std::string_view a, std::string_view b) {
 
 // Linear in pattern times name: a client's pattern of many '*' must not cost exponential time.
 bool match(std::string_view pattern, std::string_view name) {
-  std::vector<char> reached(name.size() + 1, 0);
-  reached[0] = 1;
+  std::vector<bool> reached(name.size() + 1, false);
+  reached[0] = true;
   for (const char p : pattern) {
     if (p == '*' || p == '%') {
       bool on = false;
@@ -125,7 +125,7 @@ bool match(std::string_view pattern, std::string_view name) {
       }
     } else {
       for (std::size_t i = name.size(); i > 0; --i) reached[i] = reached[i - 1] && name[i - 1] == p;
-      reached[0] = 0;
+      reached[0] = false;
     }
   }
   return reached[name.size()];

@@ -113,7 +113,7 @@ struct CharsetDecoder::State {
     for (;;) {
       UChar* to = buffer.data();
       UErrorCode status = U_ZERO_ERROR;
-      ucnv_toUnicode(converter.get(), &to, to + buffer.size(), &from, end, nullptr, flush, &status);
+      ucnv_toUnicode(converter.get(), &to, to + buffer.size(), &from, end, nullptr, static_cast<UBool>(flush), &status);
       append_utf16(buffer.data(), static_cast<std::int32_t>(to - buffer.data()), out);
       if (status != U_BUFFER_OVERFLOW_ERROR) return;
     }

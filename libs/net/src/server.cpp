@@ -86,7 +86,8 @@ asio::awaitable<void> Server::State::accept(Loop& on, tcp::acceptor acceptor,
       continue;
     }
     ConnectionLimits::Place place;
-    if (options.limits && !(place = options.limits->enter())) {
+    if (options.limits) place = options.limits->enter();
+    if (options.limits && !place) {
       boost::system::error_code ignored;
       if (options.tls != ListenerOptions::Tls::kImplicit) {
         socket.non_blocking(true, ignored);

@@ -17,7 +17,9 @@ asio::awaitable<void> watch_dependency(Health& health, std::string name, std::fu
       log::info("dependency_back", name);
     was_there = there;
     const auto slept = co_await sleep_for(every);
-    if (slept.has_error()) co_return;
+    // A cancellation between the timer's expiry and this line is not told by `slept`.
+    const auto state = co_await asio::this_coro::cancellation_state;
+    if (slept.has_error() || state.cancelled() != asio::cancellation_type::none) co_return;
   }
 }
 

@@ -45,6 +45,7 @@ struct Output {
     logger->set_level(spdlog::level::trace);
     logger->flush_on(spdlog::level::trace);
   }
+  ~Output() { pool.reset(); }  // its thread, which uses the logger, has written everything and ended
 };
 
 Output& output() {

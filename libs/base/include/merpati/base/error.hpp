@@ -48,6 +48,8 @@ class Error {
   /// Enhanced status code "class.subject.detail" (RFC 3463); empty when nothing was set.
   const std::string& enhanced_status() const { return enhanced_status_; }
   const std::source_location& where() const { return where_; }
+  /// False: whoever failed has tried again already, and would fail at once the same way on every replica.
+  bool may_retry() const { return may_retry_; }
 
   Error&& with_public(std::string text) && {
     public_text_ = std::move(text);
@@ -55,6 +57,10 @@ class Error {
   }
   Error&& with_status(std::string status) && {
     enhanced_status_ = std::move(status);
+    return std::move(*this);
+  }
+  Error&& without_retry() && {
+    may_retry_ = false;
     return std::move(*this);
   }
   /// Puts "context: " before the log text.
@@ -68,6 +74,7 @@ class Error {
 
  private:
   ErrorCode code_ = ErrorCode::kUnknown;
+  bool may_retry_ = true;
   std::string message_;
   std::string public_text_;
   std::string enhanced_status_;
