@@ -36,6 +36,7 @@ S3Client::~S3Client() {
 Task<S3Response> S3Client::call(S3Request request, Deadline deadline) {
   const auto shared = std::make_shared<const S3Request>(std::move(request));
   deadline = deadline.within(options().operation_timeout);
+  const auto last_start = Deadline::after(options().retry_within);
   auto wait = options().retry_wait;
   for (int attempt = 1;; ++attempt) {
     // The pool's thread must not hold the last reference to this client: it would join itself.
@@ -43,9 +44,11 @@ Task<S3Response> S3Client::call(S3Request request, Deadline deadline) {
       return transport->perform(*shared, deadline);
     };
     MERPATI_CO_TRY(auto tried, co_await lane_.run(std::move(perform), deadline));
-    if (!tried.retry || attempt >= options().attempts) co_return std::move(tried.result);
+    if (!tried.retry) co_return std::move(tried.result);
     const auto pause = jittered(wait);
-    if (deadline.left() <= pause) co_return std::move(tried.result);
+    const bool late = attempt > 1 && last_start.left() <= pause;
+    if (late || attempt >= options().attempts || deadline.left() <= pause)
+      co_return std::move(tried.result).error().without_retry();
     MERPATI_CO_CHECK(co_await sleep_for(pause));
     wait = std::min(wait * 2, 2000ms);
   }

@@ -5,6 +5,7 @@
 
 #include <algorithm>
 #include <charconv>
+#include <span>
 
 #include "merpati/base/encoding.hpp"
 #include "s3_client.hpp"
@@ -80,7 +81,8 @@ class Store final : public ObjectStore, public std::enable_shared_from_this<Stor
     std::vector<RemoveFailure> failures;
     for (std::size_t start = 0; start < keys.size(); start += kBatch) {
       const Observed observed(options().observer, "remove");
-      const std::vector<std::string> batch(keys.begin() + start, keys.begin() + std::min(start + kBatch, keys.size()));
+      const auto batch_keys = std::span(keys).subspan(start, std::min(kBatch, keys.size() - start));
+      const std::vector<std::string> batch(batch_keys.begin(), batch_keys.end());
       MERPATI_CO_CHECK(observed(co_await remove_batch(batch, failures, deadline)));
     }
     co_return failures;

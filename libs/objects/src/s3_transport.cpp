@@ -19,7 +19,6 @@ struct Incoming {
   S3Response response;
   std::uint64_t limit = 0;
   bool too_large = false;
-  const std::atomic<bool>* closing = nullptr;
 };
 
 std::size_t on_body(char* data, std::size_t, std::size_t size, void* user) {
@@ -50,10 +49,6 @@ std::size_t on_header(char* data, std::size_t, std::size_t size, void* user) {
     value.remove_suffix(1);
   in.response.headers[std::move(name)] = value;
   return size;
-}
-
-int on_progress(void* user, curl_off_t, curl_off_t, curl_off_t, curl_off_t) {
-  return static_cast<Incoming*>(user)->closing->load() ? 1 : 0;
 }
 
 S3Attempt lost(CURLcode code, std::string text, const Incoming& in, Deadline deadline) {
@@ -153,26 +148,22 @@ Result<std::shared_ptr<S3Transport>> S3Transport::make(S3Options options) {
   return transport;
 }
 
-S3Transport::~S3Transport() {
-  for (void* handle : idle_handles_) curl_easy_cleanup(handle);
-}
-
-void* S3Transport::take_handle() {
+std::unique_ptr<CurlSession> S3Transport::take_session() {
   {
     std::lock_guard lock(mutex_);
-    if (!idle_handles_.empty()) {
-      void* handle = idle_handles_.back();
-      idle_handles_.pop_back();
-      curl_easy_reset(handle);  // keeps the connection
-      return handle;
+    if (!idle_.empty()) {
+      auto session = std::move(idle_.back());
+      idle_.pop_back();
+      curl_easy_reset(session->easy());
+      return session;
     }
   }
-  return curl_easy_init();
+  return std::make_unique<CurlSession>();
 }
 
-void S3Transport::give_back(void* handle) {
+void S3Transport::give_back(std::unique_ptr<CurlSession> session) {
   std::lock_guard lock(mutex_);
-  idle_handles_.push_back(handle);
+  idle_.push_back(std::move(session));
 }
 
 S3Attempt S3Transport::perform(const S3Request& wanted, Deadline deadline) {
@@ -180,18 +171,20 @@ S3Attempt S3Transport::perform(const S3Request& wanted, Deadline deadline) {
   auto credentials = options_.credentials();
   if (credentials.has_error()) return {std::move(credentials).error().in(text), false};
   if (closing_) return {Error(ErrorCode::kCancelled, text + ": the store is being closed"), false};
+  if (pulse_.refuses())
+    return {Error(ErrorCode::kUnavailable, text + ": the endpoint does not answer").without_retry(), false};
   static const std::string kNoBody;
   const std::string& body = wanted.body ? *wanted.body : kNoBody;
 
   HttpRequest request{wanted.method, host_, uri_encode(root_ + wanted.key, Slash::kKeep), wanted.query, wanted.headers};
   sign(request, *credentials, {options_.region, "s3"}, std::chrono::system_clock::now(), to_hex(sha256(body)));
 
-  auto* handle = take_handle();
-  if (!handle) return {Error(ErrorCode::kUnavailable, text + ": no memory for a request"), true};
+  auto session = take_session();
+  auto* const handle = session->easy();
+  if (!session->usable()) return {Error(ErrorCode::kUnavailable, text + ": no memory for a request"), true};
   Incoming in;
   // Other answers than bodies of objects (lists, errors) are small, and endpoints keep to 1,000 entries.
   in.limit = std::max<std::uint64_t>(options_.answer_limit, 4ULL * 1024 * 1024);
-  in.closing = &closing_;
   const auto query = canonical_query(request);
   const auto url = base_ + request.path + (query.empty() ? "" : "?" + query);
   curl_slist* raw_list = nullptr;
@@ -219,9 +212,6 @@ S3Attempt S3Transport::perform(const S3Request& wanted, Deadline deadline) {
   curl_easy_setopt(handle, CURLOPT_WRITEDATA, &in);
   curl_easy_setopt(handle, CURLOPT_HEADERFUNCTION, &on_header);
   curl_easy_setopt(handle, CURLOPT_HEADERDATA, &in);
-  curl_easy_setopt(handle, CURLOPT_NOPROGRESS, 0L);
-  curl_easy_setopt(handle, CURLOPT_XFERINFOFUNCTION, &on_progress);
-  curl_easy_setopt(handle, CURLOPT_XFERINFODATA, &in);
   curl_easy_setopt(handle, CURLOPT_CUSTOMREQUEST, wanted.method.c_str());
   if (!options_.ca_file.empty()) curl_easy_setopt(handle, CURLOPT_CAINFO, options_.ca_file.c_str());
   if (wanted.method == "HEAD") {
@@ -230,10 +220,11 @@ S3Attempt S3Transport::perform(const S3Request& wanted, Deadline deadline) {
     curl_easy_setopt(handle, CURLOPT_POSTFIELDSIZE_LARGE, static_cast<curl_off_t>(body.size()));
     curl_easy_setopt(handle, CURLOPT_POSTFIELDS, body.data());
   }
-  const auto code = curl_easy_perform(handle);
+  const auto [code, silent] = run_exchange({*session, pulse_, base_, options_.ca_file, closing_});
   long status = 0;
   curl_easy_getinfo(handle, CURLINFO_RESPONSE_CODE, &status);
-  give_back(handle);
+  give_back(std::move(session));
+  if (silent) return {Error(ErrorCode::kUnavailable, text + ": the endpoint does not answer").without_retry(), false};
   if (code != CURLE_OK)
     return lost(code, text + ": " + (error_text[0] ? error_text : curl_easy_strerror(code)), in, deadline);
   in.response.status = static_cast<int>(status);

@@ -9,6 +9,7 @@
 #include <vector>
 
 #include "merpati/objects/s3_store.hpp"
+#include "s3_exchange.hpp"
 
 namespace merpati::objects {
 
@@ -40,9 +41,9 @@ class S3Transport {
  public:
   /// kInvalidArgument when the options cannot be used.
   static Result<std::shared_ptr<S3Transport>> make(S3Options options);
-  ~S3Transport();
 
-  /// A response only for 2xx; other answers are errors by README.md's table. Never later than `deadline` by much.
+  /// A response only for 2xx; other answers are errors by README.md's table. Never later than `deadline` by much, and
+  /// kUnavailable within a second where the endpoint says nothing at all.
   S3Attempt perform(const S3Request& request, Deadline deadline);
   /// Lets requests under way end soon, with kCancelled.
   void close() { closing_ = true; }
@@ -50,8 +51,8 @@ class S3Transport {
 
  private:
   explicit S3Transport(S3Options options) : options_(std::move(options)) {}
-  void* take_handle();
-  void give_back(void* handle);
+  std::unique_ptr<CurlSession> take_session();
+  void give_back(std::unique_ptr<CurlSession> session);
 
   S3Options options_;
   std::string base_;  // "https://host:port", as connected to
@@ -59,7 +60,8 @@ class S3Transport {
   std::string root_;  // "/bucket/" or "/"
   std::atomic<bool> closing_ = false;
   std::mutex mutex_;
-  std::vector<void*> idle_handles_;  // each keeps its connection open
+  std::vector<std::unique_ptr<CurlSession>> idle_;  // each keeps its connection open
+  S3Pulse pulse_;
 };
 
 }  // namespace merpati::objects

@@ -2,6 +2,7 @@
 
 #include <fmt/format.h>
 
+#include "answer.hpp"
 #include "merpati/pg/pool.hpp"
 #include "merpati/pg/sqlstate.hpp"
 
@@ -120,6 +121,7 @@ void Connection::wait_readable() {
                        if (error || !self->connection_) return;
                        if (PQconsumeInput(self->connection_) == 0)
                          return self->fail(error_from_sqlstate("", PQerrorMessage(self->connection_)));
+                       self->heard_ = true;
                        self->flush();
                        if (self->connection_) self->read_results();
                        if (self->connection_) self->wait_readable();
@@ -165,10 +167,9 @@ void Connection::on_result(PGresult* result) {
       break;
     default:
       if (!flight.failed) {
-        const char* sqlstate = PQresultErrorField(result, PG_DIAG_SQLSTATE);
         const char* text = PQresultErrorField(result, PG_DIAG_MESSAGE_PRIMARY);
         flight.failed = true;
-        flight.sqlstate = sqlstate ? sqlstate : "";
+        flight.sqlstate = sqlstate_of(result);
         flight.message = text ? text : PQresultErrorMessage(result);
       }
       break;

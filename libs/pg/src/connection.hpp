@@ -9,6 +9,7 @@
 #include <memory>
 #include <string>
 #include <unordered_map>
+#include <utility>
 
 #include "op.hpp"
 
@@ -37,6 +38,8 @@ class Connection : public std::enable_shared_from_this<Connection> {
   void start();
   void send(std::shared_ptr<Op> op);
   std::size_t in_flight() const { return flights_.size(); }
+  /// Has the server said anything since this was last asked?
+  bool heard() { return std::exchange(heard_, false); }
   bool open() const { return connection_ != nullptr; }
   /// Answers everything in flight with `why` and closes; does not call `lost`.
   void close(const Error& why);
@@ -59,6 +62,7 @@ class Connection : public std::enable_shared_from_this<Connection> {
   asio::posix::stream_descriptor socket_;
   Events events_;
   bool writing_ = false;
+  bool heard_ = false;
   std::unordered_map<std::string, std::string> prepared_;  // statement's name -> name on this connection
   std::uint64_t generation_ = 0;
   struct InFlight {

@@ -2,10 +2,15 @@
 
 #include <algorithm>
 
+#include "pooler.hpp"
+
 namespace merpati::pg {
 namespace {
 using namespace std::chrono_literals;
 constexpr auto kSweepEvery = 20ms;
+// Sweeps without a word from the server while somebody waits. Counted, so that a stop of our own does not count.
+constexpr int kQuietUntilProbe = 10;    // 200 ms
+constexpr int kQuietAfterAnswer = -40;  // it lives and is slow: asked again a second later
 constexpr auto kFirstBackoff = 50ms;
 constexpr auto kLongestBackoff = 1000ms;
 }  // namespace
@@ -62,12 +67,23 @@ void Home::pump(Lane which) {
 void Home::connect(Lane which) {
   ++lane(which).connecting;
   asio::post(shared_->connector, [self = shared_from_this(), which] {
-    const auto& options = self->shared_->options;
-    auto result =
-        open_connection(options.dsn, self->shared_->server_options, options.application_name, options.connect_timeout);
     asio::post(self->loop_,
-               [self, which, result = std::move(result)]() mutable { self->connected(which, std::move(result)); });
+               [self, which, result = self->open()]() mutable { self->connected(which, std::move(result)); });
   });
+}
+
+Result<Handle> Home::open() {
+  const auto& options = shared_->options;
+  // Where the server is gone or silent a whole connection would be waited for much longer than for its first octet.
+  if (broken_) MERPATI_CHECK(shared_->prober.ask(options.dsn));
+  MERPATI_TRY(auto handle,
+              open_connection(options.dsn, shared_->server_options, options.application_name, options.connect_timeout));
+  if (!shared_->pooler_checked) {
+    MERPATI_CHECK(check_pooler(handle.get(), options.schema, options.dsn, shared_->server_options,
+                               options.application_name, options.connect_timeout));
+    shared_->pooler_checked = true;
+  }
+  return handle;
 }
 
 void Home::connected(Lane which, Result<Handle> result) {
@@ -82,6 +98,7 @@ void Home::connected(Lane which, Result<Handle> result) {
   }
   shared_->connects.fetch_add(1, std::memory_order_relaxed);
   broken_ = false;
+  quiet_sweeps_ = 0;
   backoff_ = 0ms;
   const std::weak_ptr<Home> weak = weak_from_this();
   Connection::Events events;
@@ -144,6 +161,32 @@ void Home::break_circuit(const Error& why) {
   count();
 }
 
+/// A server that is stopped, or behind a network that swallows everything, closes nothing: TCP would wait for minutes.
+void Home::ask_whether_alive() {
+  for (auto& state : lanes_)
+    for (const auto& connection : state.connections)
+      if (connection->heard()) quiet_sweeps_ = std::min(quiet_sweeps_, 0);
+  if (++quiet_sweeps_ < kQuietUntilProbe || asking_ || broken_) return;
+  asking_ = true;
+  asio::post(shared_->asker, [self = shared_from_this()] {
+    auto answer = self->shared_->prober.ask(self->shared_->options.dsn);
+    asio::post(self->loop_, [self, answer = std::move(answer)] {
+      self->asking_ = false;
+      if (self->closed_) return;
+      if (answer.has_value())
+        self->quiet_sweeps_ = kQuietAfterAnswer;
+      else if (self->quiet_sweeps_ >= kQuietUntilProbe)  // nor did anybody hear from it meanwhile
+        self->fall_silent(answer.error());
+    });
+  });
+}
+
+void Home::fall_silent(const Error& why) {
+  for (auto& state : lanes_)
+    for (const auto& connection : std::exchange(state.connections, {})) connection->close(why);
+  break_circuit(why);
+}
+
 void Home::fail_waiting(const Error& why) {
   for (auto& state : lanes_) {
     for (auto& op : state.waiting) op->complete(why);
@@ -167,6 +210,7 @@ void Home::sweep() {
   if (closed_) return;
   const auto now = std::chrono::steady_clock::now();
   bool busy = false;
+  ask_whether_alive();
   for (auto& state : lanes_) {
     std::erase_if(state.waiting, [&](const std::shared_ptr<Op>& op) {
       if (op->deadline.at() <= now)

@@ -10,6 +10,7 @@
 
 #include "connection.hpp"
 #include "merpati/pg/pool.hpp"
+#include "probe.hpp"
 
 namespace merpati::pg {
 
@@ -18,7 +19,10 @@ struct PoolShared {
   PoolOptions options;
   std::string server_options;      // "-c name=value ..."
   asio::thread_pool connector{2};  // name lookup, TLS and SCRAM of a new connection would stop a loop
+  asio::thread_pool asker{2};      // the probe's, which must not wait behind connections that are not answered
+  Prober prober;
   std::atomic<std::uint64_t> queries{0}, failures{0}, conflicts{0}, connects{0}, connect_failures{0};
+  std::atomic<bool> pooler_checked{false};
   std::atomic<std::size_t> connections{0}, in_flight{0}, waiting{0};
 };
 
@@ -44,11 +48,15 @@ class Home : public std::enable_shared_from_this<Home> {
   std::size_t depth(Lane which) const;
   void pump(Lane which);
   void connect(Lane which);
+  /// On a thread that may block.
+  Result<Handle> open();
   void connected(Lane which, Result<Handle> result);
   void lost(Lane which, Connection* connection, const Error& why);
   void repeat(std::shared_ptr<Op> op);
   void break_circuit(const Error& why);
   void fail_waiting(const Error& why);
+  void ask_whether_alive();
+  void fall_silent(const Error& why);
   void sweep();
   void start_sweeping();
   std::chrono::milliseconds jittered(std::chrono::milliseconds upto);
@@ -60,6 +68,8 @@ class Home : public std::enable_shared_from_this<Home> {
   asio::steady_timer sweep_timer_;
   asio::steady_timer retry_timer_;
   bool sweeping_ = false;
+  bool asking_ = false;
+  int quiet_sweeps_ = 0;  // since the server said something on any connection
   bool closed_ = false;
   std::atomic<bool> broken_{false};
   Error broken_why_;

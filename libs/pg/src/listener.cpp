@@ -4,6 +4,7 @@
 #include <boost/asio/steady_timer.hpp>
 #include <boost/asio/thread_pool.hpp>
 
+#include "answer.hpp"
 #include "connection.hpp"
 
 namespace merpati::pg {
@@ -17,6 +18,7 @@ struct Listener::Impl : std::enable_shared_from_this<Impl> {
         handlers(std::move(what)),
         socket(where),
         timer(where) {}
+  ~Impl() { drop(); }  // where the loop ended before close() had its turn
 
   asio::any_io_executor loop;
   std::string dsn;
@@ -34,10 +36,8 @@ struct Listener::Impl : std::enable_shared_from_this<Impl> {
       auto result = open_connection(dsn, "", "merpati listen", 5s);
       for (const auto& channel : channels) {
         if (!result) break;
-        auto* answer = PQexec(result->get(), ("listen \"" + channel + "\"").c_str());
-        const bool good = PQresultStatus(answer) == PGRES_COMMAND_OK;
-        PQclear(answer);
-        if (!good) result = Error(ErrorCode::kUnavailable, "cannot listen");
+        const Answer answer(PQexec(result->get(), ("listen \"" + channel + "\"").c_str()));
+        if (PQresultStatus(answer.get()) != PGRES_COMMAND_OK) result = Error(ErrorCode::kUnavailable, "cannot listen");
       }
       asio::post(loop, [weak, result = std::move(result)]() mutable {
         auto self = weak.lock();

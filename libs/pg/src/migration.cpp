@@ -8,23 +8,18 @@
 #include <optional>
 #include <thread>
 
+#include "answer.hpp"
 #include "connection.hpp"
 #include "merpati/pg/sqlstate.hpp"
 
 namespace merpati::pg {
 namespace {
 
-struct Clear {
-  void operator()(PGresult* result) const { PQclear(result); }
-};
-using Answer = std::unique_ptr<PGresult, Clear>;
-
 Result<Answer> run(PGconn* connection, const std::string& sql) {
   Answer answer(PQexec(connection, sql.c_str()));
   const auto status = PQresultStatus(answer.get());
   if (status == PGRES_TUPLES_OK || status == PGRES_COMMAND_OK || status == PGRES_EMPTY_QUERY) return answer;
-  const char* sqlstate = PQresultErrorField(answer.get(), PG_DIAG_SQLSTATE);
-  return error_from_sqlstate(sqlstate ? sqlstate : "", PQresultErrorMessage(answer.get()));
+  return error_from_sqlstate(sqlstate_of(answer.get()), PQresultErrorMessage(answer.get()));
 }
 
 Result<Handle> open(const std::string& dsn) {

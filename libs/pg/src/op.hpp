@@ -28,7 +28,8 @@ class Op : public std::enable_shared_from_this<Op> {
   Params params;
   Deadline deadline;
   Lane lane;
-  SteadyTime sent{};
+  SteadyTime sent{};     ///< on the connection's loop
+  SteadyTime sent_at{};  ///< the same, for who waits: set by the completion
   int conflicts = 0;
   bool prepared_again = false;
 
@@ -57,6 +58,8 @@ class Op : public std::enable_shared_from_this<Op> {
   /// The first call wins. Any thread.
   void complete(Result<Rows> result) {
     if (finished_.exchange(true)) return;
+    const bool known = result.has_value() || result.error().code() != ErrorCode::kCancelled;
+    if (known) sent_at = sent;  // a cancellation comes from another thread than `sent` lives on
     asio::post(executor_, [self = shared_from_this(), result = std::move(result)]() mutable {
       if (self->slot_.is_connected()) self->slot_.clear();
       auto callback = std::move(self->callback_);

@@ -31,6 +31,15 @@ asio::execution_context* context_of(const asio::any_io_executor& executor) {
   return &asio::query(executor, asio::execution::context);
 }
 
+double seconds(SteadyTime::duration time) { return std::chrono::duration<double>(time).count(); }
+
+/// One that was cancelled may be sent at this moment: it tells nothing.
+void observe(const PoolObserver& observer, const Op& op, SteadyTime asked) {
+  if (op.sent_at == SteadyTime{}) return;
+  if (observer.waited) observer.waited(seconds(op.sent_at - asked));
+  if (observer.answered) observer.answered(op.lane, seconds(std::chrono::steady_clock::now() - op.sent_at));
+}
+
 }  // namespace
 
 struct Pool::Impl {
@@ -55,11 +64,13 @@ Pool::Pool(std::vector<asio::any_io_executor> loops, PoolOptions options) : impl
 Pool::~Pool() {
   close();
   impl_->shared->connector.join();
+  impl_->shared->asker.join();
 }
 
 Task<Rows> Pool::query(const Statement& statement, Params params, Deadline deadline, Lane lane) {
   auto executor = co_await asio::this_coro::executor;
   if (deadline.passed()) co_return Error(ErrorCode::kDeadlineExceeded, "deadline passed before the query");
+  const auto asked = std::chrono::steady_clock::now();
   auto op = std::make_shared<Op>(statement, std::move(params), deadline, lane);
   auto impl = impl_;
   auto start = [&](auto handler) {
@@ -69,6 +80,7 @@ Task<Rows> Pool::query(const Statement& statement, Params params, Deadline deadl
   auto result =
       co_await asio::async_initiate<const asio::use_awaitable_t<>, void(Result<Rows>)>(start, asio::use_awaitable);
   if (result.has_error()) impl->shared->failures.fetch_add(1, std::memory_order_relaxed);
+  observe(impl->shared->options.observer, *op, asked);
   co_return result;
 }
 

@@ -19,6 +19,24 @@ class Follower {
 
 }  // namespace
 
+PoolObserver pool_observer(runtime::Metrics& metrics, const std::string& name) {
+  const auto& bounds = runtime::Metrics::latency_bounds();
+  const auto statement = [&](const char* lane) {
+    return metrics.histogram("merpati_pg_statement_seconds", "From a statement's sending to its answer", bounds,
+                             {{"pool", name}, {"lane", lane}});
+  };
+  const auto wait = metrics.histogram("merpati_pg_wait_seconds", "Wait of a statement for a place on a connection",
+                                      bounds, {{"pool", name}});
+  const auto read = statement("read");
+  const auto write = statement("write");
+  PoolObserver observer;
+  observer.waited = [wait](double seconds) { wait.observe(seconds); };
+  observer.answered = [read, write](Lane lane, double seconds) {
+    (lane == Lane::kRead ? read : write).observe(seconds);
+  };
+  return observer;
+}
+
 std::shared_ptr<void> export_pool(runtime::Metrics& metrics, const std::string& name, const Pool& pool) {
   const runtime::Metrics::Labels labels{{"pool", name}};
   const auto gauge = [&](const char* metric, const char* help) { return metrics.gauge(metric, help, labels); };

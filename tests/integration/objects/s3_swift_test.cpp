@@ -145,7 +145,7 @@ TEST_F(S3Swift, AWrongKeyAndAMissingBucketAreToldApart) {
 
 TEST_F(S3Swift, AnEndpointThatDoesNotAnswerIsLeftInTimeAndUsedAgain) {
   auto some = options();
-  some.operation_timeout = 700ms;
+  some.operation_timeout = 400ms;
   const auto store = S3Store::open(some).value();
   ASSERT_TRUE(run(store->put("black/hole", "bytes", soon())));
   swift_->pause();
@@ -162,6 +162,25 @@ TEST_F(S3Swift, AnEndpointThatDoesNotAnswerIsLeftInTimeAndUsedAgain) {
   EXPECT_EQ(run(patient->get("black/hole", {}, soon())).value(), "bytes");
   EXPECT_EQ(run(patient->head("black/large", soon())).error().code(), ErrorCode::kNotFound);
   EXPECT_TRUE(run(patient->remove_many({"black/hole", "black/other"}, soon())));
+}
+
+TEST_F(S3Swift, ASilentEndpointIsFoundOutAndUsedAgain) {
+  const auto store = S3Store::open(options()).value();
+  ASSERT_TRUE(run(store->put("silent/hole", "bytes", soon())));
+  swift_->pause();
+  const auto first = run(store->get("silent/hole", {}, Deadline::never()));
+  const auto second = run(store->put("silent/other", "bytes", Deadline::never()));
+  swift_->resume();
+  EXPECT_EQ(first.error().code(), ErrorCode::kUnavailable) << first.error().describe();
+  EXPECT_EQ(second.error().code(), ErrorCode::kUnavailable) << second.error().describe();
+  const auto deadline = Deadline::after(60s);
+  auto again = run(store->get("silent/hole", {}, deadline));
+  while (again.has_error() && !deadline.passed()) {
+    std::this_thread::sleep_for(10ms);
+    again = run(store->get("silent/hole", {}, deadline));
+  }
+  EXPECT_EQ(again.value(), "bytes");
+  EXPECT_TRUE(run(store->remove("silent/hole", soon())));
 }
 
 TEST_F(S3Swift, AnEndpointThatIsDownIsToldAndUsedAgain) {

@@ -23,7 +23,10 @@ class FakeEndpoint {
   /// answers.
   using Answer = std::function<std::string(const std::string& request, int number)>;
 
-  explicit FakeEndpoint(Answer answer) : answer_(std::move(answer)), listener_(::socket(AF_INET, SOCK_STREAM, 0)) {
+  enum class Connections { kOneAtATime, kManyAtOnce };
+
+  explicit FakeEndpoint(Answer answer, Connections connections = Connections::kOneAtATime)
+      : answer_(std::move(answer)), connections_(connections), listener_(::socket(AF_INET, SOCK_STREAM, 0)) {
     sockaddr_in address{};
     address.sin_family = AF_INET;
     address.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
@@ -37,6 +40,7 @@ class FakeEndpoint {
   ~FakeEndpoint() {
     stop_ = true;
     thread_.join();
+    for (auto& thread : further_) thread.join();
     ::close(listener_);
   }
   std::string url() const { return "http://127.0.0.1:" + std::to_string(port_); }
@@ -51,27 +55,33 @@ class FakeEndpoint {
   }
 
  private:
-  void serve() {  // one connection at a time
+  void serve() {
     while (!stop_) {
       pollfd waiting{listener_, POLLIN, 0};
       if (::poll(&waiting, 1, 20) <= 0) continue;
       const int connection = ::accept(listener_, nullptr, nullptr);
-      std::string request;
-      char chunk[65536];
-      while (!complete(request)) {
-        const auto count = ::recv(connection, chunk, sizeof chunk, 0);
-        if (count <= 0) break;
-        request.append(chunk, static_cast<std::size_t>(count));
-      }
-      const auto text = answer_(request, ++count_);
-      if (text == "hang") {
-        while (!stop_ && ::recv(connection, chunk, sizeof chunk, 0) > 0) {
-        }
-      } else {
-        ::send(connection, text.data(), text.size(), MSG_NOSIGNAL);
-      }
-      ::close(connection);
+      if (connections_ == Connections::kOneAtATime)
+        serve(connection);
+      else
+        further_.emplace_back([this, connection] { serve(connection); });
     }
+  }
+  void serve(int connection) {
+    std::string request;
+    char chunk[65536];
+    while (!complete(request)) {
+      const auto count = ::recv(connection, chunk, sizeof chunk, 0);
+      if (count <= 0) break;
+      request.append(chunk, static_cast<std::size_t>(count));
+    }
+    const auto text = answer_(request, ++count_);
+    if (text == "hang") {
+      while (!stop_ && ::recv(connection, chunk, sizeof chunk, 0) > 0) {
+      }
+    } else {
+      ::send(connection, text.data(), text.size(), MSG_NOSIGNAL);
+    }
+    ::close(connection);
   }
   static bool complete(const std::string& request) {
     const auto end = request.find("\r\n\r\n");
@@ -82,11 +92,13 @@ class FakeEndpoint {
   }
 
   Answer answer_;
+  const Connections connections_;
   int listener_;
   int port_ = 0;
   std::atomic<int> count_ = 0;
   std::atomic<bool> stop_ = false;
   std::thread thread_;
+  std::vector<std::thread> further_;
 };
 
 }  // namespace merpati::objects

@@ -28,6 +28,8 @@ struct S3Options {
   std::chrono::milliseconds attempt_timeout{30000};  ///< of one request; a call's deadline may be earlier
   int attempts = 4;                                  ///< per call: after 5xx, SlowDown and lost connections
   std::chrono::milliseconds retry_wait{100};         ///< doubles each time, with jitter
+  /// After the second attempt of a call none begins later than this: somebody waits for its answer.
+  std::chrono::milliseconds retry_within{1000};
   Observer observer;
 };
 

@@ -2,6 +2,7 @@
 #pragma once
 
 #include <cstdint>
+#include <functional>
 #include <map>
 #include <memory>
 #include <string>
@@ -13,6 +14,12 @@
 #include "merpati/pg/statement.hpp"
 
 namespace merpati::pg {
+
+/// What the pool tells while it works, in seconds. Any thread; empty functions are not called.
+struct PoolObserver {
+  std::function<void(double seconds)> waited;               ///< from query() until the statement was sent
+  std::function<void(Lane lane, double seconds)> answered;  ///< from then until the answer
+};
 
 struct PoolOptions {
   std::string dsn;     ///< libpq connection string or URI
@@ -26,6 +33,7 @@ struct PoolOptions {
   std::chrono::milliseconds connect_timeout{5000};
   std::chrono::milliseconds statement_timeout{30000};
   std::map<std::string, std::string> settings;  ///< further server settings of each connection
+  PoolObserver observer;
 };
 
 /// True of an error that a statement got because its connection was lost while it ran: it may have been committed. A

@@ -9,8 +9,10 @@
 
 namespace merpati::pg {
 
-/// Gauges and counters of merpati_pg_* with the label `name` ("store"), read at each scrape until the handle dies.
-/// `pool` outlives the handle.
+/// The histograms of the pool `name` ("store"), for PoolOptions::observer. `metrics` outlives the pool.
+PoolObserver pool_observer(runtime::Metrics& metrics, const std::string& name);
+
+/// Gauges and counters of merpati_pg_*, read at each scrape until the handle dies. `pool` outlives the handle.
 [[nodiscard]] std::shared_ptr<void> export_pool(runtime::Metrics& metrics, const std::string& name, const Pool& pool);
 
 }  // namespace merpati::pg
