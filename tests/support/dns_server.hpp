@@ -47,6 +47,7 @@ class DnsServer {
   }
   void add_a(const std::string& name, const std::string& address) { add_address(name, 1, AF_INET, 4, address); }
   void add_aaaa(const std::string& name, const std::string& address) { add_address(name, 28, AF_INET6, 16, address); }
+  void add_ptr(const std::string& reverse_name, const std::string& host) { add(reverse_name, 12, wire_name(host)); }
   void add_txt(const std::string& name, const std::vector<std::string>& strings) {
     std::string data;
     for (const auto& s : strings) data += static_cast<char>(s.size()) + s;

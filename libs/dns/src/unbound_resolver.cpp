@@ -12,7 +12,7 @@
 
 namespace merpati::dns {
 namespace {
-constexpr int kTypeA = 1, kTypeMx = 15, kTypeTxt = 16, kTypeAaaa = 28, kClassIn = 1;
+constexpr int kTypeA = 1, kTypePtr = 12, kTypeMx = 15, kTypeTxt = 16, kTypeAaaa = 28, kClassIn = 1;
 constexpr int kNoError = 0, kNxDomain = 3;
 
 struct ResultFree {
@@ -60,6 +60,11 @@ std::vector<std::string_view> records_of(const ub_result& result) {
 template <class T>
 Answer<T> answer_of(const Raw& raw) {
   Answer<T> out;
+  if (!raw.result && raw.error == UB_SYNTAX) {  // too long: no failure that would pass, and strangers make up names
+    out.status = Status::kNoName;
+    out.reason = "no name that DNS can have";
+    return out;
+  }
   if (!raw.result) {
     if (raw.refused)
       out.reason = "too many DNS lookups are in flight";
@@ -84,6 +89,20 @@ Answer<T> answer_of(const Raw& raw) {
     if (!result.havedata) out.reason = "no such record";
   }
   return out;
+}
+
+void read_addresses(const ub_result& result, Family family, std::vector<IpAddress>& out) {
+  for (const std::string_view data : records_of(result)) {
+    boost::asio::ip::address_v4::bytes_type v4;
+    boost::asio::ip::address_v6::bytes_type v6;
+    if (family == Family::kV4 && data.size() == v4.size()) {
+      std::copy(data.begin(), data.end(), v4.begin());
+      out.emplace_back(boost::asio::ip::address_v4(v4));
+    } else if (family == Family::kV6 && data.size() == v6.size()) {
+      std::copy(data.begin(), data.end(), v6.begin());
+      out.emplace_back(boost::asio::ip::address_v6(v6));
+    }
+  }
 }
 
 // How bad an answer is for one who needs either of two.
@@ -134,22 +153,8 @@ class UnboundResolver : public Resolver {
     MERPATI_CO_TRY(const Raw raw4, co_await finish(v4, deadline));
     auto answer = answer_of<IpAddress>(raw4);
     auto other = answer_of<IpAddress>(raw6);
-    if (other.status == Status::kFound) {
-      for (const std::string_view data : records_of(*raw6.result)) {
-        boost::asio::ip::address_v6::bytes_type bytes;
-        if (data.size() != bytes.size()) continue;
-        std::copy(data.begin(), data.end(), bytes.begin());
-        other.records.emplace_back(boost::asio::ip::address_v6(bytes));
-      }
-    }
-    if (answer.status == Status::kFound) {
-      for (const std::string_view data : records_of(*raw4.result)) {
-        boost::asio::ip::address_v4::bytes_type bytes;
-        if (data.size() != bytes.size()) continue;
-        std::copy(data.begin(), data.end(), bytes.begin());
-        answer.records.emplace_back(boost::asio::ip::address_v4(bytes));
-      }
-    }
+    if (other.status == Status::kFound) read_addresses(*raw6.result, Family::kV6, other.records);
+    if (answer.status == Status::kFound) read_addresses(*raw4.result, Family::kV4, answer.records);
     if (answer.status == Status::kFound && other.status == Status::kFound) {
       answer.secure &= other.secure;
       answer.ttl = std::min(answer.ttl, other.ttl);
@@ -161,6 +166,23 @@ class UnboundResolver : public Resolver {
       co_return answer;
     }
     if (rank(other.status) > rank(answer.status)) answer = std::move(other);
+    co_return answer;
+  }
+
+  Task<Answer<IpAddress>> addresses_of(Family family, std::string name, Deadline deadline) override {
+    const int type = family == Family::kV4 ? kTypeA : kTypeAaaa;
+    MERPATI_CO_TRY(const Raw raw, co_await lookup(std::move(name), type, deadline));
+    auto answer = answer_of<IpAddress>(raw);
+    if (answer.status == Status::kFound) read_addresses(*raw.result, family, answer.records);
+    co_return answer;
+  }
+
+  Task<Answer<std::string>> names(IpAddress address, Deadline deadline) override {
+    MERPATI_CO_TRY(const Raw raw, co_await lookup(reverse_name(address), kTypePtr, deadline));
+    auto answer = answer_of<std::string>(raw);
+    if (answer.status == Status::kFound) {
+      for (const std::string_view data : records_of(*raw.result)) answer.records.push_back(read_name(data));
+    }
     co_return answer;
   }
 
@@ -309,6 +331,20 @@ std::string_view to_string(Status status) {
   return "unknown";
 }
 
+std::string reverse_name(const IpAddress& address) {
+  std::string out;
+  if (address.is_v4()) {
+    const auto bytes = address.to_v4().to_bytes();
+    for (auto it = bytes.rbegin(); it != bytes.rend(); ++it) out += std::to_string(*it) + ".";
+    return out + "in-addr.arpa";
+  }
+  const auto bytes = address.to_v6().to_bytes();
+  for (auto it = bytes.rbegin(); it != bytes.rend(); ++it) {
+    out += {"0123456789abcdef"[*it & 15], '.', "0123456789abcdef"[*it >> 4], '.'};
+  }
+  return out + "ip6.arpa";
+}
+
 Result<std::shared_ptr<Resolver>> make_unbound_resolver(asio::any_io_executor home, const UnboundOptions& options) {
   struct ContextDelete {
     void operator()(ub_ctx* context) const { ub_ctx_delete(context); }
@@ -318,6 +354,9 @@ Result<std::shared_ptr<Resolver>> make_unbound_resolver(asio::any_io_executor ho
   ub_ctx_debuglevel(context.get(), 0);
   ub_ctx_async(context.get(), 1);
   ub_ctx_set_option(context.get(), "do-not-query-localhost:", "no");
+  // A server that was away is asked again soon after: by default it would be left alone for up to 15 minutes.
+  ub_ctx_set_option(context.get(), "infra-host-ttl:", "5");
+  ub_ctx_set_option(context.get(), "infra-keep-probing:", "yes");
   if (!options.recursive) {
     if (options.servers.empty()) {
       if (const int error = ub_ctx_resolvconf(context.get(), nullptr)) return option_error("/etc/resolv.conf", error);
@@ -332,8 +371,12 @@ Result<std::shared_ptr<Resolver>> make_unbound_resolver(asio::any_io_executor ho
       return option_error(options.trust_anchor_file, error);
     }
   }
-  // Private servers may know "test." (RFC 6761), which libunbound would answer itself.
-  if (!options.servers.empty()) ub_ctx_zone_add(context.get(), "test.", "transparent");
+  // Private servers may know "test." (RFC 6761) and the reverse zones of private and documentation addresses
+  // (RFC 6303), which libunbound would answer itself.
+  if (!options.servers.empty()) {
+    ub_ctx_set_option(context.get(), "unblock-lan-zones:", "yes");  // before a zone is added: that settles the options
+    ub_ctx_zone_add(context.get(), "test.", "transparent");
+  }
   auto resolver = std::make_shared<UnboundResolver>(home, context.release(), options.max_lookups);
   resolver->start();
   return std::shared_ptr<Resolver>(std::move(resolver));

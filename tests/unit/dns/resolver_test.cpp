@@ -60,11 +60,43 @@ TEST_F(ResolverTest, KindsOfFailureDiffer) {
   EXPECT_EQ(run(resolver_->mx("h.test", soon())).status, Status::kNoData);
   EXPECT_EQ(run(resolver_->mx("bad.test", soon())).status, Status::kTemporary);
   EXPECT_EQ(run(resolver_->addresses("bad.test", soon())).status, Status::kTemporary);
+  std::string long_name = "test";
+  while (long_name.size() < 260) long_name.insert(0, "0123456789.");
+  EXPECT_EQ(run(resolver_->txt(long_name, soon())).status, Status::kNoName) << "it never was and never will be";
+  EXPECT_EQ(run(resolver_->addresses(long_name, soon())).status, Status::kNoName);
 }
 
 TEST_F(ResolverTest, TxtStringsAreJoined) {
   server_.add_txt("t.test", {"v=spf1 ", "-all"});
   EXPECT_EQ(run(resolver_->txt("t.test", soon())).records, (std::vector<std::string>{"v=spf1 -all"}));
+}
+
+TEST_F(ResolverTest, OneFamilyAlone) {
+  server_.add_a("v4.test", "192.0.2.2");
+  const auto v4 = run(resolver_->addresses_of(Family::kV4, "v4.test", soon()));
+  EXPECT_EQ(v4.records, (std::vector<IpAddress>{boost::asio::ip::make_address("192.0.2.2")}));
+  EXPECT_EQ(run(resolver_->addresses_of(Family::kV6, "v4.test", soon())).status, Status::kNoData);
+}
+
+TEST_F(ResolverTest, NamesOfAddresses) {
+  server_.add_ptr("1.2.0.192.in-addr.arpa", "Mail.A.test");
+  server_.add_ptr("1.0.0.0.0.0.0.0.0.0.0.0.0.0.0.0.0.0.0.0.0.0.0.0.8.b.d.0.1.0.0.2.ip6.arpa", "six.a.test");
+  const auto names = [&](const char* address) {
+    return run(resolver_->names(boost::asio::ip::make_address(address), soon()));
+  };
+  EXPECT_EQ(names("192.0.2.1").records, (std::vector<std::string>{"mail.a.test"}));
+  EXPECT_EQ(names("2001:db8::1").records, (std::vector<std::string>{"six.a.test"}));
+  EXPECT_EQ(names("192.0.2.9").status, Status::kNoName);
+}
+
+TEST_F(ResolverTest, NegativeAnswersAreCached) {
+  server_.add_a("h.test", "192.0.2.1");
+  EXPECT_EQ(run(resolver_->txt("none.test", soon())).status, Status::kNoName);
+  EXPECT_EQ(run(resolver_->txt("h.test", soon())).status, Status::kNoData);
+  const int asked = server_.questions();
+  EXPECT_EQ(run(resolver_->txt("none.test", soon())).status, Status::kNoName);
+  EXPECT_EQ(run(resolver_->txt("h.test", soon())).status, Status::kNoData);
+  EXPECT_EQ(server_.questions(), asked);
 }
 
 TEST_F(ResolverTest, ADeadlineIsATemporaryFailure) {

@@ -36,6 +36,10 @@ struct Mx {
   friend bool operator==(const Mx&, const Mx&) = default;
 };
 using IpAddress = boost::asio::ip::address;
+enum class Family : std::uint8_t { kV4, kV6 };
+
+/// "1.2.0.192.in-addr.arpa", or 32 nibbles below ip6.arpa (RFC 3596 2.5).
+std::string reverse_name(const IpAddress& address);
 
 /// Thread safe. The Result is an error only for kCancelled; a deadline that passes is Status::kTemporary. Names are in
 /// A-labels, with or without final dot.
@@ -46,6 +50,10 @@ class Resolver {
   virtual Task<Answer<Mx>> mx(std::string name, Deadline deadline) = 0;
   /// A and AAAA; kFound when either is, else the worse of both answers.
   virtual Task<Answer<IpAddress>> addresses(std::string name, Deadline deadline) = 0;
+  /// A alone or AAAA alone, for those who must tell "none of this family" apart (SPF, RFC 7208 5).
+  virtual Task<Answer<IpAddress>> addresses_of(Family family, std::string name, Deadline deadline) = 0;
+  /// The names that an address claims (in-addr.arpa, ip6.arpa): lower case, without final dot, unconfirmed.
+  virtual Task<Answer<std::string>> names(IpAddress address, Deadline deadline) = 0;
   /// The strings of each record joined.
   virtual Task<Answer<std::string>> txt(std::string name, Deadline deadline) = 0;
 };
