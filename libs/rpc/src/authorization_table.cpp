@@ -13,6 +13,7 @@ namespace {
 using enum Role;
 constexpr int kRead = auth::v1::SCOPE_MAIL_READ;
 constexpr int kWrite = auth::v1::SCOPE_MAIL_WRITE;
+constexpr int kScripts = auth::v1::SCOPE_SIEVE;
 
 constexpr RoleSet kNobody;
 constexpr RoleSet kEdges{kSmtp, kPop3, kImap, kSieve};
@@ -49,11 +50,11 @@ constexpr AuthorizationRow kTable[] = {
     {"/merpati.auth.v1.Directory/RotateSigningKey", {kAdmin}, kNobody},
     // store: mail in. Deliver's right is the grant that auth signed for each recipient.
     {"/merpati.store.v1.Store/PutBlob", {kSmtp, kQueue, kFilter}, kReaders, kWrite},
-    {"/merpati.store.v1.Store/ReadBlob", {kFilter, kQueue}, kNobody},
+    {"/merpati.store.v1.Store/ReadBlob", {kSmtp, kFilter, kQueue}, kNobody},
     {"/merpati.store.v1.Store/KeepBlob", {kQueue}, kNobody},
     {"/merpati.store.v1.Store/Deliver", {kSmtp, kQueue}, kNobody},
     {"/merpati.store.v1.Store/CheckRoom", {kSmtp}, kNobody},
-    {"/merpati.store.v1.Store/ResolveDelivery", {kSmtp, kQueue}, kNobody},
+    {"/merpati.store.v1.Store/ResolveDelivery", {kSmtp, kQueue, kFilter}, kNobody},
     {"/merpati.store.v1.Store/Append", kNobody, kReaders, kWrite},
     // store: a person's mailboxes
     {"/merpati.store.v1.Store/ListMailboxes", {kAdmin, kFilter}, kReaders, kRead},
@@ -84,6 +85,17 @@ constexpr AuthorizationRow kTable[] = {
     {"/merpati.filter.v1.Filter/CheckConnection", {kSmtp}, kNobody},
     {"/merpati.filter.v1.Filter/CheckRecipient", {kSmtp}, kNobody},
     {"/merpati.filter.v1.Filter/CheckMessage", {kSmtp, kQueue}, kNobody},
+    {"/merpati.filter.v1.Filter/SettleMessage", {kSmtp, kQueue}, kNobody},
+    // filter: a person's Sieve scripts
+    {"/merpati.filter.v1.Scripts/ListScripts", {kAdmin}, {kSieve}, kScripts},
+    {"/merpati.filter.v1.Scripts/GetScript", {kAdmin}, {kSieve}, kScripts},
+    {"/merpati.filter.v1.Scripts/CheckScript", {kAdmin}, {kSieve}, kScripts},
+    {"/merpati.filter.v1.Scripts/CheckSpace", {kAdmin}, {kSieve}, kScripts},
+    {"/merpati.filter.v1.Scripts/PutScript", {kAdmin}, {kSieve}, kScripts},
+    {"/merpati.filter.v1.Scripts/SetActiveScript", {kAdmin}, {kSieve}, kScripts},
+    {"/merpati.filter.v1.Scripts/DeleteScript", {kAdmin}, {kSieve}, kScripts},
+    {"/merpati.filter.v1.Scripts/RenameScript", {kAdmin}, {kSieve}, kScripts},
+    {"/merpati.filter.v1.Scripts/PurgeAccountScripts", {kAdmin}, kNobody},
     // queue
     {"/merpati.queue.v1.Queue/Enqueue", {kSmtp, kFilter, kQueue}, kNobody},
     {"/merpati.queue.v1.Queue/Release", {kSmtp, kQueue}, kNobody},
@@ -112,16 +124,26 @@ constexpr AuthorizationRow kTable[] = {
     {"/merpati.admin.v1.Admin/DeleteAlias", kPeople, kNobody},
     {"/merpati.admin.v1.Admin/ListMailboxes", kPeople, kNobody},
     {"/merpati.admin.v1.Admin/GetQuota", kPeople, kNobody},
+    {"/merpati.admin.v1.Admin/ListScripts", kPeople, kNobody},
+    {"/merpati.admin.v1.Admin/GetScript", kPeople, kNobody},
+    {"/merpati.admin.v1.Admin/PutScript", kPeople, kNobody},
+    {"/merpati.admin.v1.Admin/SetActiveScript", kPeople, kNobody},
+    {"/merpati.admin.v1.Admin/DeleteScript", kPeople, kNobody},
+    {"/merpati.admin.v1.Admin/RenameScript", kPeople, kNobody},
     {"/merpati.admin.v1.Admin/ListQueue", kPeople, kNobody},
     {"/merpati.admin.v1.Admin/GetQueueItem", kPeople, kNobody},
     {"/merpati.admin.v1.Admin/RetryQueue", kPeople, kNobody},
     {"/merpati.admin.v1.Admin/DropQueue", kPeople, kNobody},
     {"/merpati.admin.v1.Admin/RotateSigningKey", kPeople, kNobody},
     {"/merpati.admin.v1.Admin/GetServices", kPeople, kNobody},
+    {"/merpati.admin.v1.Admin/GetTrace", kPeople, kNobody},
     {"/merpati.admin.v1.Admin/CreateToken", kPeople, kNobody},
     {"/merpati.admin.v1.Admin/ListTokens", kPeople, kNobody},
     {"/merpati.admin.v1.Admin/RevokeToken", kPeople, kNobody},
     {"/merpati.admin.v1.Admin/ListAudit", kPeople, kNobody},
+    // what happened to messages: kept by store and queue; the queue takes the edge's too
+    {"/merpati.trace.v1.Trace/RecordEvents", {kSmtp}, kNobody},
+    {"/merpati.trace.v1.Trace/FindEvents", {kAdmin}, kNobody},
     // every process
     {"/merpati.runtime.v1.Status/GetStatus", {kAdmin}, kNobody},
 };

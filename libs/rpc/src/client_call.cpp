@@ -1,7 +1,10 @@
 #include "client_call.hpp"
 
+#include <grpcpp/generic/generic_stub.h>
+
 #include <mutex>
 
+#include "grpc_order.hpp"
 #include "merpati/base/encoding.hpp"
 #include "merpati/base/wakeup.hpp"
 #include "wire.hpp"
@@ -13,11 +16,17 @@ namespace {
 void prepare(grpc::ClientContext& context, const CallOptions& options) {
   if (!options.deadline.is_never()) context.set_deadline(to_wall(options.deadline));
   if (!options.token.empty()) context.AddMetadata("authorization", "Bearer " + options.token);
-  if (options.trace_id.size() == 32)  // W3C trace context; each call is a span of its own
-    context.AddMetadata("traceparent", "00-" + options.trace_id + "-" + to_hex(random_bytes(8)) + "-01");
+  // W3C trace context: version, trace id, the caller's span, flags. Without a recorded span each call is one of its
+  // own.
+  if (options.trace_id.size() == 32)
+    context.AddMetadata("traceparent", "00-" + options.trace_id + "-" + to_hex(random_bytes(8)) + "-00");
+  else if (!options.trace_id.empty())
+    context.AddMetadata("traceparent", "00-" + options.trace_id);
 }
 
 struct UnaryCall {
+  explicit UnaryCall(std::shared_ptr<grpc::Channel> to) : channel(std::move(to)) {}
+  const std::shared_ptr<grpc::Channel> channel;  // let go after the context's share, which the library counts unseen
   grpc::ClientContext context;
   grpc::ByteBuffer request;
   grpc::ByteBuffer response;
@@ -29,13 +38,14 @@ struct UnaryCall {
 class StreamCall final : public grpc::ClientBidiReactor<grpc::ByteBuffer, grpc::ByteBuffer>,
                          public std::enable_shared_from_this<StreamCall> {
  public:
-  StreamCall(const Method& method, std::function<void(const grpc::Status&)> on_end)
-      : method_(method), on_end_(std::move(on_end)) {}
+  StreamCall(std::shared_ptr<grpc::Channel> channel, const Method& method,
+             std::function<void(const grpc::Status&)> on_end)
+      : channel_(std::move(channel)), method_(method), on_end_(std::move(on_end)) {}
 
-  void start(grpc::GenericStub& stub, const CallOptions& options) {
+  void start(const CallOptions& options) {
     self_ = shared_from_this();
     prepare(context_, options);
-    stub.PrepareBidiStreamingCall(&context_, std::string(method_.path), {}, this);
+    grpc::GenericStub(channel_).PrepareBidiStreamingCall(&context_, std::string(method_.path), {}, this);
     AddHold();  // operations come from outside reactions
     StartCall();
   }
@@ -50,6 +60,7 @@ class StreamCall final : public grpc::ClientBidiReactor<grpc::ByteBuffer, grpc::
   void OnWriteDone(bool ok) override { written(ok); }
   void OnWritesDoneDone(bool ok) override { written(true); }
   void OnDone(const grpc::Status& status) override {
+    scheduled_by_grpc(this);
     {
       std::lock_guard lock(mutex_);
       status_ = status;
@@ -72,6 +83,7 @@ class StreamCall final : public grpc::ClientBidiReactor<grpc::ByteBuffer, grpc::
           in_.Clear();
           co_return message;
         }
+        if (given_up_) co_return does_not_answer();
         if (ended_) {
           if (!status_.ok()) co_return from_status(status_);
           co_return std::unique_ptr<MessageLite>();
@@ -116,6 +128,17 @@ class StreamCall final : public grpc::ClientBidiReactor<grpc::ByteBuffer, grpc::
     std::lock_guard lock(mutex_);
     release();
   }
+  /// As cancel(); who waits for the server, or would, is told kUnavailable.
+  void give_up() {
+    {
+      std::lock_guard lock(mutex_);
+      if (ended_) return;
+      given_up_ = true;
+    }
+    cancel();
+    read_done_.notify();
+    write_done_.notify();
+  }
 
  private:
   enum class Op { kNone, kBusy, kDone, kFailed };
@@ -133,7 +156,7 @@ class StreamCall final : public grpc::ClientBidiReactor<grpc::ByteBuffer, grpc::
       {
         std::lock_guard lock(mutex_);
         if (write_ == Op::kNone) co_return Result<void>();
-        if (ended_) co_return end_of_writing();
+        if (ended_ || given_up_) co_return end_of_writing();
         if (write_ == Op::kFailed) release();  // the call is over: OnDone brings its status
       }
       MERPATI_CO_CHECK(co_await write_done_.wait());
@@ -142,9 +165,11 @@ class StreamCall final : public grpc::ClientBidiReactor<grpc::ByteBuffer, grpc::
 
   // Under mutex_. What a writer is told when the server has ended the call early.
   Error end_of_writing() const {
+    if (given_up_) return does_not_answer();
     if (ended_ && !status_.ok()) return from_status(status_);
     return Error(ErrorCode::kCancelled, "the server has ended the call");
   }
+  static Error does_not_answer() { return Error(ErrorCode::kUnavailable, kDoesNotAnswer); }
   // Under mutex_. No operation is started after this, so OnDone may come.
   void release() {
     if (released_) return;
@@ -152,6 +177,7 @@ class StreamCall final : public grpc::ClientBidiReactor<grpc::ByteBuffer, grpc::
     RemoveHold();
   }
 
+  const std::shared_ptr<grpc::Channel> channel_;  // as UnaryCall's
   const Method& method_;
   const std::function<void(const grpc::Status&)> on_end_;
   grpc::ClientContext context_;
@@ -161,6 +187,7 @@ class StreamCall final : public grpc::ClientBidiReactor<grpc::ByteBuffer, grpc::
   bool half_closed_ = false;
   bool released_ = false;
   bool ended_ = false;
+  bool given_up_ = false;
   grpc::Status status_;
   grpc::ByteBuffer in_;
   grpc::ByteBuffer out_;
@@ -169,7 +196,7 @@ class StreamCall final : public grpc::ClientBidiReactor<grpc::ByteBuffer, grpc::
   std::shared_ptr<StreamCall> self_;
 };
 
-class StreamHandle final : public Stream {
+class StreamHandle final : public PlainStream {
  public:
   explicit StreamHandle(std::shared_ptr<StreamCall> call) : call_(std::move(call)) {}
   ~StreamHandle() override { call_->cancel(); }
@@ -177,6 +204,7 @@ class StreamHandle final : public Stream {
   Task<void> write(std::unique_ptr<MessageLite> message) override { return call_->write(std::move(message)); }
   Task<void> done_writing() override { return call_->done_writing(); }
   void cancel() override { call_->cancel(); }
+  void peer_is_silent() override { call_->give_up(); }
 
  private:
   std::shared_ptr<StreamCall> call_;
@@ -184,16 +212,16 @@ class StreamHandle final : public Stream {
 
 }  // namespace
 
-Task<void> plain_unary(grpc::GenericStub& stub, const Method& method, const MessageLite& request, MessageLite& response,
-                       const CallOptions& options) {
-  auto call = std::make_shared<UnaryCall>();
+Task<void> plain_unary(const std::shared_ptr<grpc::Channel>& channel, const Method& method, const MessageLite& request,
+                       MessageLite& response, const CallOptions& options) {
+  auto call = std::make_shared<UnaryCall>(channel);
   prepare(call->context, options);
   call->request = to_buffer(request);
-  stub.UnaryCall(&call->context, std::string(method.path), {}, &call->request, &call->response,
-                 [call](grpc::Status status) {
-                   call->status = std::move(status);
-                   call->done.notify();
-                 });
+  grpc::GenericStub(channel).UnaryCall(&call->context, std::string(method.path), {}, &call->request, &call->response,
+                                       [call](grpc::Status status) {
+                                         call->status = std::move(status);
+                                         call->done.notify();
+                                       });
   auto waited = co_await call->done.wait();
   if (waited.has_error()) {
     call->context.TryCancel();
@@ -203,10 +231,10 @@ Task<void> plain_unary(grpc::GenericStub& stub, const Method& method, const Mess
   co_return from_buffer(call->response, response);
 }
 
-std::shared_ptr<Stream> plain_stream(grpc::GenericStub& stub, const Method& method, const CallOptions& options,
-                                     std::function<void(const grpc::Status&)> on_end) {
-  auto call = std::make_shared<StreamCall>(method, std::move(on_end));
-  call->start(stub, options);
+std::shared_ptr<PlainStream> plain_stream(const std::shared_ptr<grpc::Channel>& channel, const Method& method,
+                                          const CallOptions& options, std::function<void(const grpc::Status&)> on_end) {
+  auto call = std::make_shared<StreamCall>(channel, method, std::move(on_end));
+  call->start(options);
   return std::make_shared<StreamHandle>(std::move(call));
 }
 

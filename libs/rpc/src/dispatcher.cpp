@@ -6,6 +6,7 @@
 
 #include "merpati/auth/v1/token.pb.h"
 #include "merpati/runtime/metrics.hpp"
+#include "merpati/runtime/span.hpp"
 
 namespace merpati::rpc {
 
@@ -51,6 +52,22 @@ Error denied(const Method& method, Role role) {
 Error other_account() {
   return Error(ErrorCode::kPermissionDenied, "the request names another account than the session token")
       .with_public("permission denied");
+}
+
+/// The call as its handler sees it; what the handler calls hangs below it.
+runtime::Span server_span(const Dispatcher::Entry& entry, Context& context) {
+  runtime::Span span(entry.method->path.substr(1), runtime::SpanKind::kServer, context.trace());
+  if (!span.active()) return span;
+  span.attribute("rpc.system", "grpc");
+  context.set_trace(span.trace());
+  return span;
+}
+
+void end_span(runtime::Span& span, const Result<void>& result) {
+  if (!span.active()) return;
+  const auto code = result.has_error() ? static_cast<std::int64_t>(result.error().code()) : 0;
+  span.attribute("rpc.grpc.status_code", code);
+  if (result.has_error()) span.fail(result.error());
 }
 
 // A handler's view of a stream whose every request is checked against the session token's account.
@@ -128,6 +145,21 @@ Task<void> Dispatcher::authorize(const Entry& entry, Context& context) const {
 
 Task<void> Dispatcher::call(const Entry& entry, Context& context, const MessageLite& request, MessageLite& response,
                             Timer timer) const {
+  // No coroutine of its own where nobody records.
+  if (!runtime::spans_recorded()) return counted_call(entry, context, request, response, timer);
+  return recorded_call(entry, context, request, response, timer);
+}
+
+Task<void> Dispatcher::recorded_call(const Entry& entry, Context& context, const MessageLite& request,
+                                     MessageLite& response, Timer timer) const {
+  auto span = server_span(entry, context);
+  auto result = co_await counted_call(entry, context, request, response, timer);
+  end_span(span, result);
+  co_return result;
+}
+
+Task<void> Dispatcher::counted_call(const Entry& entry, Context& context, const MessageLite& request,
+                                    MessageLite& response, Timer timer) const {
   if (!entry.counters) co_return co_await checked_call(entry, context, request, response, timer);
   const auto begun = std::chrono::steady_clock::now();
   auto result = co_await checked_call(entry, context, request, response, timer);
@@ -137,7 +169,9 @@ Task<void> Dispatcher::call(const Entry& entry, Context& context, const MessageL
 }
 
 Task<void> Dispatcher::call_stream(const Entry& entry, Context& context, Stream& stream) const {
+  auto span = server_span(entry, context);
   auto result = co_await checked_stream(entry, context, stream);
+  end_span(span, result);
   if (entry.counters) entry.counters->count(result);
   co_return result;
 }

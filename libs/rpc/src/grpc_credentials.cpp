@@ -8,6 +8,8 @@
 #include <fstream>
 #include <functional>
 
+#include "grpc_order.hpp"
+
 namespace merpati::rpc {
 
 namespace {
@@ -24,7 +26,10 @@ std::shared_ptr<tls::CertificateProviderInterface> provider(const Credentials& f
 // pods.
 class ServerRoleVerifier final : public tls::ExternalCertificateVerifier {
  public:
-  ServerRoleVerifier(std::string trust_domain, Role role) : trust_domain_(std::move(trust_domain)), role_(role) {}
+  ServerRoleVerifier(std::string trust_domain, Role role) : trust_domain_(std::move(trust_domain)), role_(role) {
+    given_to_grpc(this);
+  }
+  ~ServerRoleVerifier() override { destroyed_by_grpc(this); }
 
   bool Verify(tls::TlsCustomVerificationCheckRequest* request, std::function<void(grpc::Status)>,
               grpc::Status* status) override {

@@ -5,6 +5,7 @@
 #include <deque>
 #include <mutex>
 
+#include "client_span.hpp"
 #include "merpati/base/wakeup.hpp"
 #include "merpati/rpc/dispatcher.hpp"
 
@@ -148,8 +149,15 @@ class InProcessChannel final : public Channel {
                    const CallOptions& options) override {
     const auto* entry = dispatcher_.find(method.path);
     if (entry == nullptr) co_return unimplemented(method);
-    Context context(role_, here(), options.deadline, options.token, options.trace_id);
-    co_return co_await dispatcher_.call(*entry, context, request, response);
+    if (!runtime::spans_recorded()) {
+      Context context(role_, here(), options.deadline, options.token, options.trace_id);
+      co_return co_await dispatcher_.call(*entry, context, request, response);
+    }
+    auto span = client_span(method, options);
+    Context context(role_, here(), options.deadline, options.token, span.active() ? span.trace() : options.trace_id);
+    auto result = co_await dispatcher_.call(*entry, context, request, response);
+    end_span(span, result);
+    co_return result;
   }
 
   Task<std::shared_ptr<Stream>> open(const Method& method, const MessageLite* only_request,

@@ -1,3 +1,4 @@
+#include "merpati/runtime/span.hpp"
 #include "server_shared.hpp"
 
 namespace merpati::rpc {
@@ -20,8 +21,10 @@ std::string bearer_token(const grpc::ServerContextBase& context) {
 std::string trace_id(const grpc::ServerContextBase& context) {
   // W3C trace context: version "-" trace id (32 hex digits) "-" parent id (16) "-" flags (2)
   const auto value = metadata(context, "traceparent");
-  if (value.size() != 55 || value[2] != '-' || value[35] != '-') return {};
-  return std::string(value.substr(3, 32));
+  if (value.size() < 55 || value[2] != '-' || value.substr(0, 2) == "ff") return {};
+  if (value.size() > 55 && (value.substr(0, 2) == "00" || value[55] != '-')) return {};
+  const auto rest = value.substr(3, 52);
+  return runtime::parse_trace(rest).trace_id.empty() ? std::string() : std::string(rest);
 }
 
 }  // namespace merpati::rpc

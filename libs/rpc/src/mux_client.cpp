@@ -18,9 +18,15 @@ namespace {
 constexpr auto kSweep = std::chrono::milliseconds(10);
 constexpr auto kConnect = std::chrono::seconds(1);
 constexpr auto kHandshake = std::chrono::seconds(5);  // until credit; a busy server may take a while
-constexpr int kQuietUntilPing = 200;                  // sweeps: 2 s
-constexpr int kQuietUntilEnd = 700;                   // sweeps of this loop, so that a stop of our own does not count
-constexpr std::size_t kWaitingCalls = 4096;           // until the server says what it allows
+// Without a word from the server while somebody waits, in sweeps of this loop: a stop of our own does not count, and on
+// a busy machine, where sweeps come late, an answer may come late, too.
+constexpr auto kQuietUntilPing = std::chrono::milliseconds(100);
+constexpr auto kBetweenAsking = std::chrono::milliseconds(50);  // the other replicas, so that all are known at once
+constexpr auto kQuietUntilStalled = std::chrono::milliseconds(650);  // calls fail, until the server is heard again
+constexpr auto kQuietUntilEnd = std::chrono::seconds(7);             // the connection ends
+constexpr auto kHeardOfLate = std::chrono::milliseconds(200);
+constexpr auto kBetweenLooks = std::chrono::milliseconds(100);  // while streams depend on the server
+constexpr std::size_t kWaitingCalls = 4096;                     // until the server says what it allows
 constexpr std::size_t kWaitingBytes = 4 << 20;
 
 // A call that waits for its answer. Completed exactly once, by whoever takes it out of the table.
@@ -29,8 +35,8 @@ struct Pending {
   virtual void resume(std::unique_ptr<Pending> self) = 0;
   Deadline deadline;
   std::size_t bytes = 0;
-  FrameWriter held;  // the call itself, until the connection is open
-  MessageLite* response = nullptr;
+  FrameWriter held;                 // the call itself, until the connection is open
+  MessageLite* response = nullptr;  // null: asks only whether the server lives
   Attempt* attempt = nullptr;
 };
 
@@ -52,15 +58,25 @@ struct PendingOf final : Pending {
   asio::executor_work_guard<asio::associated_executor_t<Handler>> work;
 };
 
+// A ping that nobody waits for.
+struct Look final : Pending {
+  Look() { attempt = &outcome; }
+  void resume(std::unique_ptr<Pending>) override {}
+  Attempt outcome;
+};
+
 class MuxConnection final : public MuxClient, public ResponseSink, public std::enable_shared_from_this<MuxConnection> {
  public:
-  MuxConnection(asio::ip::tcp::endpoint server, std::shared_ptr<MuxClientTls> tls, asio::any_io_executor loop)
+  MuxConnection(asio::ip::tcp::endpoint server, std::shared_ptr<MuxClientTls> tls, asio::any_io_executor loop,
+                std::function<void()> on_quiet)
       : server_(std::move(server)),
         tls_(std::move(tls)),
+        on_quiet_(std::move(on_quiet)),
         loop_(std::move(loop)),
         wire_(std::make_shared<MuxWire>(loop_)),
         sweep_(loop_),
-        opening_(loop_) {
+        opening_(loop_),
+        looks_(loop_) {
     wire_->on_flush([this] { sent_below_ = next_id_; });
   }
 
@@ -74,29 +90,37 @@ class MuxConnection final : public MuxClient, public ResponseSink, public std::e
   asio::awaitable<Attempt> call(const Method& method, const MessageLite& request, MessageLite& response,
                                 const CallOptions& options, Deadline deadline) override {
     const std::size_t bytes = request.ByteSizeLong();
-    if (state_ == State::kBroken || state_ == State::kNeverOpened) co_return unsent(why_);
+    if (const auto* why = refusal()) co_return unsent(why);
     if (table_.size() >= credit_calls_ || bytes_ + bytes > credit_bytes_) co_return unsent("no credit left");
-    Attempt attempt;
-    auto token = asio::use_awaitable;
-    auto begin = [&](auto handler) {
-      using Handler = std::decay_t<decltype(handler)>;
-      auto slot = asio::get_associated_cancellation_slot(handler);
-      auto pending = std::make_unique<PendingOf<Handler>>(std::move(handler));
+    co_return co_await wait_for([&](std::unique_ptr<Pending> pending) {
       pending->response = &response;
-      pending->attempt = &attempt;
       pending->deadline = deadline;
       pending->bytes = bytes;
-      const auto id = enter(method, request, options, std::move(pending));
-      if (slot.is_connected())
-        slot.assign([weak = weak_from_this(), id](asio::cancellation_type) {
-          if (const auto self = weak.lock()) self->abandon(id, Error(ErrorCode::kCancelled, "cancelled"));
-        });
-    };
-    co_await asio::async_initiate<decltype(token), void()>(begin, token);
+      return enter(method, request, options, std::move(pending));
+    });
+  }
+
+  asio::awaitable<Attempt> check() override {
+    if (const auto* why = refusal()) co_return unsent(why);
+    if (state_ == State::kOpen && std::chrono::steady_clock::now() - heard_at_ < kHeardOfLate)
+      co_return Attempt{Result<void>(), false};
+    auto attempt = co_await wait_for([&](std::unique_ptr<Pending> pending) { return enter_check(std::move(pending)); });
+    attempt.sent = false;
     co_return attempt;
   }
 
+  void ask() override {
+    // While a call waits, the sweeps find out.
+    if (!ended() && table_.empty() && std::chrono::steady_clock::now() - heard_at_ >= kHeardOfLate / 2)
+      enter_check(std::make_unique<Look>());
+  }
+  void tell_silence(std::weak_ptr<SilenceListener> listener) override {
+    silence_listeners_.push_back(std::move(listener));
+    if (!std::exchange(looking_, true)) look_later();
+  }
+
   State state() const override { return state_; }
+  SteadyTime ended_at() const override { return ended_at_; }
   bool draining() const override { return draining_; }
   void close() override {
     const auto self = shared_from_this();
@@ -112,7 +136,7 @@ class MuxConnection final : public MuxClient, public ResponseSink, public std::e
     auto result = co_await connect();
     if (result.has_value() && state_ == State::kNew) {
       result = co_await wire_->read([this](std::string_view frame) {
-        quiet_sweeps_ = 0;
+        heard();
         return read_response(frame, *this);
       });
       if (state_ == State::kNew)
@@ -143,17 +167,44 @@ class MuxConnection final : public MuxClient, public ResponseSink, public std::e
     co_return Result<void>();
   }
 
+  bool ended() const { return state_ == State::kBroken || state_ == State::kNeverOpened; }
+  /// Why nothing can be asked of the server now; null: it can.
+  const char* refusal() const {
+    if (ended()) return why_.c_str();
+    return stalled() ? kDoesNotAnswer : nullptr;
+  }
   void end(const std::string& why) {
-    if (state_ == State::kBroken || state_ == State::kNeverOpened) return;
+    if (ended()) return;
     state_ = state_ == State::kOpen ? State::kBroken : State::kNeverOpened;
     why_ = why;
+    ended_at_ = std::chrono::steady_clock::now();
     wire_->abort();
     sweep_.cancel();
     opening_.cancel();
+    looks_.cancel();
     for (const auto id : ids_in_order()) finish(id, Error(ErrorCode::kUnavailable, why_), id < sent_below_);
   }
 
   // --- calls
+  /// Suspends the caller until what `enter` put into the table is taken out of it.
+  template <class Enter>
+  asio::awaitable<Attempt> wait_for(Enter enter) {
+    Attempt attempt;
+    auto token = asio::use_awaitable;
+    auto begin = [&](auto handler) {
+      using Handler = std::decay_t<decltype(handler)>;
+      auto slot = asio::get_associated_cancellation_slot(handler);
+      auto pending = std::make_unique<PendingOf<Handler>>(std::move(handler));
+      pending->attempt = &attempt;
+      const auto id = enter(std::move(pending));
+      if (slot.is_connected())
+        slot.assign([weak = weak_from_this(), id](asio::cancellation_type) {
+          if (const auto self = weak.lock()) self->abandon(id, Error(ErrorCode::kCancelled, "cancelled"));
+        });
+    };
+    co_await asio::async_initiate<decltype(token), void()>(begin, token);
+    co_return attempt;
+  }
   std::uint64_t enter(const Method& method, const MessageLite& request, const CallOptions& options,
                       std::unique_ptr<Pending> pending) {
     const auto id = next_id_++;
@@ -169,6 +220,14 @@ class MuxConnection final : public MuxClient, public ResponseSink, public std::e
     bytes_ += pending->bytes;
     table_.emplace(id, std::move(pending));
     if (state_ == State::kOpen) wire_->flush_soon();
+    arm_sweep();
+    return id;
+  }
+  std::uint64_t enter_check(std::unique_ptr<Pending> pending) {
+    const auto id = next_id_++;
+    table_.emplace(id, std::move(pending));
+    checks_.push_back(id);
+    if (state_ == State::kOpen) ping();
     arm_sweep();
     return id;
   }
@@ -192,7 +251,8 @@ class MuxConnection final : public MuxClient, public ResponseSink, public std::e
   /// Nobody waits for this answer any more; the backend is told.
   void abandon(std::uint64_t id, Error why) {
     const auto self = shared_from_this();
-    if (state_ == State::kOpen && table_.contains(id)) {
+    const auto found = table_.find(id);
+    if (state_ == State::kOpen && found != table_.end() && found->second->response != nullptr) {
       wire_->out().add_cancelled(id);
       wire_->flush_soon();
     }
@@ -207,8 +267,9 @@ class MuxConnection final : public MuxClient, public ResponseSink, public std::e
 
   // --- what the server says
   void on_reply(const Reply& reply) override {
+    const auto found = table_.find(reply.id);
+    if (found == table_.end() || found->second->response == nullptr) return;  // cancelled meanwhile, or never asked
     auto pending = take(reply.id);
-    if (!pending) return;  // cancelled meanwhile
     auto& result = pending->attempt->result;
     if (reply.code != 0) {
       v1::ErrorDetails details;
@@ -234,6 +295,7 @@ class MuxConnection final : public MuxClient, public ResponseSink, public std::e
       const auto found = table_.find(id);
       if (found == table_.end()) continue;  // ended by one that was resumed here
       auto& pending = *found->second;
+      if (pending.response == nullptr) continue;
       if (++allowed_calls > credit_calls_ || (allowed_bytes += pending.bytes) > credit_bytes_) {
         finish(id, Error(ErrorCode::kUnavailable, "no credit left"), false);
       } else {
@@ -246,11 +308,11 @@ class MuxConnection final : public MuxClient, public ResponseSink, public std::e
   // --- deadlines of calls in flight, all by one timer: a timer for each call would cost more than the call
   void arm_sweep() {
     if (sweeping_) return;
-    quiet_sweeps_ = 0;
+    quiet_ = {};
     next_sweep();
   }
   void next_sweep() {
-    if (table_.empty()) return;
+    if (ended() || (table_.empty() && !stalled())) return;
     sweeping_ = true;
     sweep_.expires_after(kSweep);
     sweep_.async_wait([self = shared_from_this()](boost::system::error_code error) {
@@ -261,15 +323,41 @@ class MuxConnection final : public MuxClient, public ResponseSink, public std::e
       self->next_sweep();
     });
   }
-  /// TCP notices a peer that has vanished; this one that is there and does nothing, such as a stopped process.
+  /// TCP notices late that a peer has vanished, and never that it is there and does nothing, as a stopped process.
   void ask_whether_alive() {
-    if (state_ != State::kOpen) return;
-    ++quiet_sweeps_;
-    if (quiet_sweeps_ == kQuietUntilPing) {
-      wire_->out().add_ping();
-      wire_->flush_soon();
+    quiet_ += kSweep;
+    if (quiet_ == kQuietUntilPing && state_ == State::kOpen) ping();
+    if (quiet_ >= kQuietUntilPing && !stalled() && quiet_ % kBetweenAsking == quiet_.zero() && on_quiet_) on_quiet_();
+    if (stalled()) {
+      for (const auto id : ids_in_order()) abandon(id, Error(ErrorCode::kUnavailable, kDoesNotAnswer));
+      for (const auto& listener : std::exchange(silence_listeners_, {}))
+        if (const auto one = listener.lock()) one->peer_is_silent();
     }
-    if (quiet_sweeps_ >= kQuietUntilEnd) end("the server does nothing");
+    if (state_ == State::kOpen && quiet_ >= kQuietUntilEnd) end(kDoesNotAnswer);
+  }
+  void look_later() {
+    looks_.expires_after(kBetweenLooks);
+    looks_.async_wait([self = shared_from_this()](boost::system::error_code error) {
+      if (!error) self->look();
+    });
+  }
+  void look() {
+    std::erase_if(silence_listeners_, [](const auto& listener) { return listener.expired(); });
+    looking_ = !silence_listeners_.empty();
+    if (!looking_) return;
+    ask();
+    look_later();
+  }
+  bool stalled() const { return quiet_ >= kQuietUntilStalled; }
+  void ping() {
+    wire_->out().add_ping();
+    wire_->flush_soon();
+  }
+  void heard() {
+    quiet_ = {};
+    heard_at_ = std::chrono::steady_clock::now();
+    if (!checks_.empty())
+      for (const auto id : std::exchange(checks_, {})) finish(id, Result<void>(), false);
   }
   void expire(SteadyTime now) {
     std::vector<std::uint64_t> due;
@@ -280,13 +368,17 @@ class MuxConnection final : public MuxClient, public ResponseSink, public std::e
 
   const asio::ip::tcp::endpoint server_;
   const std::shared_ptr<MuxClientTls> tls_;
+  const std::function<void()> on_quiet_;
   const asio::any_io_executor loop_;
   const std::shared_ptr<MuxWire> wire_;
   asio::cancellation_signal connecting_;
   State state_ = State::kNew;
   bool draining_ = false;
   std::string why_;
+  SteadyTime ended_at_{};
+  SteadyTime heard_at_{};
   std::unordered_map<std::uint64_t, std::unique_ptr<Pending>> table_;
+  std::vector<std::uint64_t> checks_;  // ids in table_ that any word from the server answers
   std::size_t bytes_ = 0;
   std::size_t credit_calls_ = kWaitingCalls;
   std::size_t credit_bytes_ = kWaitingBytes;
@@ -294,15 +386,19 @@ class MuxConnection final : public MuxClient, public ResponseSink, public std::e
   std::uint64_t sent_below_ = 1;  // calls with a smaller id may have reached the server
   asio::steady_timer sweep_;
   bool sweeping_ = false;
-  int quiet_sweeps_ = 0;        // since the last frame
+  std::chrono::milliseconds quiet_{};  // since the last frame
+  std::vector<std::weak_ptr<SilenceListener>> silence_listeners_;
+  bool looking_ = false;
   asio::steady_timer opening_;  // until the server's credit
+  asio::steady_timer looks_;
 };
 
 }  // namespace
 
 std::shared_ptr<MuxClient> open_mux(asio::ip::tcp::endpoint server, std::shared_ptr<MuxClientTls> tls,
-                                    asio::any_io_executor loop) {
-  auto client = std::make_shared<MuxConnection>(std::move(server), std::move(tls), std::move(loop));
+                                    asio::any_io_executor loop, std::function<void()> on_quiet) {
+  auto client =
+      std::make_shared<MuxConnection>(std::move(server), std::move(tls), std::move(loop), std::move(on_quiet));
   client->start();
   return client;
 }

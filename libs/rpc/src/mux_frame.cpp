@@ -127,7 +127,8 @@ void FrameWriter::add_error(std::uint64_t id, const Error& error) {
   reply.set_id(id);
   reply.set_code(static_cast<int>(error.code()));
   reply.set_message(error.message());
-  if (!error.public_text().empty() || !error.enhanced_status().empty()) *reply.mutable_details() = details_of(error);
+  if (!error.public_text().empty() || !error.enhanced_status().empty() || !error.may_retry())
+    *reply.mutable_details() = details_of(error);
   const std::size_t size = reply.ByteSizeLong();
   put_message(v1::MuxResponse::kRepliesFieldNumber, size, reply, grow(text_size(size)));
 }

@@ -65,7 +65,13 @@ class MuxServerConnection final : public MuxPeer,
     asio::cancellation_signal cancel;
     Deadline deadline;
     std::size_t bytes = 0;
-    bool expired = false;
+    bool ended = false;    // cancelled, by whomever
+    bool expired = false;  // by its deadline
+
+    void end() {
+      ended = true;
+      cancel.emit(asio::cancellation_type::terminal);
+    }
   };
 
   asio::awaitable<void> run() {
@@ -137,7 +143,7 @@ class MuxServerConnection final : public MuxPeer,
     const auto found = calls_.find(id);
     if (found == calls_.end()) return;
     const auto call = found->second;  // the handler may end, and be forgotten, inside emit
-    call->cancel.emit(asio::cancellation_type::terminal);
+    call->end();
   }
   void on_ping() override {
     wire_->out().add_pong();
@@ -148,10 +154,16 @@ class MuxServerConnection final : public MuxPeer,
                               Context context, std::unique_ptr<MessageLite> request) {
     const auto self = shared_from_this();
     co_await asio::this_coro::throw_if_cancelled(false);  // cancelled handlers clean up by results
+    // A process that was stopped finds calls beside their cancellations: those must not begin, since the caller has
+    // long gone elsewhere. So what has arrived is read to its end first.
+    co_await asio::post(loop_, asio::use_awaitable);
     Result<void> result;
     auto response = entry.method->new_response();
     try {
-      result = co_await shared_->dispatcher.call(entry, context, *request, *response, Dispatcher::Timer::kTransport);
+      if (call->ended)
+        result = Error(ErrorCode::kCancelled, "cancelled before it began");
+      else
+        result = co_await shared_->dispatcher.call(entry, context, *request, *response, Dispatcher::Timer::kTransport);
     } catch (const boost::system::system_error& error) {  // a cancelled coroutine below that awaits once more
       result = Error(ErrorCode::kCancelled, error.what());
     }
@@ -174,7 +186,7 @@ class MuxServerConnection final : public MuxPeer,
   void cancel_all() {
     std::vector<std::shared_ptr<Call>> all;
     for (const auto& [id, call] : calls_) all.push_back(call);
-    for (const auto& call : all) call->cancel.emit(asio::cancellation_type::terminal);
+    for (const auto& call : all) call->end();
   }
 
   // Deadlines of calls in flight, all by one timer: a timer for each call would cost more than the call.
@@ -195,7 +207,7 @@ class MuxServerConnection final : public MuxPeer,
       if (call->deadline.at() <= now && !call->expired) due.push_back(call);
     for (const auto& call : due) {
       call->expired = true;
-      call->cancel.emit(asio::cancellation_type::terminal);
+      call->end();
     }
   }
 

@@ -1,11 +1,14 @@
 #include "merpati/rpc/network_channel.hpp"
 
 #include <algorithm>
+#include <mutex>
 #include <random>
 
 #include "client_call.hpp"
+#include "client_span.hpp"
 #include "merpati/rpc/replica_channels.hpp"
 #include "replicas.hpp"
+#include "wire.hpp"
 
 namespace merpati::rpc {
 
@@ -13,7 +16,7 @@ namespace {
 
 constexpr std::size_t kMaxMuxRequest = 256 << 10;  // larger requests travel alone, so that they do not hold up a batch
 
-// Retries may add a tenth to the calls, and a few when there are hardly any calls.
+// Retries may add a tenth to the calls, and as many at once as a dying replica has in flight.
 class RetryBudget {
  public:
   void call() {
@@ -27,8 +30,8 @@ class RetryBudget {
   }
 
  private:
-  static constexpr int kMax = 1000;
-  std::atomic<int> tenths_{200};
+  static constexpr int kMax = 20'000;
+  std::atomic<int> tenths_{kMax / 2};
 };
 
 class InFlight {
@@ -48,6 +51,13 @@ std::chrono::nanoseconds backoff(int attempt) {
   return std::chrono::microseconds(1'000 + static_cast<int>(random() % static_cast<unsigned>(most)));
 }
 
+/// Whether it may be the replica's fault.
+bool is_away(const Error& error) { return error.code() == ErrorCode::kUnavailable && error.may_retry(); }
+
+bool contains(const std::vector<std::shared_ptr<Replica>>& list, const std::shared_ptr<Replica>& one) {
+  return std::find(list.begin(), list.end(), one) != list.end();
+}
+
 /// To one replica, by plain calls.
 class OneReplica final : public Channel {
  public:
@@ -55,7 +65,7 @@ class OneReplica final : public Channel {
   Task<void> unary(const Method& method, const MessageLite& request, MessageLite& response,
                    const CallOptions& options) override {
     InFlight counted(*replica_);
-    co_return co_await plain_unary(replica_->stub(), method, request, response, options);
+    co_return co_await plain_unary(replica_->channel(), method, request, response, options);
   }
   Task<std::shared_ptr<Stream>> open(const Method&, const MessageLite*, const CallOptions&) override {
     co_return Error(ErrorCode::kUnimplemented, "one replica is asked by unary calls only");
@@ -65,7 +75,7 @@ class OneReplica final : public Channel {
   const std::shared_ptr<Replica> replica_;
 };
 
-class NetworkChannel final : public Channel, public ReplicaSource {
+class NetworkChannel final : public Channel, public ReplicaSource, public std::enable_shared_from_this<NetworkChannel> {
  public:
   explicit NetworkChannel(NetworkChannelOptions options)
       : options_(std::move(options)), replicas_(std::make_unique<Replicas>(options_)) {}
@@ -73,24 +83,38 @@ class NetworkChannel final : public Channel, public ReplicaSource {
   Task<void> unary(const Method& method, const MessageLite& request, MessageLite& response,
                    const CallOptions& options) override {
     const auto deadline = options.deadline.is_never() ? Deadline::after(options_.unary_timeout) : options.deadline;
+    if (!runtime::spans_recorded()) co_return co_await with_retries(method, request, response, options, deadline);
+    auto span = client_span(method, options);
+    CallOptions traced = options;
+    if (span.active()) traced.trace_id = span.trace();
+    auto result = co_await with_retries(method, request, response, traced, deadline);
+    end_span(span, result);
+    co_return result;
+  }
+
+  Task<void> with_retries(const Method& method, const MessageLite& request, MessageLite& response,
+                          const CallOptions& options, Deadline deadline) {
     budget_.call();
-    std::vector<std::shared_ptr<Replica>> tried;
+    const auto same_again_until = Deadline::after(options_.same_again_within);
+    Tried tried;
+    Result<void> last;  // of the attempt before
     for (int attempt = 1;; ++attempt) {
       const auto replica = replicas_->pick(options.account_id, tried);
-      if (!replica) co_return Error(ErrorCode::kUnavailable, options_.target + " cannot be resolved");
-      auto outcome = co_await try_once(*replica, method, request, response, options, deadline);
+      if (!replica) co_return unresolved();
+      if (contains(tried, replica) && same_again_until.passed()) co_return last;
+      auto outcome = co_await try_once(*replica, method, request, response, options, deadline, !tried.empty());
       if (outcome.result.has_value()) {
         replica->succeeded();
         co_return Result<void>();
       }
-      const auto code = outcome.result.error().code();
-      if (code != ErrorCode::kUnavailable) co_return std::move(outcome.result).error().in(replica->address());
+      last = std::move(outcome.result).error().in(replica->address());
+      if (!is_away(last.error())) co_return last;
       replica->failed();
       const bool may_repeat = method.idempotent || !outcome.sent;
-      if (!may_repeat || attempt >= options_.max_attempts || !budget_.take())
-        co_return std::move(outcome.result).error().in(replica->address());
+      // What was not sent has cost no server anything.
+      if (!may_repeat || attempt >= options_.max_attempts || (outcome.sent && !budget_.take())) co_return last;
       const auto wait = backoff(attempt);
-      if (deadline.left() <= wait) co_return std::move(outcome.result).error().in(replica->address());
+      if (deadline.left() <= wait) co_return last;
       MERPATI_CO_CHECK(co_await sleep_for(wait));
       tried.push_back(replica);
       if (response.ByteSizeLong() != 0) response.Clear();
@@ -99,21 +123,12 @@ class NetworkChannel final : public Channel, public ReplicaSource {
 
   Task<std::shared_ptr<Stream>> open(const Method& method, const MessageLite* only_request,
                                      const CallOptions& options) override {
-    const auto replica = replicas_->pick(options.account_id, {});
-    if (!replica) co_return Error(ErrorCode::kUnavailable, options_.target + " cannot be resolved");
-    ++replica->in_flight;
-    auto on_end = [replica](const grpc::Status& status) {
-      --replica->in_flight;
-      if (status.error_code() == grpc::StatusCode::UNAVAILABLE) replica->failed();
-    };
-    auto stream = plain_stream(replica->stub(), method, options, std::move(on_end));
-    if (only_request != nullptr) {
-      std::unique_ptr<MessageLite> copy(only_request->New());
-      copy->CheckTypeAndMergeFrom(*only_request);
-      // A call that has failed already says so at the first read.
-      static_cast<void>(co_await stream->write(std::move(copy)));
-      static_cast<void>(co_await stream->done_writing());
+    if (only_request == nullptr || !method.idempotent) {
+      Tried tried;
+      co_return co_await open_once(method, only_request, options, tried);
     }
+    auto stream = std::make_shared<RepeatedStream>(shared_from_this(), method, *only_request, options);
+    MERPATI_CO_CHECK(co_await stream->begin());
     co_return stream;
   }
 
@@ -128,17 +143,110 @@ class NetworkChannel final : public Channel, public ReplicaSource {
   }
 
  private:
+  using Tried = std::vector<std::shared_ptr<Replica>>;
+
+  /// A server stream that begins again elsewhere when its replica fails before the first message.
+  class RepeatedStream final : public Stream {
+   public:
+    RepeatedStream(std::shared_ptr<NetworkChannel> channel, const Method& method, const MessageLite& request,
+                   CallOptions options)
+        : channel_(std::move(channel)), method_(method), request_(request.New()), options_(std::move(options)) {
+      request_->CheckTypeAndMergeFrom(request);
+    }
+    Task<void> begin() {
+      MERPATI_CO_TRY(auto stream, co_await channel_->open_once(method_, request_.get(), options_, tried_));
+      std::lock_guard lock(mutex_);
+      current_ = std::move(stream);
+      if (cancelled_) current_->cancel();
+      co_return Result<void>();
+    }
+    Task<std::unique_ptr<MessageLite>> read() override {
+      for (;;) {
+        auto message = co_await current()->read();
+        if (message.has_value()) begun_ = true;
+        if (begun_ || !is_away(message.error())) co_return message;
+        if (std::ssize(tried_) >= channel_->options_.max_attempts || !channel_->budget_.take()) co_return message;
+        MERPATI_CO_CHECK(co_await sleep_for(backoff(static_cast<int>(tried_.size()))));
+        MERPATI_CO_CHECK(co_await begin());
+      }
+    }
+    Task<void> write(std::unique_ptr<MessageLite> message) override {
+      co_return co_await current()->write(std::move(message));
+    }
+    Task<void> done_writing() override { co_return co_await current()->done_writing(); }
+    void cancel() override {
+      std::lock_guard lock(mutex_);
+      cancelled_ = true;
+      if (current_) current_->cancel();
+    }
+
+   private:
+    std::shared_ptr<Stream> current() {
+      std::lock_guard lock(mutex_);
+      return current_;
+    }
+    const std::shared_ptr<NetworkChannel> channel_;
+    const Method& method_;
+    const std::unique_ptr<MessageLite> request_;
+    const CallOptions options_;
+    Tried tried_;
+    bool begun_ = false;
+    std::mutex mutex_;  // current_ and cancelled_, for cancel()
+    std::shared_ptr<Stream> current_;
+    bool cancelled_ = false;
+  };
+
+  Error unresolved() const { return {ErrorCode::kUnavailable, options_.target + " cannot be resolved"}; }
+
+  /// Of the replicas not in `tried`, to which the one taken is added. Passes over those that do not answer.
+  Task<std::shared_ptr<Stream>> open_once(const Method& method, const MessageLite* only_request,
+                                          const CallOptions& options, Tried& tried) {
+    budget_.call();
+    const auto executor = co_await asio::this_coro::executor;
+    std::shared_ptr<Replica> replica;
+    std::shared_ptr<MuxClient> mux;
+    for (;;) {
+      replica = replicas_->pick(options.account_id, tried);
+      if (!replica) co_return unresolved();
+      mux = options_.mux ? replica->mux(executor, !tried.empty()) : nullptr;
+      tried.push_back(replica);
+      if (!mux) break;
+      // gRPC alone would find out after many seconds.
+      auto alive = (co_await mux->check()).result;
+      if (alive.has_value()) break;
+      const bool away = alive.error().code() == ErrorCode::kUnavailable;
+      if (away) replica->failed();
+      if (!away || std::ssize(tried) >= options_.max_attempts)
+        co_return std::move(alive).error().in(replica->address());
+    }
+    ++replica->in_flight;
+    auto on_end = [replica](const grpc::Status& status) {
+      --replica->in_flight;
+      if (!status.ok() && is_away(from_status(status))) replica->failed();
+    };
+    auto stream = plain_stream(replica->channel(), method, options, std::move(on_end));
+    if (mux) mux->tell_silence(stream);
+    if (only_request != nullptr) {
+      std::unique_ptr<MessageLite> copy(only_request->New());
+      copy->CheckTypeAndMergeFrom(*only_request);
+      // A call that has failed already says so at the first read.
+      static_cast<void>(co_await stream->write(std::move(copy)));
+      static_cast<void>(co_await stream->done_writing());
+    }
+    co_return stream;
+  }
+
   asio::awaitable<Attempt> try_once(Replica& replica, const Method& method, const MessageLite& request,
-                                    MessageLite& response, const CallOptions& options, Deadline deadline) {
+                                    MessageLite& response, const CallOptions& options, Deadline deadline, bool urgent) {
     InFlight counted(replica);
     if (options_.mux && request.ByteSizeLong() <= kMaxMuxRequest) {
-      const auto mux = replica.mux(co_await asio::this_coro::executor);
+      const auto mux = replica.mux(co_await asio::this_coro::executor, urgent);
       if (mux) co_return co_await mux->call(method, request, response, options, deadline);
     }
     Attempt attempt;
     CallOptions until = options;
     until.deadline = deadline;
-    attempt.result = co_await plain_unary(replica.stub(), method, request, response, until);
+    attempt.result = co_await plain_unary(replica.channel(), method, request, response, until);
     co_return attempt;
   }
 

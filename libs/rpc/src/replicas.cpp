@@ -38,6 +38,14 @@ std::uint64_t hash_of(std::string_view text) {
 
 constexpr std::chrono::nanoseconds kUntilFirst = std::chrono::milliseconds(250);
 
+/// From a connection that could not be opened to the next attempt: none after the first, then 100 ms, 200 ms and so on,
+/// up to 1 s. Meanwhile calls fail at once rather than wait for one more connection that is not answered.
+std::chrono::milliseconds pause_after(int failures, bool urgent) {
+  if (failures == 0) return std::chrono::milliseconds(0);
+  if (urgent) return std::chrono::milliseconds(50);
+  return std::min(std::chrono::milliseconds(1000), std::chrono::milliseconds(50 << std::min(failures, 5)));
+}
+
 std::int64_t ticks(SteadyTime time) { return time.time_since_epoch().count(); }
 
 struct HostPort {
@@ -96,12 +104,11 @@ Replica::Replica(std::string address, const NetworkChannelOptions& options, std:
       options_(options),
       tls_(std::move(tls)),
       endpoint_(endpoint_of(address_)),
-      channel_(connect()),
-      stub_(channel_) {}
+      channel_(connect()) {}
 
-Replica::~Replica() {
+void Replica::close() {
   std::lock_guard lock(mutex_);
-  for (auto& link : links_)
+  for (auto& link : std::exchange(links_, {}))
     if (link.client) asio::post(link.executor, [client = std::move(link.client)] { client->close(); });
 }
 
@@ -111,7 +118,7 @@ std::shared_ptr<grpc::Channel> Replica::connect() const {
   arguments.SetMaxSendMessageSize(options_.max_message_bytes);
   arguments.SetInt(GRPC_ARG_USE_LOCAL_SUBCHANNEL_POOL, 1);  // a connection of its own
   arguments.SetInt(GRPC_ARG_INITIAL_RECONNECT_BACKOFF_MS, 100);
-  arguments.SetInt(GRPC_ARG_MIN_RECONNECT_BACKOFF_MS, 1'000);
+  arguments.SetInt(GRPC_ARG_MIN_RECONNECT_BACKOFF_MS, 800);
   arguments.SetInt(GRPC_ARG_MAX_RECONNECT_BACKOFF_MS, 1'000);
   arguments.SetInt(GRPC_ARG_KEEPALIVE_TIME_MS, 20'000);
   arguments.SetInt(GRPC_ARG_KEEPALIVE_TIMEOUT_MS, 5'000);
@@ -123,7 +130,7 @@ std::shared_ptr<grpc::Channel> Replica::connect() const {
                                    arguments);
 }
 
-std::shared_ptr<MuxClient> Replica::mux(const asio::any_io_executor& executor) {
+std::shared_ptr<MuxClient> Replica::mux(const asio::any_io_executor& executor, bool urgent) {
   using State = MuxClient::State;
   if (!endpoint_) return nullptr;
   auto* loop = &asio::query(executor, asio::execution::context);
@@ -137,26 +144,37 @@ std::shared_ptr<MuxClient> Replica::mux(const asio::any_io_executor& executor) {
   if (link.client) {
     const auto state = link.client->state();
     if (state == State::kOpen) link.failures = 0;
-    if (link.client->draining()) drain_until_ = ticks(std::chrono::steady_clock::now() + std::chrono::seconds(5));
+    // Not when it has ended: what listens there now is another process.
+    if (state == State::kOpen && link.client->draining())
+      drain_until_ = ticks(std::chrono::steady_clock::now() + std::chrono::seconds(5));
     if (state == State::kNew || state == State::kOpen) return link.client;
-    if (state == State::kNeverOpened && !may_try_again(link)) return link.client;
+    if (state == State::kNeverOpened) {
+      const auto since = std::chrono::steady_clock::now() - link.client->ended_at();
+      if (since < pause_after(link.failures, urgent)) return link.client;
+      ++link.failures;
+    }
   }
-  link.client = open_mux(*endpoint_, tls_, executor);
+  link.client = open_mux(*endpoint_, tls_, executor, [weak = weak_from_this(), executor] {
+    if (const auto self = weak.lock()) self->ask_siblings(executor);
+  });
   return link.client;
 }
 
-/// At once after the first failure, then after 100 ms, 200 ms and so on, up to 1 s. Meanwhile calls fail at once rather
-/// than wait for one more connection that is not answered.
-bool Replica::may_try_again(Link& link) {
-  const auto now = std::chrono::steady_clock::now();
-  if (link.retry_at == SteadyTime{}) {
-    link.retry_at = now + std::min(std::chrono::milliseconds(1000), std::chrono::milliseconds(50 << link.failures));
-    if (link.failures == 0) link.retry_at = now;
-    link.failures = std::min(link.failures + 1, 5);
+void Replica::set_siblings(std::vector<std::weak_ptr<Replica>> siblings) {
+  std::lock_guard lock(mutex_);
+  siblings_ = std::move(siblings);
+}
+
+void Replica::ask_siblings(const asio::any_io_executor& executor) {
+  std::vector<std::weak_ptr<Replica>> siblings;
+  {
+    std::lock_guard lock(mutex_);
+    siblings = siblings_;
   }
-  if (now < link.retry_at) return false;
-  link.retry_at = {};
-  return true;
+  for (const auto& weak : siblings) {
+    const auto sibling = weak.lock();
+    if (const auto client = sibling ? sibling->mux(executor, false) : nullptr) client->ask();
+  }
 }
 
 bool Replica::avoided(SteadyTime now) const { return ticks(now) < std::max(avoid_until_.load(), drain_until_.load()); }
@@ -172,7 +190,7 @@ void Replica::failed() {
   if (ticks(now) < avoid_until_) return;
   const int failures = ++failures_;
   if (failures < 3) return;
-  const auto wait = std::min(std::chrono::seconds(30), std::chrono::seconds(1 << std::min(failures - 3, 5)));
+  const auto wait = std::chrono::seconds(1 << std::min(failures - 3, 2));
   avoid_until_ = ticks(now + wait);
   log::info("rpc_replica_avoided", "a replica failed repeatedly and is avoided for a while",
             {{"replica", address_}, {"failures", failures}, {"seconds", static_cast<std::int64_t>(wait.count())}});
@@ -205,6 +223,8 @@ Replicas::~Replicas() {
   }
   stopping_.notify_all();
   if (resolver_.joinable()) resolver_.join();
+  for (const auto& replica : *list_) replica->close();
+  for (const auto& replica : left_) replica->close();
 }
 
 void Replicas::run() {
@@ -238,6 +258,19 @@ void Replicas::resolve() {
   for (const auto& address : addresses) {
     const auto same = std::find_if(old->begin(), old->end(), [&](const auto& r) { return r->address() == address; });
     fresh->push_back(same != old->end() ? *same : std::make_shared<Replica>(address, options_, tls_));
+  }
+  for (const auto& replica : *old)
+    if (std::find(fresh->begin(), fresh->end(), replica) == fresh->end()) left_.push_back(replica);
+  std::erase_if(left_, [](const auto& replica) {
+    const bool idle = replica->in_flight == 0;
+    if (idle) replica->close();
+    return idle;
+  });
+  for (const auto& replica : *fresh) {
+    std::vector<std::weak_ptr<Replica>> siblings;
+    for (const auto& other : *fresh)
+      if (other != replica) siblings.push_back(other);
+    replica->set_siblings(std::move(siblings));
   }
   std::lock_guard lock(mutex_);
   list_ = std::move(fresh);

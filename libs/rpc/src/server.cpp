@@ -8,6 +8,7 @@
 #include <thread>
 
 #include "grpc_credentials.hpp"
+#include "grpc_order.hpp"
 #include "grpc_process.hpp"
 #include "listener.hpp"
 #include "merpati/base/wakeup.hpp"
@@ -23,7 +24,10 @@ constexpr const char* kHealthPath = "/grpc.health.v1.Health/Check";
 class RefusedCall final : public grpc::ServerGenericBidiReactor {
  public:
   explicit RefusedCall(grpc::Status status) { Finish(std::move(status)); }
-  void OnDone() override { delete this; }
+  void OnDone() override {
+    scheduled_by_grpc(this);
+    delete this;
+  }
 };
 
 // grpc.health.v1: HealthCheckResponse{status = 1}: 1 is SERVING, 2 is NOT_SERVING.
@@ -40,7 +44,10 @@ class HealthCall final : public grpc::ServerGenericBidiReactor {
     else
       Finish(grpc::Status(grpc::StatusCode::INVALID_ARGUMENT, "the request is missing"));
   }
-  void OnDone() override { delete this; }
+  void OnDone() override {
+    scheduled_by_grpc(this);
+    delete this;
+  }
 
  private:
   grpc::ByteBuffer in_, out_;

@@ -3,6 +3,7 @@
 #include <boost/asio/post.hpp>
 #include <mutex>
 
+#include "grpc_order.hpp"
 #include "merpati/base/wakeup.hpp"
 #include "server_shared.hpp"
 #include "wire.hpp"
@@ -52,11 +53,13 @@ class ServerCall final : public grpc::ServerGenericBidiReactor,
     write_done_.notify();
   }
   void OnCancel() override {
+    scheduled_by_grpc(this);
     asio::post(executor_, [self = shared_from_this()] {
       if (!self->ended_) self->cancel_.emit(asio::cancellation_type::terminal);
     });
   }
   void OnDone() override {
+    scheduled_by_grpc(this);
     --shared_->calls;
     self_.reset();
   }

@@ -64,7 +64,7 @@ void start_mux(std::shared_ptr<ServerShared> shared, asio::ip::tcp::socket socke
 
 /// The value after "Bearer " of the metadata key "authorization", or empty.
 std::string bearer_token(const grpc::ServerContextBase& context);
-/// The trace id in the metadata key "traceparent" (W3C trace context), or empty.
+/// The trace in the metadata key "traceparent" (W3C trace context), in the form of runtime/span.hpp, or empty.
 std::string trace_id(const grpc::ServerContextBase& context);
 
 }  // namespace merpati::rpc

@@ -116,7 +116,13 @@ struct KeyRing::State {
     return token;
   }
 
+  Result<void> check_cell(const std::string& of_account) const {
+    if (!cell || *cell == of_account) return {};
+    return Error(ErrorCode::kFailedPrecondition,
+                 "the account lives in the cell \"" + of_account + "\", and this is \"" + *cell + "\"");
+  }
   Result<void> check(const auth::v1::SessionClaims& claims) const {
+    MERPATI_CHECK(check_cell(claims.cell()));
     if (claims.expires_at() <= now()) return bad_token("expired");
     if (revoked.refuses(claims.account_id(), claims.credential_version(), claims.address()))
       return bad_token("revoked");
@@ -124,6 +130,7 @@ struct KeyRing::State {
   }
 
   const Clock& clock;
+  std::optional<std::string> cell;
   mutable std::shared_mutex mutex;
   std::unordered_map<std::string, Key> keys;
   Memory<auth::v1::SessionClaims> sessions;
@@ -160,6 +167,8 @@ bool KeyRing::knows(std::string_view key_id) const {
   return state_->keys.count(std::string(key_id)) != 0;
 }
 
+void KeyRing::require_cell(std::string cell) { state_->cell = std::move(cell); }
+
 Revocations& KeyRing::revocations() { return state_->revoked; }
 
 Result<std::shared_ptr<const auth::v1::SessionClaims>> KeyRing::verify(std::string_view token) {
@@ -186,6 +195,7 @@ Result<std::shared_ptr<const auth::v1::RecipientGrant>> KeyRing::verify_grant(st
     if (grant->expires_at() > state_->now()) state_->remember(state_->grants, token, grant, opened.key_id());
   }
   if (grant->expires_at() <= state_->now()) return bad_token("expired grant");
+  MERPATI_CHECK(state_->check_cell(grant->cell()));
   return grant;
 }
 

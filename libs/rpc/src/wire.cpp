@@ -23,6 +23,7 @@ v1::ErrorDetails details_of(const Error& error) {
   v1::ErrorDetails details;
   details.set_public_text(error.public_text());
   details.set_enhanced_status(error.enhanced_status());
+  details.set_without_retry(!error.may_retry());
   return details;
 }
 
@@ -36,6 +37,7 @@ Error make_error(int code, std::string message, const v1::ErrorDetails& details)
   Error error(known ? static_cast<ErrorCode>(code) : ErrorCode::kUnknown, std::move(message));
   if (!details.public_text().empty()) std::move(error).with_public(details.public_text());
   if (!details.enhanced_status().empty()) std::move(error).with_status(details.enhanced_status());
+  if (details.without_retry()) std::move(error).without_retry();
   return error;
 }
 

@@ -15,6 +15,7 @@
 #include "merpati/rpc/network_channel.hpp"
 #include "merpati/rpc/server.hpp"
 #include "merpati/store/v1/store.rpc.hpp"
+#include "support/loop.hpp"
 
 namespace merpati::rpc {
 
@@ -33,8 +34,13 @@ class FakeStore final : public store::v1::StoreService {
         co_return std::move(slept).error();
       }
     }
+    if (request.delivery_id() == "until stopped") {
+      ++waiting;
+      while (!release) MERPATI_CO_CHECK(co_await sleep_for(5ms));
+    }
     if (request.delivery_id() == "full")
       co_return Error(ErrorCode::kResourceExhausted, "inner text").with_public("mailbox full").with_status("5.2.2");
+    if (request.delivery_id() == "shared") co_return Error(ErrorCode::kUnavailable, "none can").without_retry();
     if (failures.fetch_sub(1) > 0) co_return Error(ErrorCode::kUnavailable, "not now");
     store::v1::DeliverResponse response;
     response.add_results()->set_text(request.reverse_path());
@@ -69,6 +75,7 @@ class FakeStore final : public store::v1::StoreService {
   }
 
   std::atomic<int> calls{0}, waiting{0}, cancelled{0}, failures{0};
+  std::atomic<bool> release{false};
   std::string last_trace;
 };
 
@@ -127,24 +134,8 @@ class Backend {
   std::thread thread_;
 };
 
-class Caller {
- public:
-  Caller() : guard_(loop_.get_executor()), thread_([this] { loop_.run(); }) {}
-  ~Caller() {
-    guard_.reset();
-    loop_.stop();
-    thread_.join();
-  }
-  template <class T>
-  Result<T> run(Task<T> task) {
-    return asio::co_spawn(loop_, std::move(task), asio::use_future).get();
-  }
-  asio::io_context& loop() { return loop_; }
-
- private:
-  asio::io_context loop_{1};
-  asio::executor_work_guard<asio::io_context::executor_type> guard_;
-  std::thread thread_;
+struct Caller : test::Loop {
+  asio::io_context& loop() { return context; }
 };
 
 inline bool eventually(const std::function<bool()>& holds) {
@@ -152,8 +143,10 @@ inline bool eventually(const std::function<bool()>& holds) {
   return holds();
 }
 
-inline std::shared_ptr<Channel> connect(const std::string& target, bool mux, Role server = Role::kStore) {
+inline std::shared_ptr<Channel> connect(const std::string& target, bool mux, Role server = Role::kStore,
+                                        std::chrono::nanoseconds same_again_within = 30s) {
   NetworkChannelOptions options;
+  options.same_again_within = same_again_within;
   options.target = target;
   options.mux = mux;
   options.server_role = server;

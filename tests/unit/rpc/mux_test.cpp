@@ -271,6 +271,18 @@ TEST_F(MuxServer, CancelEndsTheCall) {
   EXPECT_EQ(backend.service.cancelled, 1);
 }
 
+// As a process finds them that was stopped: the caller has asked another replica meanwhile.
+TEST_F(MuxServer, ACallThatIsCancelledBeforeItBeginsDoesNotBegin) {
+  const auto raw = open();
+  auto both = call_of(1, "");
+  both.add_cancelled(1);
+  raw.send(both);
+  const auto answer = reply(raw);
+  ASSERT_TRUE(answer);
+  EXPECT_EQ(answer->code(), static_cast<int>(ErrorCode::kCancelled));
+  EXPECT_EQ(backend.service.calls, 0);
+}
+
 TEST_F(MuxServer, TheDeadlineEndsTheCall) {
   const auto raw = open();
   raw.send(call_of(1, "slow", 20'000));
@@ -587,16 +599,110 @@ TEST_F(MuxCaller, AnAnswerThatIsNoMessageIsAnError) {
   EXPECT_EQ(answer.get().error().code(), ErrorCode::kInternal);
 }
 
-TEST_F(MuxCaller, AsksASilentServerWhetherItLives) {
+TEST_F(MuxCaller, AsksASilentServerWhetherItLivesAndDoesNotWaitForIt) {
   auto answer = login();
   const auto raw = server.accept_with_credit(10);
   const auto batch = raw.receive<v1::MuxRequest>();
   ASSERT_TRUE(batch);
-  const auto next = raw.receive<v1::MuxRequest>();  // after two seconds
+  const auto next = raw.receive<v1::MuxRequest>();
   ASSERT_TRUE(next);
   EXPECT_TRUE(next->ping());
-  EXPECT_EQ(answer.get().error().code(), ErrorCode::kUnavailable);  // after five more
+  const auto failed = answer.get();
+  ASSERT_FALSE(failed);
+  EXPECT_EQ(failed.error().code(), ErrorCode::kUnavailable);
+  EXPECT_EQ(login().get().error().code(), ErrorCode::kUnavailable);  // does not wait
+  ASSERT_TRUE(raw.receive<v1::MuxRequest>());                        // the first was cancelled
+  v1::MuxResponse pong;
+  pong.set_pong(true);
+  raw.send(pong);
+  auto again = login();  // where it was too early, it is tried again by the channel
+  const auto later = raw.receive<v1::MuxRequest>();
+  ASSERT_TRUE(later);
+  ASSERT_EQ(later->calls_size(), 1);
+  v1::MuxResponse response;
+  response.add_replies()->set_id(later->calls(0).id());
+  raw.send(response);
+  EXPECT_TRUE(again.get());
+}
+
+TEST_F(MuxCaller, TheConnectionOfASilentServerEnds) {
+  auto answer = login();
+  const auto raw = server.accept_with_credit(10);
+  EXPECT_EQ(answer.get().error().code(), ErrorCode::kUnavailable);
+  while (raw.receive<v1::MuxRequest>()) continue;
   EXPECT_TRUE(raw.ends());
+}
+
+TEST_F(MuxCaller, AServerThatAcceptsAndSaysNothingIsNotWaitedForLong) {
+  auto answer = deliver(request_named(""));
+  const auto raw = server.accept();
+  EXPECT_EQ(answer.get().error().code(), ErrorCode::kUnavailable);
+}
+
+Task<void> read_content(store::v1::StoreClient store) {
+  store::v1::StreamContentRequest request;
+  MERPATI_CO_TRY(auto reader, co_await store.stream_content(request));
+  MERPATI_CO_TRY(auto chunk, co_await reader->read());
+  co_return Result<void>();
+}
+
+// A stream goes by gRPC, which notices late; the connection beside it is asked first.
+TEST_F(MuxCaller, NoStreamBeginsAtASilentServer) {
+  auto call = deliver(request_named(""));
+  const auto raw = server.accept_with_credit(10);
+  ASSERT_TRUE(raw.receive<v1::MuxRequest>());
+  EXPECT_EQ(call.get().error().code(), ErrorCode::kUnavailable);
+  EXPECT_EQ(caller.run(read_content(store)).error().code(), ErrorCode::kUnavailable);
+}
+
+/// A server that answers every call until it is told to be silent, and counts what it is asked.
+class Answering {
+ public:
+  std::string address() const { return server_.address(); }
+  void start() {
+    thread_ = std::thread([this] {
+      const auto raw = server_.accept_with_credit(100);
+      while (const auto batch = raw.receive<v1::MuxRequest>()) {
+        v1::MuxResponse response;
+        for (const auto& call : batch->calls()) response.add_replies()->set_id(call.id());
+        if (!silent) {
+          raw.send(response);
+          continue;
+        }
+        unanswered += batch->calls_size();
+        if (batch->ping() && unanswered_at_ping < 0) unanswered_at_ping = unanswered.load();
+      }
+    });
+  }
+  void join() { thread_.join(); }
+  std::atomic<bool> silent{false};
+  std::atomic<int> unanswered{0};           // calls, since it is silent
+  std::atomic<int> unanswered_at_ping{-1};  // at the first ping
+
+ private:
+  RawServer server_;
+  std::thread thread_;
+};
+
+// Otherwise a call would wait for each of several silent replicas in turn.
+TEST(MuxReplicas, TheOthersAreAskedWhenOneIsSilent) {
+  Answering first, second;
+  first.start();
+  second.start();
+  {
+    Caller caller;
+    store::v1::StoreClient store(connect(first.address() + "," + second.address(), true));
+    CallOptions to;
+    for (to.account_id = 1; to.account_id <= 32; ++to.account_id)  // some of them to either
+      EXPECT_TRUE(caller.run(store.deliver({}, to)));
+    first.silent = second.silent = true;
+    to.account_id = 1;
+    EXPECT_EQ(caller.run(store.deliver({}, to)).error().code(), ErrorCode::kUnavailable);
+  }
+  first.join();
+  second.join();
+  EXPECT_EQ(std::min(first.unanswered_at_ping.load(), second.unanswered_at_ping.load()), 0)
+      << "one was asked before the call came to it";
 }
 
 }  // namespace

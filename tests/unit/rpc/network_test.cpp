@@ -75,6 +75,22 @@ TEST_P(Network, RepetitionsEnd) {
   EXPECT_EQ(backend.service.calls, 3);
 }
 
+TEST_P(Network, TheSameReplicaIsAskedAgainForAWhileOnly) {
+  store::v1::StoreClient impatient(connect(backend.address(), GetParam(), Role::kStore, 0s));
+  backend.service.failures = 1000;
+  EXPECT_EQ(caller.run(impatient.deliver({})).error().code(), ErrorCode::kUnavailable);
+  EXPECT_EQ(backend.service.calls, 1);
+}
+
+TEST_P(Network, WhatEveryReplicaWouldSayIsNotAskedOfTheOthers) {
+  Backend other(Role::kSmtp);
+  store::v1::StoreClient both(connect(backend.address() + "," + other.address(), GetParam()));
+  const auto response = caller.run(both.deliver(request_named("shared")));
+  EXPECT_EQ(response.error().code(), ErrorCode::kUnavailable);
+  EXPECT_FALSE(response.error().may_retry());
+  EXPECT_EQ(backend.service.calls + other.service.calls, 1);
+}
+
 TEST_P(Network, LargeRequestsPassAndOversizeIsRefused) {
   store::v1::DeliverRequest request;
   request.set_reverse_path(std::string(1 << 20, 'x'));
@@ -149,6 +165,26 @@ TEST_P(Network, OfTwoThatFailedTheOneThatAnswersIsPreferred) {
   EXPECT_EQ(failed, 0);
 }
 
+TEST_P(Network, ManyCallsInFlightSurviveTheirReplica) {
+  Backend other(Role::kSmtp);
+  store::v1::StoreClient both(connect(backend.address() + "," + other.address(), GetParam()));
+  std::atomic<int> ended = 0, failed = 0;
+  const auto request = request_named("until stopped");
+  for (int i = 1; i <= 400; ++i) {
+    CallOptions options;
+    options.account_id = i;
+    asio::co_spawn(caller.loop(), both.deliver(request, options), [&](std::exception_ptr, auto result) {
+      failed += result.has_error() ? 1 : 0;
+      ++ended;
+    });
+  }
+  ASSERT_TRUE(eventually([&] { return backend.service.waiting + other.service.waiting == 400; }));
+  other.service.release = true;
+  backend.stop();
+  EXPECT_TRUE(eventually([&] { return ended == 400; }));
+  EXPECT_EQ(failed, 0);
+}
+
 TEST_P(Network, ADrainingReplicaGetsNoNewCallsByMux) {
   if (!GetParam()) GTEST_SKIP() << "plain calls learn of it when the connection closes";
   Backend other(Role::kSmtp);
@@ -164,6 +200,28 @@ TEST_P(Network, ADrainingReplicaGetsNoNewCallsByMux) {
       if (!caller.run(both.deliver({}, options))) return false;
     return backend.service.calls == before;
   }));
+}
+
+TEST(NetworkMux, AReplicaThatDrainedAndCameBackIsUsedAgain) {
+  Caller caller;
+  Backend backend(Role::kSmtp);
+  auto other = std::make_unique<Backend>(Role::kSmtp);
+  const auto address = other->address();
+  store::v1::StoreClient both(connect(backend.address() + "," + address, true));
+  CallOptions options;
+  const auto call_for_all = [&] {
+    for (options.account_id = 1; options.account_id <= 20; ++options.account_id)
+      EXPECT_TRUE(caller.run(both.deliver({}, options)));
+  };
+  call_for_all();
+  ASSERT_TRUE(other->drain(Deadline::after(5s)));
+  call_for_all();
+  other.reset();
+  Backend again(Role::kSmtp, address);
+  ASSERT_TRUE(again.started);
+  std::this_thread::sleep_for(5100ms);  // how long one that drains is avoided
+  call_for_all();
+  EXPECT_GT(again.service.calls, 1);
 }
 
 TEST_P(Network, AnAccountPrefersOneReplica) {
@@ -265,6 +323,26 @@ TEST(NetworkMux, ACallMayBeginAfterItsConnectionHasEnded) {
   EXPECT_TRUE(caller.run(again.deliver(request)));
 }
 
+// The pause counts from the last failure, not from the first call after it: who comes later finds no pause.
+TEST(NetworkMux, AReplicaThatCameBackIsTriedByTheNextCall) {
+  Caller caller;
+  auto backend = std::make_unique<Backend>(Role::kSmtp);
+  const auto address = backend->address();
+  backend.reset();
+  NetworkChannelOptions options;
+  options.target = address;
+  options.server_role = Role::kStore;
+  options.max_attempts = 1;
+  store::v1::StoreClient store(network_channel(options));
+  for (const auto pause : {0ms, 0ms, 150ms, 0ms, 250ms, 500ms}) {
+    EXPECT_EQ(caller.run(store.deliver({})).error().code(), ErrorCode::kUnavailable);
+    std::this_thread::sleep_for(pause);
+  }
+  Backend again(Role::kSmtp, address);
+  ASSERT_TRUE(again.started);
+  EXPECT_TRUE(caller.run(store.deliver({})));
+}
+
 // Where localhost is ::1 too, and the server listens at 127.0.0.1 alone. On a machine whose localhost has one address
 // this shows only that such a channel works.
 TEST(NetworkChannel, WithoutBalancingAnyAddressOfTheHostWillDo) {
@@ -311,6 +389,45 @@ TEST(NetworkStreams, BidirectionalAndDroppedMeansCancelled) {
   EXPECT_TRUE(eventually([&] { return backend.service.cancelled == 1; }));
 }
 
+/// Reads on after the first event, which is the only one that comes before the server stops.
+Task<void> watch_on(store::v1::StoreClient store, Backend& backend, std::promise<void>& held) {
+  MERPATI_CO_TRY(auto stream, co_await store.watch());
+  store::v1::WatchRequest request;
+  MERPATI_CO_CHECK(co_await stream->write(std::move(request)));
+  for (int i = 0; i < 3; ++i) MERPATI_CO_CHECK(co_await stream->read());
+  held = backend.hold();
+  MERPATI_CO_CHECK(co_await stream->read());
+  co_return Result<void>();
+}
+
+// Only the connection of Mux is pinged; gRPC's own threads answer for a server that does nothing.
+TEST(NetworkStreams, AStreamEndsWhenItsServerFallsSilent) {
+  Caller caller;
+  Backend backend(Role::kImap);
+  store::v1::StoreClient store(connect(backend.address(), true));
+  std::promise<void> held;
+  EXPECT_EQ(caller.run(watch_on(store, backend, held)).error().code(), ErrorCode::kUnavailable);
+  held.set_value();
+  // Another begins when it is heard again.
+  EXPECT_TRUE(eventually([&] {
+    const auto seen = caller.run(watch_some(store));
+    return seen.has_value() && *seen == 6;
+  }));
+}
+
+// gRPC ends a call on a thread of its own, at a process's end perhaps when the loops are gone.
+TEST(NetworkStreams, ACallMayOutliveItsChannelAndItsLoop) {
+  Backend backend(Role::kSmtp);
+  auto caller = std::make_unique<Caller>();
+  std::optional<store::v1::StoreClient> store(connect(backend.address(), true));
+  auto upload = caller->run(store->put_blob());
+  ASSERT_TRUE(upload) << upload.error().describe();
+  store.reset();
+  caller.reset();
+  upload->reset();
+  backend.stop();
+}
+
 Task<void> read_all(store::v1::StoreClient store) {
   store::v1::StreamContentRequest request;
   MERPATI_CO_TRY(auto reader, co_await store.stream_content(request));
@@ -318,6 +435,15 @@ Task<void> read_all(store::v1::StoreClient store) {
     MERPATI_CO_TRY(auto chunk, co_await reader->read());
     if (!chunk) co_return Result<void>();
   }
+}
+
+TEST(NetworkStreams, AServerStreamBeginsAtAnotherReplicaWhenItsOwnIsGone) {
+  Caller caller;
+  Backend backend(Role::kImap), other(Role::kImap);
+  store::v1::StoreClient store(connect(backend.address() + "," + other.address(), true));
+  other.stop();
+  for (int i = 0; i < 20; ++i)  // to either
+    EXPECT_EQ(caller.run(read_all(store)).error().code(), ErrorCode::kUnauthenticated);
 }
 
 TEST(NetworkStreams, ServerStreamRefusedBySayingWhy) {

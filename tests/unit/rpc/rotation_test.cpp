@@ -2,16 +2,13 @@
 // new ones, and the new authority, without a restart.
 #include <gtest/gtest.h>
 
-#include <boost/asio/executor_work_guard.hpp>
-#include <boost/asio/io_context.hpp>
-#include <boost/asio/use_future.hpp>
 #include <filesystem>
-#include <thread>
 
 #include "merpati/auth/v1/auth.rpc.hpp"
 #include "merpati/rpc/network_channel.hpp"
 #include "merpati/rpc/server.hpp"
 #include "support/certificates.hpp"
+#include "support/loop.hpp"
 
 namespace merpati::rpc {
 namespace {
@@ -59,16 +56,7 @@ class Volume {
 };
 
 struct Rotation : testing::Test {
-  Rotation() : guard(loop.get_executor()), thread([this] { loop.run(); }) { dispatcher.register_service(service); }
-  ~Rotation() override {
-    guard.reset();
-    loop.stop();
-    thread.join();
-  }
-  template <class T>
-  Result<T> run(Task<T> task) {
-    return asio::co_spawn(loop, std::move(task), asio::use_future).get();
-  }
+  Rotation() { dispatcher.register_service(service); }
   Result<auth::v1::LoginResponse> call(const Credentials& files, std::uint16_t port) {
     NetworkChannelOptions options;
     options.target = "127.0.0.1:" + std::to_string(port);
@@ -77,14 +65,12 @@ struct Rotation : testing::Test {
     options.unary_timeout = 2s;
     auth::v1::AuthClient client(network_channel(std::move(options)));
     const auth::v1::LoginRequest request;
-    return run(client.login(request));
+    return loop.run(client.login(request));
   }
 
-  asio::io_context loop{1};
-  asio::executor_work_guard<asio::io_context::executor_type> guard;
-  std::thread thread;
   FakeAuth service;
   Dispatcher dispatcher;
+  test::Loop loop;
 };
 
 TEST_F(Rotation, AServerTakesTheNewCertificateAndTheNewAuthorityOfItsVolume) {
@@ -95,7 +81,7 @@ TEST_F(Rotation, AServerTakesTheNewCertificateAndTheNewAuthorityOfItsVolume) {
   ServerOptions options;
   options.address = "127.0.0.1:0";
   options.credentials = volume.files();
-  options.loops = {loop.get_executor()};
+  options.loops = {loop.context.get_executor()};
   Server server(dispatcher, options);
   ASSERT_TRUE(server.start().has_value());
   const auto old_caller = old_authority.issue("imap");
@@ -107,7 +93,7 @@ TEST_F(Rotation, AServerTakesTheNewCertificateAndTheNewAuthorityOfItsVolume) {
   const auto give_up = Deadline::after(60s);
   while (call(new_caller, server.port()).has_error()) ASSERT_FALSE(give_up.passed()) << "the server never reloads";
   EXPECT_TRUE(call(old_caller, server.port()).has_error()) << "the old authority is not trusted any more";
-  run(server.stop()).has_error();
+  loop.run(server.stop()).has_error();
 }
 
 }  // namespace

@@ -66,6 +66,21 @@ TEST_F(Tokens, AGrantIsNoSession) {
   EXPECT_FALSE(ring.verify_grant(token));
 }
 
+TEST_F(Tokens, AccountsOfAnotherCellAreRefusedWhereOneIsRequired) {
+  auth::v1::RecipientGrant grant;
+  grant.set_account_id(7);
+  grant.set_expires_at(2'000'000);
+  grant.set_cell("south");
+  const auto south = sign(key, TokenKind::kRecipient, grant.SerializeAsString());
+  EXPECT_TRUE(ring.verify_grant(south));
+  ring.require_cell("");
+  EXPECT_TRUE(ring.verify(session()));
+  EXPECT_EQ(ring.verify_grant(south).error().code(), ErrorCode::kFailedPrecondition);
+  ring.require_cell("south");
+  EXPECT_TRUE(ring.verify_grant(south));
+  EXPECT_EQ(ring.verify(session()).error().code(), ErrorCode::kFailedPrecondition);
+}
+
 TEST_F(Tokens, RevokedAndRemovedKeysEndRememberedTokensToo) {
   const auto token = session();
   ASSERT_TRUE(ring.verify(token));

@@ -16,7 +16,8 @@ struct CallOptions {
   Deadline deadline;            ///< never means the channel's default (30 s for unary calls; none for streams)
   std::string token;            ///< session token, or an operator's API token; empty for none
   std::int64_t account_id = 0;  ///< routing key: calls for one account prefer one replica; 0 for any
-  std::string trace_id;         ///< 32 hex digits (W3C trace context); empty for none
+  std::string cell;             ///< of the account, for cell_channel(); empty: the one without a name
+  std::string trace_id;         ///< 32 hex digits or what Context::trace() gives (runtime/span.hpp); empty for none
 };
 
 /// Thread safe: await it on any executor; completion comes back there. A call ends when the awaiting coroutine is

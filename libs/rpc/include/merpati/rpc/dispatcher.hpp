@@ -49,6 +49,10 @@ class Dispatcher {
 
  private:
   Task<void> authorize(const Entry& entry, Context& context) const;
+  Task<void> recorded_call(const Entry& entry, Context& context, const MessageLite& request, MessageLite& response,
+                           Timer timer) const;
+  Task<void> counted_call(const Entry& entry, Context& context, const MessageLite& request, MessageLite& response,
+                          Timer timer) const;
   Task<void> checked_call(const Entry& entry, Context& context, const MessageLite& request, MessageLite& response,
                           Timer timer) const;
   Task<void> checked_stream(const Entry& entry, Context& context, Stream& stream) const;

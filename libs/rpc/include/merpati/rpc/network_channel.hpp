@@ -25,6 +25,8 @@ struct NetworkChannelOptions {
   std::chrono::nanoseconds resolve_every = std::chrono::seconds(5);
   int max_message_bytes = 4 << 20;
   int max_attempts = 3;  ///< of an idempotent call, within the retry budget
+  /// From a call's start; after it no replica is asked twice: one that says nothing is not waited for again.
+  std::chrono::nanoseconds same_again_within = std::chrono::milliseconds(500);
 };
 
 /// Resolves once before it returns; a host that cannot be resolved now is tried again, calls answer kUnavailable

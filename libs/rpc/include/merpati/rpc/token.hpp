@@ -55,6 +55,8 @@ class KeyRing : public TokenVerifier {
   void add(std::string key_id, std::string public_key, std::int64_t not_after = 0);
   void remove(std::string_view key_id);
   bool knows(std::string_view key_id) const;
+  /// Tokens and grants of accounts of other cells are kFailedPrecondition from now on. Before the first call.
+  void require_cell(std::string cell);
   /// Session tokens that are refused although they are genuine. Lives as long as the ring.
   Revocations& revocations();
 
