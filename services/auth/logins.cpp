@@ -3,9 +3,12 @@
 #include "merpati/base/encoding.hpp"
 #include "merpati/base/ids.hpp"
 #include "merpati/runtime/log.hpp"
+#include "merpati/runtime/seldom.hpp"
 
 namespace merpati::auth {
 namespace {
+
+log::Seldom seldom;  // of logins that could not be checked
 
 using Reason = v1::LoginFailure;
 
@@ -142,7 +145,7 @@ asio::awaitable<v1::LoginResponse> Logins::by_password(Attempt attempt, std::str
     co_return response;
   }
   const auto temporary = [&](const Error& error) {
-    log::warning("auth_login_unavailable", error.message(), {{"error", error.describe()}});
+    seldom.warning("auth_login_unavailable", error.message(), {{"error", error.describe()}});
     *response.mutable_failure() =
         fail(attempt.service, Reason::REASON_TEMPORARY, "authentication is unavailable, try later");
   };
@@ -184,7 +187,7 @@ asio::awaitable<std::variant<v1::LoginFailure, Logins::Candidate>> Logins::begin
   if (const auto address = parse_address(attempt.user)) {
     auto found = co_await directory_.account_by_address(address->text(), deadline);
     if (found.has_error()) {
-      log::warning("auth_login_unavailable", found.error().message(), {{"error", found.error().describe()}});
+      seldom.warning("auth_login_unavailable", found.error().message(), {{"error", found.error().describe()}});
       out = fail(attempt.service, Reason::REASON_TEMPORARY, "authentication is unavailable, try later");
       co_return out;
     }

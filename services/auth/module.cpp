@@ -21,8 +21,9 @@ using namespace std::chrono_literals;
 constexpr auto kEventsStay = std::chrono::hours(24 * 30);
 constexpr auto kPurgesStay = std::chrono::hours(24 * 400);  // longer than anybody leaves a store down
 
-pg::PoolOptions pool_options(const config::v1::Database& config, std::size_t loops) {
+pg::PoolOptions pool_options(const config::v1::Database& config, std::size_t loops, runtime::Metrics& metrics) {
   pg::PoolOptions options;
+  options.observer = pg::pool_observer(metrics, "auth");
   options.dsn = config.dsn();
   options.schema = "auth";
   options.application_name = "merpati-auth";
@@ -58,6 +59,13 @@ PasswordOptions password_options(const config::v1::Auth& config) {
   return options;
 }
 
+std::optional<mailauth::Srs> srs_from(const config::v1::Srs& config) {
+  if (config.domain().empty()) return std::nullopt;
+  std::vector<std::string> secrets{config.key()};
+  if (!config.previous_key().empty()) secrets.push_back(config.previous_key());
+  return mailauth::Srs(config.domain(), std::move(secrets));
+}
+
 std::chrono::seconds seconds_of(const google::protobuf::Duration& duration) {
   return std::chrono::duration_cast<std::chrono::seconds>(runtime::to_chrono(duration));
 }
@@ -68,7 +76,7 @@ struct Module::Parts {
   Parts(runtime::Process& owner, const config::v1::Auth& wanted)
       : process(owner),
         config(wanted),
-        pool(executors(owner.loops()), pool_options(wanted.database(), owner.loops().size())),
+        pool(executors(owner.loops()), pool_options(wanted.database(), owner.loops().size(), owner.metrics())),
         pool_scrape(pg::export_pool(owner.metrics(), "auth", pool)),
         directory(pool),
         passwords(password_options(wanted), owner.metrics()),
@@ -77,7 +85,7 @@ struct Module::Parts {
         keys(directory, from_base64(wanted.master_key()).value_or(""), seconds_of(wanted.token_life()) + 1h),
         logins(directory, passwords, verified, slow_down, keys,
                {seconds_of(wanted.token_life()), static_cast<int>(wanted.scram_iterations())}, owner.metrics()),
-        recipients(directory, keys, owner.metrics()),
+        recipients(directory, keys, owner.metrics(), srs_from(wanted.srs())),
         feed(owner.loops().main(), session_dsn(wanted.database())),
         auth_service(directory, logins, recipients, keys, feed),
         directory_service(directory, passwords, keys),

@@ -49,8 +49,9 @@ const char* name_of(Response::Status status) {
 
 }  // namespace
 
-Recipients::Recipients(Directory& directory, const Keys& keys, runtime::Metrics& metrics)
-    : directory_(directory), keys_(keys), metrics_(metrics) {}
+Recipients::Recipients(Directory& directory, const Keys& keys, runtime::Metrics& metrics,
+                       std::optional<mailauth::Srs> srs)
+    : directory_(directory), keys_(keys), metrics_(metrics), srs_(std::move(srs)) {}
 
 Task<Response> Recipients::resolve(std::string address, Deadline deadline) {
   auto response = co_await walk(std::move(address), deadline);
@@ -62,7 +63,18 @@ Task<Response> Recipients::resolve(std::string address, Deadline deadline) {
 Task<Response> Recipients::walk(std::string address, Deadline deadline) {
   Response response;
   const auto at = address.rfind('@');
-  const auto first = parse_address(address);
+  auto first = parse_address(address);
+  int depth = 0;
+  if (srs_ && srs_->is_ours(address)) {
+    // A bounce of what was redirected goes to who sent it, as if that were behind an alias.
+    const auto sender = srs_->reverse(address, Clock::system().wall());
+    first = sender.has_value() ? parse_address(*sender) : Result<Address>(sender.error());
+    depth = 1;
+    if (first.has_error()) {
+      response.set_status(Response::STATUS_UNKNOWN);
+      co_return response;
+    }
+  }
   if (first.has_error()) {
     // A local part that we could not have; whose it is decides the domain alone.
     const auto domain = at == std::string::npos ? Result<std::string>(Error()) : parse_domain(address.substr(at + 1));
@@ -77,7 +89,7 @@ Task<Response> Recipients::walk(std::string address, Deadline deadline) {
     Address address;
     int depth;
   };
-  std::deque<Step> steps{{*first, 0}};
+  std::deque<Step> steps{{*first, depth}};
   std::set<std::string> visited{first->text()};
   std::set<std::int64_t> accounts;
   bool disabled = false;

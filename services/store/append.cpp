@@ -1,4 +1,7 @@
 // Append: IMAP APPEND and MULTIAPPEND, all or none.
+#include "merpati/base/ids.hpp"
+#include "merpati/runtime/log.hpp"
+#include "merpati/trace/recorder.hpp"
 #include "store/arrivals.hpp"
 #include "store/flags.hpp"
 #include "store/operations.hpp"
@@ -7,7 +10,22 @@
 namespace merpati::store {
 namespace {
 constexpr int kMostMessages = 1000;
+
+void tell(Core& core, const Caller& caller, const v1::AppendRequest& request, const ArrivalResult& result) {
+  log::info("store_appended", "appended",
+            {{"trace_id", caller.trace_id},
+             {"account_id", request.account_id()},
+             {"mailbox_id", result.mailbox},
+             {"uid", result.uid}});
+  if (core.events == nullptr) return;
+  auto event = trace::event(trace::v1::KIND_APPENDED, caller.trace_id);
+  event.set_delivery_id(request.request_id());
+  event.set_account_id(request.account_id());
+  event.set_mailbox_id(result.mailbox);
+  event.set_uid(result.uid);
+  core.events->record(std::move(event));
 }
+}  // namespace
 
 Task<v1::AppendResponse> append(Core& core, const Caller& caller, const v1::AppendRequest& request) {
   if (!is_uuid(request.request_id())) co_return Error(ErrorCode::kInvalidArgument, "request_id is not a UUID");
@@ -21,6 +39,7 @@ Task<v1::AppendResponse> append(Core& core, const Caller& caller, const v1::Appe
     MERPATI_CO_TRY(arrival.body, co_await prepare_body(core, message.body(), caller.deadline));
     MERPATI_CO_TRY(auto flags, parse_flags(message.flags()));
     arrival.account = request.account_id();
+    arrival.trace = caller.trace;
     arrival.delivery = request.request_id();
     arrival.part = static_cast<int>(arrivals.size());
     arrival.mailbox = mailbox;
@@ -60,6 +79,7 @@ Task<v1::AppendResponse> append(Core& core, const Caller& caller, const v1::Appe
     response.set_mailbox_id(result.mailbox);
     response.set_uid_validity(result.uid_validity);
     response.add_uids(result.uid);
+    tell(core, caller, request, result);
   }
   co_return response;
 }

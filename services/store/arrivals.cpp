@@ -6,6 +6,7 @@
 #include "merpati/base/encoding.hpp"
 #include "merpati/base/fail_point.hpp"
 #include "merpati/runtime/log.hpp"
+#include "merpati/runtime/span.hpp"
 #include "store/gather.hpp"
 #include "store/probe.hpp"
 #include "store/watchers.hpp"
@@ -92,6 +93,25 @@ struct Columns {
   }
 };
 
+/// One for each trace in the batch: they share the commit, and its time.
+std::vector<runtime::Span> commit_spans(const Group::Batch& batch) {
+  std::vector<runtime::Span> spans;
+  if (!runtime::spans_recorded()) return spans;
+  const std::string* last = nullptr;
+  for (const auto& item : batch) {
+    for (const auto& arrival : item->work) {
+      if (last != nullptr && *last == arrival.trace) continue;
+      last = &arrival.trace;
+      runtime::Span span("store commit", runtime::SpanKind::kClient, arrival.trace);
+      if (!span.active()) continue;
+      span.attribute("db.system", "postgresql");
+      span.attribute("merpati.batch_calls", static_cast<std::int64_t>(batch.size()));
+      spans.push_back(std::move(span));
+    }
+  }
+  return spans;
+}
+
 }  // namespace
 
 struct Arrivals::Impl {
@@ -112,6 +132,7 @@ struct Arrivals::Impl {
       for (const auto& arrival : item->work) columns.add(arrival, call);
       if (item->deadline.at() > deadline.at()) deadline = item->deadline;
     }
+    auto spans = commit_spans(batch);
     const auto doubt_until = Deadline::after(kDoubtWait);
     bool doubt = false;
     Result<pg::Rows> rows = Error();
@@ -122,10 +143,13 @@ struct Arrivals::Impl {
       // instead could double the mail.
       doubt = doubt || pg::outcome_unknown(rows.error());
       if (!doubt || rows.error().code() != ErrorCode::kUnavailable || doubt_until.passed()) co_return rows.error();
+      // Only those in doubt wait for PostgreSQL; the others have a clear answer.
+      if (!pg::outcome_unknown(rows.error())) gatherer.refuse_waiting(rows.error());
       MERPATI_CO_CHECK(co_await sleep_for(pause));
       const auto state = co_await asio::this_coro::cancellation_state;
       if (state.cancelled() != asio::cancellation_type::none) co_return rows.error();  // the process ends
     }
+    spans.clear();
     probe.committed(columns.account.size());
     std::size_t at = 0;
     for (auto& item : batch) {
@@ -161,6 +185,8 @@ Probe& Arrivals::probe() { return impl_->probe; }
 
 Task<std::vector<ArrivalResult>> Arrivals::store(std::vector<Arrival> arrivals, Deadline deadline) {
   if (arrivals.empty()) co_return std::vector<ArrivalResult>();
+  // Not behind a batch that is in doubt.
+  if (!impl_->core.pool.available()) co_return Error(ErrorCode::kUnavailable, "PostgreSQL cannot be reached");
   std::vector<std::int64_t> accounts;
   std::size_t weight = 0;
   const StoredBody* last = nullptr;

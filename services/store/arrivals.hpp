@@ -28,6 +28,7 @@ struct Arrival {
   std::int64_t quota_bytes = 0, quota_messages = 0;
   std::int64_t quota_need = 0;  ///< octets that must be free
   std::shared_ptr<const StoredBody> body;
+  std::string trace;  ///< the caller's, for the span of the commit
 };
 
 struct ArrivalResult {

@@ -16,6 +16,10 @@
 #include "merpati/rpc/token.hpp"
 #include "merpati/runtime/metrics.hpp"
 
+namespace merpati::trace {
+class Recorder;
+}
+
 namespace merpati::store {
 
 class Arrivals;
@@ -47,7 +51,8 @@ struct Packing {
 /// Whose call it is, as far as the domain cares.
 struct Caller {
   Deadline deadline;
-  std::string trace_id;
+  std::string trace_id;          ///< 32 hex digits
+  std::string trace;             ///< what goes on, with the span
   std::int64_t quota_bytes = 0;  ///< from the session token; 0: no limit
   std::int64_t quota_messages = 0;
 };
@@ -64,6 +69,7 @@ class Core {
   std::shared_ptr<objects::ObjectStore> objects;  ///< null: large bodies answer kUnavailable
   std::shared_ptr<rpc::TokenVerifier> verifier;
   Packing packing;
+  trace::Recorder* events = nullptr;  ///< null: no events of messages' lives are kept
 
   std::unique_ptr<Arrivals> arrivals;
   std::unique_ptr<FlagChanges> flag_changes;

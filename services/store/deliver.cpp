@@ -3,7 +3,9 @@
 
 #include "merpati/auth/v1/token.pb.h"
 #include "merpati/base/fail_point.hpp"
+#include "merpati/base/ids.hpp"
 #include "merpati/runtime/log.hpp"
+#include "merpati/trace/recorder.hpp"
 #include "store/arrivals.hpp"
 #include "store/flags.hpp"
 #include "store/operations.hpp"
@@ -66,13 +68,21 @@ Task<void> make_mailbox(Core& core, const Caller& caller, std::int64_t account, 
   co_return Result<void>();
 }
 
-/// Fills `arrival`, or sets a final result and returns false.
+/// Whose copy an arrival is, for the log and the trace.
+struct Recipient {
+  std::int64_t account = 0;
+  std::string address;
+};
+
+/// Fills `arrival` and `recipient_of`, or sets a final result and returns false.
 Task<bool> prepare(Core& core, const Caller& caller, const v1::DeliverRequest& request, int index, Bodies& bodies,
-                   Arrival& arrival, v1::DeliverResult& result) {
+                   Arrival& arrival, Recipient& recipient_of, v1::DeliverResult& result) {
   const auto& recipient = request.recipients(index);
   auto grant = co_await verify_grant(core, recipient.grant());
   if (grant.has_error()) {
-    const bool later = grant.error().code() == ErrorCode::kUnavailable;
+    // One of another cell came here by a configuration that is not the same everywhere (yet).
+    const bool later =
+        grant.error().code() == ErrorCode::kUnavailable || grant.error().code() == ErrorCode::kFailedPrecondition;
     refuse(result, later ? v1::DeliverResult::STATUS_TEMPORARY : v1::DeliverResult::STATUS_REFUSED,
            "the recipient's grant is not valid");
     co_return false;
@@ -105,6 +115,7 @@ Task<bool> prepare(Core& core, const Caller& caller, const v1::DeliverRequest& r
   arrival.quota_bytes = claims.quota_bytes();
   arrival.quota_messages = claims.quota_messages();
   arrival.body = *body;
+  arrival.trace = caller.trace;
   arrival.quota_need = static_cast<std::int64_t>(arrival.body->size + arrival.header_prefix.size());
   if (recipient.create() && !arrival.junk && arrival.mailbox != "INBOX") {
     auto made = co_await make_mailbox(core, caller, arrival.account, arrival.mailbox);
@@ -112,6 +123,7 @@ Task<bool> prepare(Core& core, const Caller& caller, const v1::DeliverRequest& r
       log::info("store_mailbox_not_made", "delivered to INBOX instead",
                 {{"account", arrival.account}, {"why", made.error().message()}});
   }
+  recipient_of = {claims.account_id(), claims.recipient()};
   co_return true;
 }
 
@@ -146,6 +158,44 @@ void fill(v1::DeliverResult& out, const ArrivalResult& result) {
   if (result.email != 0) out.set_email_id(email_id_text(result.email));
 }
 
+std::string_view in_words(const v1::DeliverResult& result) {
+  switch (result.status()) {
+    case v1::DeliverResult::STATUS_DELIVERED:
+      return "delivered";
+    case v1::DeliverResult::STATUS_DUPLICATE:
+      return "delivered before";
+    case v1::DeliverResult::STATUS_WITHHELD:
+      return "withheld: another recipient could not be served";
+    default:
+      return result.text();
+  }
+}
+
+/// One line, and one event, for each recipient's copy.
+void tell(Core& core, const Caller& caller, const v1::DeliverRequest& request, const Recipient& recipient,
+          const v1::DeliverResult& result) {
+  const bool there = result.status() == v1::DeliverResult::STATUS_DELIVERED;
+  const bool twice = result.status() == v1::DeliverResult::STATUS_DUPLICATE;
+  log::info(there || twice ? "store_delivered" : "store_not_delivered", in_words(result),
+            {{"trace_id", caller.trace_id},
+             {"delivery_id", request.delivery_id()},
+             {"account_id", recipient.account},
+             {"mailbox_id", result.mailbox_id()},
+             {"uid", result.uid()}});
+  if (core.events == nullptr) return;
+  auto event =
+      trace::event(there || twice ? trace::v1::KIND_DELIVERED : trace::v1::KIND_NOT_DELIVERED, caller.trace_id);
+  // Whoever asks again did not hear the answer, and may be the first that lives to tell.
+  if (twice) event.set_detail("the copy was there already");
+  event.set_delivery_id(request.delivery_id());
+  event.set_recipient(recipient.address);
+  event.set_account_id(recipient.account);
+  event.set_mailbox_id(result.mailbox_id());
+  event.set_uid(result.uid());
+  if (!there && !twice) event.set_text(std::string(in_words(result)));
+  core.events->record(std::move(event));
+}
+
 }  // namespace
 
 Task<v1::DeliverResponse> deliver(Core& core, const Caller& caller, const v1::DeliverRequest& request) {
@@ -154,21 +204,29 @@ Task<v1::DeliverResponse> deliver(Core& core, const Caller& caller, const v1::De
     co_return Error(ErrorCode::kInvalidArgument, "1 to 1,000 recipients");
   v1::DeliverResponse response;
   std::vector<Arrival> arrivals;
-  std::vector<std::int64_t> accounts;
+  std::vector<Recipient> recipients;
   std::vector<int> places;
   Bodies bodies;
   for (int i = 0; i < request.recipients_size(); ++i) {
     Arrival arrival;
+    Recipient recipient;
     auto& result = *response.add_results();
-    MERPATI_CO_TRY(const bool ready, co_await prepare(core, caller, request, i, bodies, arrival, result));
-    if (!ready) continue;
+    MERPATI_CO_TRY(const bool ready, co_await prepare(core, caller, request, i, bodies, arrival, recipient, result));
+    if (!ready) {
+      tell(core, caller, request, recipient, result);
+      continue;
+    }
     arrival.together = request.all_or_none();
-    accounts.push_back(arrival.account);
     arrivals.push_back(std::move(arrival));
+    recipients.push_back(std::move(recipient));
     places.push_back(i);
   }
   if (request.all_or_none() && places.size() < static_cast<std::size_t>(request.recipients_size())) {
-    for (const int i : places) response.mutable_results(i)->set_status(v1::DeliverResult::STATUS_WITHHELD);
+    for (std::size_t i = 0; i < places.size(); ++i) {
+      auto& out = *response.mutable_results(places[i]);
+      out.set_status(v1::DeliverResult::STATUS_WITHHELD);
+      tell(core, caller, request, recipients[i], out);
+    }
     co_return response;
   }
   MERPATI_CO_TRY(auto results, co_await core.arrivals->store(std::move(arrivals), caller.deadline));
@@ -176,12 +234,7 @@ Task<v1::DeliverResponse> deliver(Core& core, const Caller& caller, const v1::De
     auto& out = *response.mutable_results(places[i]);
     fill(out, results[i]);
     core.arrivals->probe().arrived(Probe::Kind::kDelivery, results[i].status);
-    log::info("store_delivered", ArrivalResult::name_of(results[i].status),
-              {{"trace_id", caller.trace_id},
-               {"delivery_id", request.delivery_id()},
-               {"account_id", accounts[i]},
-               {"mailbox_id", out.mailbox_id()},
-               {"uid", out.uid()}});
+    tell(core, caller, request, recipients[i], out);
   }
   co_return response;
 }

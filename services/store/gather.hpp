@@ -64,6 +64,19 @@ class Gatherer {
     co_return std::move(*item->answer);
   }
 
+  /// Answers those whose batch has not begun.
+  void refuse_waiting(const Error& why) {
+    std::deque<std::shared_ptr<Item>> refused;
+    {
+      std::lock_guard lock(mutex_);
+      refused.swap(waiting_);
+    }
+    for (auto& item : refused) {
+      item->answer = why;
+      item->done.notify();
+    }
+  }
+
   std::size_t waiting() const {
     std::lock_guard lock(mutex_);
     return waiting_.size();

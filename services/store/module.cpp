@@ -7,6 +7,7 @@
 #include "merpati/rpc/account_events.hpp"
 #include "merpati/runtime/dependency.hpp"
 #include "merpati/runtime/log.hpp"
+#include "merpati/trace/keeper.hpp"
 #include "store/arrivals.hpp"
 #include "store/collector.hpp"
 #include "store/core.hpp"
@@ -44,8 +45,9 @@ Settings settings_from(const config::v1::Store& config) {
   return s;
 }
 
-pg::PoolOptions pool_options(const config::v1::Database& config, std::size_t loops) {
+pg::PoolOptions pool_options(const config::v1::Database& config, std::size_t loops, runtime::Metrics& metrics) {
   pg::PoolOptions options;
+  options.observer = pg::pool_observer(metrics, "store");
   options.dsn = config.dsn();
   options.schema = "store";
   options.application_name = "merpati store";
@@ -90,10 +92,15 @@ Result<std::shared_ptr<objects::ObjectStore>> open_objects(const config::v1::Obj
 }  // namespace
 
 struct Module::Impl {
-  Impl(runtime::Process& p, const config::v1::Store& c, std::shared_ptr<rpc::Channel> auth)
-      : process(p), config(c), group(p.loops().main()) {
+  Impl(runtime::Process& p, const config::v1::Store& c, std::shared_ptr<rpc::Channel> auth,
+       const config::v1::TraceEvents& trace_events)
+      : process(p),
+        config(c),
+        group(p.loops().main()),
+        events_kept(p, {"store", trace::EventTable::Mailboxes::kNamed}, c.database(), trace_events) {
     if (auth) {
       auto ring = rpc::remote_key_ring(auth);
+      ring->require_cell(config.cell());
       events = rpc::on_revocation(ring->revocations());
       auth_channel = std::move(auth);
       dispatcher.set_token_verifier(verifier = ring);
@@ -101,12 +108,15 @@ struct Module::Impl {
     }
     std::vector<asio::any_io_executor> loops;
     for (std::size_t i = 0; i < process.loops().size(); ++i) loops.push_back(process.loops().executor(i));
-    pool = std::make_unique<pg::Pool>(std::move(loops), pool_options(config.database(), process.loops().size()));
+    pool = std::make_unique<pg::Pool>(std::move(loops),
+                                      pool_options(config.database(), process.loops().size(), process.metrics()));
     core = std::make_unique<Core>(*pool, process.blocking(), group, settings_from(config));
     core->arrivals->probe() = Probe(process.metrics());
     pool_scrape = pg::export_pool(process.metrics(), "store", *pool);
     service = std::make_unique<StoreService>(*core);
     dispatcher.register_service(*service);
+    core->events = events_kept.recorder();
+    dispatcher.register_service(events_kept.service());
   }
 
   void count_packing() {
@@ -131,6 +141,7 @@ struct Module::Impl {
   config::v1::Store config;
   TaskGroup group;
   std::shared_ptr<rpc::Channel> auth_channel;
+  trace::Keeper events_kept;
   rpc::AccountEventHandlers events;
   std::shared_ptr<rpc::KeyRing> key_ring;  ///< `events` refers to it
   std::shared_ptr<rpc::TokenVerifier> verifier;
@@ -141,8 +152,9 @@ struct Module::Impl {
   std::shared_ptr<void> scrape, pool_scrape;
 };
 
-Module::Module(runtime::Process& process, const config::v1::Store& config, std::shared_ptr<rpc::Channel> auth)
-    : impl_(std::make_unique<Impl>(process, config, std::move(auth))) {}
+Module::Module(runtime::Process& process, const config::v1::Store& config, std::shared_ptr<rpc::Channel> auth,
+               const config::v1::TraceEvents& trace_events)
+    : impl_(std::make_unique<Impl>(process, config, std::move(auth), trace_events)) {}
 Module::~Module() = default;
 
 rpc::Dispatcher& Module::dispatcher() { return impl_->dispatcher; }
@@ -178,6 +190,7 @@ Task<void> Module::start() {
     impl.group.spawn(rpc::follow_account_events(impl.auth_channel, impl.events));
     impl.group.spawn(purge_for_ever(*impl.core, impl.auth_channel));
   }
+  MERPATI_CO_CHECK(co_await impl.events_kept.start());
   impl.export_metrics();
   impl.process.health().gate("store_schema", true);
   co_return Result<void>();
@@ -194,6 +207,7 @@ Task<void> Module::stop() {
   impl.core->watchers->stop();
   impl.group.cancel();
   auto joined = co_await impl.group.join(Deadline::after(1s));
+  static_cast<void>(co_await impl.events_kept.stop());
   impl.pool->close();  // what still waits for PostgreSQL ends now
   if (joined.has_error()) joined = co_await impl.group.join(Deadline::after(2s));
   co_return joined;

@@ -3,6 +3,7 @@
 
 #include <memory>
 
+#include "merpati/config/v1/common.pb.h"
 #include "merpati/rpc/dispatcher.hpp"
 #include "merpati/runtime/module.hpp"
 #include "merpati/runtime/process.hpp"
@@ -16,7 +17,8 @@ namespace merpati::store {
 class Module : public runtime::Module {
  public:
   /// `auth` may be null when a verifier is set by set_token_verifier() before start().
-  Module(runtime::Process& process, const config::v1::Store& config, std::shared_ptr<rpc::Channel> auth);
+  Module(runtime::Process& process, const config::v1::Store& config, std::shared_ptr<rpc::Channel> auth,
+         const config::v1::TraceEvents& trace_events = {});
   ~Module() override;
 
   std::string_view name() const override { return "store"; }

@@ -47,15 +47,6 @@ WallTime received_time(std::int64_t milliseconds) {
   return WallTime(std::chrono::milliseconds(std::clamp(milliseconds, kEarliest, kLatest)));
 }
 
-bool is_uuid(std::string_view text) {
-  if (text.size() != 36) return false;
-  for (std::size_t i = 0; i < text.size(); ++i) {
-    const bool dash = i == 8 || i == 13 || i == 18 || i == 23;
-    if (dash ? text[i] != '-' : std::isxdigit(static_cast<unsigned char>(text[i])) == 0) return false;
-  }
-  return true;
-}
-
 Result<std::string> normal_name(std::string_view given) {
   const auto bad = [](const char* why) { return Error(ErrorCode::kInvalidArgument, why).with_public(why); };
   if (given.size() > 4 * kMostOctets) return bad("the mailbox name is too long");

@@ -71,8 +71,6 @@ Task<v1::RenewMaildropResponse> renew_maildrop(Core& core, const Caller& caller,
 Task<v1::CommitMaildropResponse> commit_maildrop(Core& core, const Caller& caller,
                                                  const v1::CommitMaildropRequest& request);
 
-/// 36 characters of a UUID.
-bool is_uuid(std::string_view text);
 /// `name` in NFC. kInvalidArgument unless it may be a mailbox's name: UTF-8 without controls, no empty level, at most
 /// 255 octets a level and 1,000 in all; "INBOX" in any case becomes "INBOX".
 Result<std::string> normal_name(std::string_view name);

@@ -8,8 +8,7 @@
 
 namespace merpati::store {
 
-/// Follows auth's feed until it is cancelled, from where this store's replicas left off, so that a purge is carried out
-/// although no replica ran when it was told. Each replica does so; a purge that was done is nothing to do.
+/// Carries them out until it is cancelled (merpati/rpc/purges.hpp).
 asio::awaitable<void> purge_for_ever(Core& core, std::shared_ptr<rpc::Channel> auth);
 
 }  // namespace merpati::store

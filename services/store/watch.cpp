@@ -31,7 +31,7 @@ Task<void> take_requests(Core& core, Subscription& subscription, rpc::Reader<v1:
     }
     auto allowed = co_await verify(core, *request);
     // One account's stale token must not end the stream of all the others: it just hears nothing.
-    if (!allowed.has_error()) subscription.add(request->account_id());
+    if (!allowed.has_error()) subscription.add(request->account_id(), request->serial());
   }
 }
 
@@ -42,6 +42,12 @@ Task<void> send_events(Subscription& subscription, rpc::Writer<v1::WatchResponse
       v1::WatchResponse response;
       response.set_resync(batch.resync);
       response.set_draining(batch.draining);
+      MERPATI_CO_CHECK(co_await out.write(std::move(response)));
+    }
+    for (const auto& [account, serial] : batch.begun) {
+      v1::WatchResponse response;
+      response.set_account_id(account);
+      response.set_begun(serial);
       MERPATI_CO_CHECK(co_await out.write(std::move(response)));
     }
     for (const auto& event : batch.events) {

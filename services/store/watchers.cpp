@@ -42,9 +42,12 @@ struct Watchers::Impl : std::enable_shared_from_this<Watchers::Impl> {
       for (const auto& [account, one] : accounts) hub->forget(account, this);
       std::erase(hub->streams, this);
     }
-    void add(std::int64_t account) override {
+    void add(std::int64_t account, std::uint64_t serial) override {
       std::lock_guard lock(hub->mutex);
       if (accounts.emplace(account, true).second) hub->by_account[account].push_back(this);
+      if (serial == 0) return;
+      begun.emplace_back(account, serial);
+      wakeup.notify();
     }
     void remove(std::int64_t account) override {
       std::lock_guard lock(hub->mutex);
@@ -54,8 +57,9 @@ struct Watchers::Impl : std::enable_shared_from_this<Watchers::Impl> {
       for (;;) {
         {
           std::lock_guard lock(hub->mutex);
-          if (!pending.empty() || resync || draining) {
+          if (!pending.empty() || !begun.empty() || resync || draining) {
             Batch batch;
+            batch.begun = std::exchange(begun, {});
             for (const auto& [key, modseq] : pending) batch.events.push_back({key.first, key.second, modseq});
             pending.clear();
             batch.resync = std::exchange(resync, false);
@@ -78,6 +82,7 @@ struct Watchers::Impl : std::enable_shared_from_this<Watchers::Impl> {
 
     std::shared_ptr<Impl> hub;
     std::unordered_map<std::int64_t, bool> accounts;
+    std::vector<std::pair<std::int64_t, std::uint64_t>> begun;
     Changes pending;
     bool resync = false, draining = false;
     Wakeup wakeup;

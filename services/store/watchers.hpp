@@ -25,12 +25,14 @@ struct ChangeEvent {
 class Subscription {
  public:
   struct Batch {
+    std::vector<std::pair<std::int64_t, std::uint64_t>> begun;  ///< accounts, each with its request's serial
     std::vector<ChangeEvent> events;
     bool resync = false;    ///< events may have been lost
     bool draining = false;  ///< this replica is about to stop
   };
   virtual ~Subscription() = default;
-  virtual void add(std::int64_t account) = 0;
+  /// Once every change of the account is told, `serial` is in a batch, unless it is 0.
+  virtual void add(std::int64_t account, std::uint64_t serial) = 0;
   virtual void remove(std::int64_t account) = 0;
   /// Waits for events; several of one mailbox are one.
   virtual Task<Batch> next() = 0;

@@ -80,6 +80,13 @@ std::optional<std::int64_t> optional_of(bool given, std::int64_t value) {
   return given ? std::optional<std::int64_t>(value) : std::nullopt;
 }
 
+Result<void> check_cell(const std::string& name) {
+  const auto fits = [](char c) { return (c >= 'a' && c <= 'z') || (c >= '0' && c <= '9') || c == '-'; };
+  if (name.size() <= 63 && std::all_of(name.begin(), name.end(), fits)) return {};
+  return Error(ErrorCode::kInvalidArgument, "cell name")
+      .with_public("a cell's name has a to z, 0 to 9 and -, at most 63 of them");
+}
+
 Result<void> check_quota(std::int64_t bytes, std::int64_t messages) {
   if (bytes < 0 || messages < 0)
     return Error(ErrorCode::kInvalidArgument, "a quota is not negative").with_public("a quota is not negative");
@@ -145,6 +152,7 @@ Task<Credential> DirectoryService::credential(std::string domain, std::string pa
 Task<v1::Account> DirectoryService::create_account(rpc::Context& context, const v1::CreateAccountRequest& request) {
   MERPATI_CO_TRY(const auto address, parse_address(request.address()));
   MERPATI_CO_CHECK(check_quota(request.quota_bytes(), request.quota_messages()));
+  MERPATI_CO_CHECK(check_cell(request.cell()));
   Directory::NewAccounts wanted{address.domain,
                                 {address.text()},
                                 request.display_name(),
@@ -162,7 +170,9 @@ Task<v1::CreateAccountsResponse> DirectoryService::create_accounts(rpc::Context&
   if (request.addresses_size() == 0 || request.addresses_size() > kMostAtOnce)
     co_return Error(ErrorCode::kInvalidArgument, "1 to 10,000 accounts at once")
         .with_public("1 to 10,000 accounts at once");
+  MERPATI_CO_CHECK(check_cell(request.cell()));
   Directory::NewAccounts wanted;
+  wanted.cell = request.cell();
   for (const auto& text : request.addresses()) {
     MERPATI_CO_TRY(const auto address, parse_address(text));
     if (!wanted.domain.empty() && wanted.domain != address.domain)

@@ -9,7 +9,7 @@ namespace merpati::store {
 namespace {
 
 Caller caller_of(const rpc::Context& context) {
-  Caller caller{context.deadline(), context.trace_id(), 0, 0};
+  Caller caller{context.deadline(), context.trace_id(), context.trace(), 0, 0};
   if (const auto* claims = context.claims()) {
     caller.quota_bytes = claims->quota_bytes();
     caller.quota_messages = claims->quota_messages();

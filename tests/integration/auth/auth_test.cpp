@@ -9,6 +9,7 @@
 #include "merpati/auth/v1/directory.rpc.hpp"
 #include "merpati/base/encoding.hpp"
 #include "merpati/config/v1/auth.pb.h"
+#include "merpati/mailauth/srs.hpp"
 #include "merpati/rpc/dispatcher.hpp"
 #include "merpati/rpc/token.hpp"
 #include "merpati/runtime/config_loader.hpp"
@@ -46,6 +47,8 @@ class AuthTest : public testing::Test {
     config::v1::Auth out;
     out.mutable_database()->set_dsn(postgres_->dsn());
     out.set_master_key(to_base64(std::string(32, 'k')));
+    out.mutable_srs()->set_domain("example.test");
+    out.mutable_srs()->set_key("0123456789abcdef");
     out.set_argon2_memory(8192 * 1024);
     out.set_scram_iterations(4096);
     return runtime::with_defaults(std::move(out));
@@ -248,6 +251,23 @@ TEST_F(AuthTest, Recipients) {
   EXPECT_EQ(resolve("x@elsewhere.test").status(), R::STATUS_REMOTE);
   EXPECT_EQ(resolve("x@[192.0.2.1]").status(), R::STATUS_REMOTE);
   EXPECT_EQ(resolve(std::string(70, 'a') + "@example.test").status(), R::STATUS_UNKNOWN);
+}
+
+TEST_F(AuthTest, ABounceToARewrittenSenderGoesToWhoSentTheMessage) {
+  using R = v1::ResolveRecipientResponse;
+  const mailauth::Srs srs("example.test", {"0123456789abcdef"});
+  const auto now = Clock::system().wall();
+  const auto remote = srs.forward("sender@elsewhere.test", now).value();
+  const auto found = resolve(remote);
+  EXPECT_EQ(found.status(), R::STATUS_LOCAL);
+  ASSERT_EQ(found.remote_addresses_size(), 1);
+  EXPECT_EQ(found.remote_addresses(0), "sender@elsewhere.test");
+  EXPECT_EQ(found.recipients_size(), 0);
+  auto forged = remote;
+  forged[5] = forged[5] == 'A' ? 'B' : 'A';
+  EXPECT_EQ(resolve(forged).status(), R::STATUS_UNKNOWN);
+  const mailauth::Srs other("example.test", {"another key that is long"});
+  EXPECT_EQ(resolve(other.forward("sender@elsewhere.test", now).value()).status(), R::STATUS_UNKNOWN);
 }
 
 TEST_F(AuthTest, AliasesReachEachAccountOnce) {
@@ -563,13 +583,11 @@ Task<v1::Event> next_event(v1::AuthClient client, v1::DirectoryClient directory)
   co_return *event;
 }
 
-TEST_F(AuthTest, EventsArriveSoon) {
-  const auto began = std::chrono::steady_clock::now();
+TEST_F(AuthTest, EventsArrive) {
   const auto event = run(next_event(auth(), directory()));
   ASSERT_TRUE(event) << event.error().describe();
   EXPECT_EQ(event->kind(), v1::Event::KIND_ACCOUNT_CREATED);
   EXPECT_EQ(event->address(), "evented@example.test");
-  EXPECT_LT(std::chrono::steady_clock::now() - began, 5s);
 }
 
 TEST_F(AuthTest, RotationKeepsOldTokensGood) {

@@ -44,7 +44,8 @@ TEST(Watchers, AChangeWithoutANumberIsNotHiddenByAnOlderOne) {
   TaskGroup group(s.process().loops().main());
   Core core(pool, s.process().blocking(), group, {});
   const auto subscription = core.watchers->subscribe();
-  subscription->add(1);
+  subscription->add(1, 77);
+  EXPECT_EQ(s.get(subscription->next()).begun, (std::vector<std::pair<std::int64_t, std::uint64_t>>{{1, 77}}));
   for (const std::uint64_t modseq : {7, 5}) core.watchers->changed(1, 2, modseq);
   auto batch = s.get(subscription->next());
   ASSERT_EQ(batch.events.size(), 1u);

@@ -29,6 +29,13 @@ struct Fixture {
     const auto each = [this](Group::Batch& part) { return commit(part); };
     co_await commit_bisecting(batch, each);
   }
+  /// A batch that waits for something refuses those behind it.
+  asio::awaitable<void> refuse_others(Group& gatherer, Group::Batch& batch) {
+    static_cast<void>(co_await sleep_for(std::chrono::milliseconds(1)));  // until the others wait
+    gatherer.refuse_waiting(Error(ErrorCode::kUnavailable, "not now"));
+    for (auto& item : batch) item->answer = item->work * 2;
+    co_return;
+  }
   std::vector<Result<int>> call(const std::vector<int>& works) {
     Group gatherer(group, {16, 1000, 100, 1}, [this](Group::Batch& batch) { return run(batch); });
     std::vector<std::future<Result<int>>> all;
@@ -47,6 +54,21 @@ TEST(Gather, WhatWaitsWhileABatchRunsIsTheNextBatch) {
   const auto results = f.call({1, 2, 3, 4, 5, 6, 7, 8});
   for (int i = 0; i < 8; ++i) EXPECT_EQ(results[static_cast<std::size_t>(i)].value(), 2 * (i + 1));
   EXPECT_LE(f.sizes.size(), 2u);
+}
+
+TEST(Gather, WhatWaitsCanBeRefused) {
+  Fixture f;
+  std::optional<Group> gatherer;
+  gatherer.emplace(f.group, Group::Limits{1, 1000, 100, 1},
+                   [&](Group::Batch& batch) { return f.refuse_others(*gatherer, batch); });
+  std::vector<std::future<Result<int>>> all;
+  for (int i = 1; i <= 3; ++i)
+    all.push_back(asio::co_spawn(f.loop, gatherer->call(i, 1, Deadline::never()), asio::use_future));
+  f.loop.run();
+  EXPECT_EQ(all[0].get().value(), 2);
+  EXPECT_EQ(all[1].get().error().code(), ErrorCode::kUnavailable);
+  EXPECT_EQ(all[2].get().error().code(), ErrorCode::kUnavailable);
+  EXPECT_EQ(gatherer->waiting(), 0U);
 }
 
 TEST(Gather, ABadElementFailsAlone) {
