@@ -78,7 +78,9 @@ class BlobContent : public Content {
       store::v1::StoreClient client(store_);
       store::v1::ReadBlobRequest request;
       request.set_blob_id(message_->blob_id);
-      MERPATI_CO_TRY(reading->reader, co_await client.read_blob(request));
+      rpc::CallOptions options;
+      options.cell = message_->cell;
+      MERPATI_CO_TRY(reading->reader, co_await client.read_blob(request, options));
     }
     for (;;) {
       MERPATI_CO_TRY(auto chunk, co_await reading->reader->read());

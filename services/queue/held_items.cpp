@@ -18,6 +18,7 @@ Task<std::size_t> resolve_held(Repository& repository, std::shared_ptr<rpc::Chan
     request.set_account_id_of_recipient(delivery.deciding_account_id);
     rpc::CallOptions options;
     options.deadline = deadline();
+    options.cell = delivery.cell;
     MERPATI_CO_TRY(const auto response, co_await client.resolve_delivery(request, options));
     MERPATI_CO_FAIL_POINT("queue_held_resolved");
     log::info("queue_held_resolved",

@@ -30,6 +30,7 @@ struct Message {
   std::string envelope_id;    ///< DSN ENVID
   bool headers_only = false;  ///< DSN RET=HDRS
   std::string cell;
+  bool scripted = false;  ///< the recipients' scripts have run
 };
 
 struct NewRecipient {
@@ -67,15 +68,19 @@ struct Outcome {
   std::string status;  ///< RFC 3463, such as "5.1.1"
   std::string text;    ///< the remote host's reply, or our reason
   std::string host;    ///< who said it; empty: we did
+  bool ours = false;   ///< the remote host was not asked, because a part of ours or the DNS was away
 
   static Outcome delivered(std::string text, std::string host = {}) {
-    return {Kind::kDelivered, "2.0.0", std::move(text), std::move(host)};
+    return {Kind::kDelivered, "2.0.0", std::move(text), std::move(host), false};
   }
   static Outcome temporary(std::string status, std::string text, std::string host = {}) {
-    return {Kind::kTemporary, std::move(status), std::move(text), std::move(host)};
+    return {Kind::kTemporary, std::move(status), std::move(text), std::move(host), false};
+  }
+  static Outcome waiting(std::string status, std::string text) {
+    return {Kind::kTemporary, std::move(status), std::move(text), {}, true};
   }
   static Outcome failed(std::string status, std::string text, std::string host = {}) {
-    return {Kind::kFailed, std::move(status), std::move(text), std::move(host)};
+    return {Kind::kFailed, std::move(status), std::move(text), std::move(host), false};
   }
 };
 

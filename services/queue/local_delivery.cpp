@@ -1,13 +1,18 @@
 #include "queue/local_delivery.hpp"
 
+#include <map>
+
 #include "merpati/auth/v1/auth.rpc.hpp"
 #include "merpati/base/encoding.hpp"
+#include "merpati/cells/copy_blob.hpp"
+#include "merpati/runtime/log.hpp"
 #include "merpati/store/v1/store.rpc.hpp"
 #include "queue/recipient_domain.hpp"
 
 namespace merpati::queue {
 namespace {
 constexpr auto kCallTimeout = std::chrono::seconds(30);
+constexpr auto kCopyTimeout = std::chrono::minutes(2);
 
 // The same for every attempt: a UUID made from the item's.
 std::string derived_uuid(std::string_view uuid, std::string_view purpose) {
@@ -50,7 +55,7 @@ Task<std::optional<Outcome>> LocalDelivery::deliver(const LeasedItem& item, Cont
   auto resolved = co_await client.resolve_recipient(request, options);
   if (resolved.has_error()) {
     if (is_cancelled(resolved.error())) co_return resolved.error();
-    out = Outcome::temporary("4.4.3", "The directory cannot be asked now");
+    out = Outcome::waiting("4.4.3", "The directory cannot be asked now");
     co_return out;
   }
   using Response = auth::v1::ResolveRecipientResponse;
@@ -78,43 +83,104 @@ Task<std::optional<Outcome>> LocalDelivery::deliver(const LeasedItem& item, Cont
     out = std::move(forwarded);
     if (out->kind != Outcome::Kind::kDelivered || resolved->recipients_size() == 0) co_return out;
   }
-  std::vector<std::pair<std::string, std::string>> grants;
-  for (const auto& recipient : resolved->recipients()) {
-    grants.emplace_back(recipient.grant(),
-                        recipient.claims().recipient().empty() ? item.recipient : recipient.claims().recipient());
-  }
-  MERPATI_CO_TRY(Outcome stored, co_await store(item, content, std::move(grants)));
-  out = std::move(stored);
+  MERPATI_CO_TRY(out, co_await to_accounts(item, content, resolved->recipients()));
   co_return out;
 }
 
-Task<Outcome> LocalDelivery::store(const LeasedItem& item, Content& content,
-                                   std::vector<std::pair<std::string, std::string>> grants) {
-  const Message& message = *item.message;
-  store::v1::DeliverRequest request;
-  request.set_delivery_id(item.uuid);
-  if (const std::string* body = content.inline_body())
-    request.mutable_body()->set_inline_(*body);
-  else
-    request.mutable_body()->set_blob_id(message.blob_id);
-  for (const auto& [grant, address] : grants) {
-    auto& recipient = *request.add_recipients();
-    recipient.set_grant(grant);
-    recipient.set_header_prefix("Return-Path: <" + message.reverse_path + ">\r\nDelivered-To: " + address + "\r\n" +
-                                message.header_prefix);
+Task<Outcome> LocalDelivery::to_accounts(const LeasedItem& item, Content& content, const LocalRecipients& recipients) {
+  auto asked = co_await scripts_.ask(item, content, recipients);
+  if (asked.has_error() && is_cancelled(asked.error())) co_return std::move(asked).error();
+  if (asked.has_error()) co_return Outcome::waiting("4.3.0", "The filter cannot be asked now");
+  MERPATI_CO_TRY(Outcome out, co_await store_all(item, content, std::move(asked->copies)));
+  if (out.kind == Outcome::Kind::kTemporary) co_return out;
+  if (out.kind == Outcome::Kind::kDelivered && !asked->departures.empty()) {
+    const auto sent = co_await send_on(item, content, asked->departures);
+    if (sent.has_error() && is_cancelled(sent.error())) co_return sent.error();
+    // What is stored by now is known again when the item is tried again.
+    if (sent.has_error()) co_return Outcome::waiting("4.3.0", "What the recipient's filter sends cannot be sent now");
   }
-  const auto now = std::chrono::system_clock::now().time_since_epoch();
-  request.set_received_at_ms(std::chrono::duration_cast<std::chrono::milliseconds>(now).count());
-  request.set_trace_id(message.trace_id);
-  request.set_reverse_path(message.reverse_path);
+  if (asked->refusal) out = *asked->refusal;
+  if (asked->settle) {
+    const auto settled = co_await scripts_.settle(item, out.kind == Outcome::Kind::kDelivered);
+    if (settled.has_error() && is_cancelled(settled.error())) co_return settled.error();
+    if (settled.has_error())
+      log::warning("queue_settle_failed", settled.error().describe(), {{"trace_id", item.message->trace_id}});
+  }
+  co_return out;
+}
+
+Task<Outcome> LocalDelivery::store_all(const LeasedItem& item, Content& content, std::vector<LocalCopy> copies) {
+  std::map<std::string, std::vector<LocalCopy>> by_cell;
+  for (auto& copy : copies) by_cell[copy.cell].push_back(std::move(copy));
+  std::optional<Outcome> out;
+  for (auto& [cell, own] : by_cell) {
+    MERPATI_CO_TRY(Outcome stored, co_await store(item, content, cell, std::move(own)));
+    // One that must be tried again decides: those that have it already take a repetition as a duplicate.
+    const bool failed_before = out && out->kind == Outcome::Kind::kFailed;
+    if (!failed_before || stored.kind == Outcome::Kind::kTemporary) out = std::move(stored);
+    if (out->kind == Outcome::Kind::kTemporary) break;
+  }
+  co_return out.value_or(Outcome::delivered("as the recipient's filter wants"));
+}
+
+/// The body in the copy's cell.
+Task<store::v1::Body> LocalDelivery::body_for(const LeasedItem& item, Content& content, const LocalCopy& copy,
+                                              const rpc::CallOptions& options) {
+  const Message& message = *item.message;
+  store::v1::Body body = copy.into.body();
+  if (!copy.into.has_body()) {
+    if (const std::string* octets = content.inline_body())
+      body.set_inline_(*octets);
+    else
+      body.set_blob_id(message.blob_id);
+  }
+  if (!body.has_blob_id() || copy.cell == message.cell) co_return body;
+  auto call = options;
+  call.deadline = Deadline::after(kCopyTimeout);
+  store::v1::StoreClient client(store_);
+  MERPATI_CO_TRY(auto id, co_await cells::copy_blob(client, body.blob_id(), message.cell, copy.cell, call));
+  body.set_blob_id(std::move(id));
+  co_return body;
+}
+
+Task<Outcome> LocalDelivery::store(const LeasedItem& item, Content& content, std::string cell,
+                                   std::vector<LocalCopy> copies) {
+  const Message& message = *item.message;
   store::v1::StoreClient client(store_);
   rpc::CallOptions options;
   options.deadline = Deadline::after(kCallTimeout);
   options.trace_id = message.trace_id;
+  options.cell = cell;
+  store::v1::DeliverRequest request;
+  request.set_delivery_id(item.uuid);
+  for (const auto& copy : copies) {
+    auto& recipient = *request.add_recipients();
+    const bool own = copy.into.has_body();
+    if (own || !request.has_body()) {
+      auto body = co_await body_for(item, content, copy, options);
+      if (body.has_error() && is_cancelled(body.error())) co_return std::move(body).error();
+      if (body.has_error()) co_return Outcome::temporary("4.3.0", "The mailbox cannot be reached now");
+      (own ? *recipient.mutable_body() : *request.mutable_body()) = *std::move(body);
+    }
+    recipient.set_grant(copy.grant);
+    recipient.set_mailbox(copy.into.mailbox());
+    recipient.set_create(copy.into.create());
+    *recipient.mutable_flags() = copy.into.flags();
+    recipient.set_part(copy.part);
+    recipient.set_into_junk(copy.junk && copy.into.mailbox().empty() && !copy.into.composed());
+    if (copy.into.composed()) continue;
+    recipient.set_header_prefix("Return-Path: <" + message.reverse_path + ">\r\nDelivered-To: " + copy.address +
+                                "\r\n" + message.header_prefix);
+  }
+  if (!request.has_body()) *request.mutable_body() = request.recipients(0).body();
+  const auto now = std::chrono::system_clock::now().time_since_epoch();
+  request.set_received_at_ms(std::chrono::duration_cast<std::chrono::milliseconds>(now).count());
+  request.set_trace_id(message.trace_id);
+  request.set_reverse_path(message.reverse_path);
   auto response = co_await client.deliver(request, options);
   if (response.has_error()) {
     if (is_cancelled(response.error())) co_return response.error();
-    co_return Outcome::temporary("4.3.0", "The mailbox cannot be reached now");
+    co_return Outcome::waiting("4.3.0", "The mailbox cannot be reached now");
   }
   Outcome worst = Outcome::delivered("delivered to the mailbox");
   for (const auto& result : response->results()) {
@@ -124,6 +190,47 @@ Task<Outcome> LocalDelivery::store(const LeasedItem& item, Content& content,
     if (outcome.kind == Outcome::Kind::kFailed) worst = std::move(outcome);
   }
   co_return worst;
+}
+
+Task<void> LocalDelivery::send_on(const LeasedItem& item, Content& content, const std::vector<Departure>& departures) {
+  const auto deadline = Deadline::after(kCallTimeout);
+  for (std::size_t i = 0; i < departures.size(); ++i) {
+    const Departure& departure = departures[i];
+    Message message = *item.message;
+    message.delivery_id = derived_uuid(item.uuid, "script " + std::to_string(i));
+    message.reverse_path = departure.reverse_path;
+    message.header_prefix = departure.prefix;
+    message.headers_only = departure.headers_only;
+    message.envelope_id.clear();
+    message.scripted = false;
+    const std::string* octets = departure.octets ? &*departure.octets : content.inline_body();
+    if (!departure.blob_id.empty()) {
+      octets = nullptr;
+      message.blob_id = departure.blob_id;
+      store::v1::KeepBlobRequest keep;
+      keep.set_blob_id(message.blob_id);
+      keep.set_seconds(keep_blobs_.count());
+      store::v1::StoreClient client(store_);
+      rpc::CallOptions options;
+      options.deadline = deadline;
+      options.cell = message.cell;
+      MERPATI_CO_TRY(const auto kept, co_await client.keep_blob(keep, options));
+      message.size = kept.size() + message.header_prefix.size();
+    } else if (octets != nullptr) {
+      message.size = octets->size() + message.header_prefix.size();
+      message.has_octets = true;
+      message.blob_id.clear();
+    } else {
+      message.size += departure.prefix.size() - item.message->header_prefix.size();
+    }
+    if (departure.composed) message.body_type = BodyType::k8BitMime;
+    std::vector<NewRecipient> recipients;
+    for (const std::string& address : departure.recipients)
+      recipients.push_back({address, recipient_domain(address), departure.notify, {}});
+    const NewMessage sent[] = {{std::move(message), octets, std::move(recipients)}};
+    MERPATI_CO_CHECK(co_await repository_.enqueue(sent, false, deadline));
+  }
+  co_return Result<void>();
 }
 
 Task<Outcome> LocalDelivery::forward(const LeasedItem& item, Content& content, std::vector<std::string> addresses) {
@@ -138,7 +245,7 @@ Task<Outcome> LocalDelivery::forward(const LeasedItem& item, Content& content, s
   const auto done = co_await repository_.enqueue(forwarded, false, Deadline::after(kCallTimeout));
   if (done.has_error()) {
     if (is_cancelled(done.error())) co_return done.error();
-    co_return Outcome::temporary("4.3.0", "The message cannot be forwarded now");
+    co_return Outcome::waiting("4.3.0", "The message cannot be forwarded now");
   }
   co_return Outcome::delivered("forwarded");
 }

@@ -1,34 +1,52 @@
-// Items whose recipient is one of ours: bounces above all, and aliases that point back here.
+// Items whose recipient is one of ours: bounces, what scripts redirect or send to addresses here, aliases that point
+// back.
 #pragma once
 
 #include <memory>
 #include <optional>
 
 #include "merpati/rpc/channel.hpp"
+#include "merpati/store/v1/store.pb.h"
 #include "queue/content.hpp"
 #include "queue/item.hpp"
+#include "queue/local_scripts.hpp"
 #include "queue/repository.hpp"
 
 namespace merpati::queue {
 
 class LocalDelivery {
  public:
-  /// Null channels: every recipient is remote.
-  LocalDelivery(std::shared_ptr<rpc::Channel> auth, std::shared_ptr<rpc::Channel> store, Repository& repository)
-      : auth_(std::move(auth)), store_(std::move(store)), repository_(repository) {}
+  /// Null channels: every recipient is remote; without a filter nobody has scripts. Blobs of what leaves are kept for
+  /// `keep_blobs`.
+  LocalDelivery(std::shared_ptr<rpc::Channel> auth, std::shared_ptr<rpc::Channel> store,
+                std::shared_ptr<rpc::Channel> filter, Repository& repository, std::chrono::seconds keep_blobs)
+      : auth_(std::move(auth)),
+        store_(std::move(store)),
+        scripts_(std::move(filter)),
+        repository_(repository),
+        keep_blobs_(keep_blobs) {}
 
   /// What became of the item, or nothing when its recipient is not ours. Error only when cancelled.
   Task<std::optional<Outcome>> deliver(const LeasedItem& item, Content& content);
 
  private:
-  Task<Outcome> store(const LeasedItem& item, Content& content,
-                      std::vector<std::pair<std::string, std::string>> grants);
+  /// As the scripts of the recipients want it.
+  Task<Outcome> to_accounts(const LeasedItem& item, Content& content, const LocalRecipients& recipients);
+  Task<Outcome> store_all(const LeasedItem& item, Content& content, std::vector<LocalCopy> copies);
+  /// To accounts of one cell.
+  Task<Outcome> store(const LeasedItem& item, Content& content, std::string cell, std::vector<LocalCopy> copies);
+  Task<store::v1::Body> body_for(const LeasedItem& item, Content& content, const LocalCopy& copy,
+                                 const rpc::CallOptions& options);
+  /// What scripts redirect or send, each once however often the item is tried.
+  Task<void> send_on(const LeasedItem& item, Content& content, const std::vector<Departure>& departures);
   /// An alias of ours points outside: the message goes on from here, once.
   Task<Outcome> forward(const LeasedItem& item, Content& content, std::vector<std::string> addresses);
 
   std::shared_ptr<rpc::Channel> auth_;
   std::shared_ptr<rpc::Channel> store_;
+  LocalScripts scripts_;
   Repository& repository_;
+  std::chrono::seconds keep_blobs_;
 };
 
 }  // namespace merpati::queue

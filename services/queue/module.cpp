@@ -10,6 +10,7 @@
 #include "merpati/runtime/dependency.hpp"
 #include "merpati/runtime/duration.hpp"
 #include "merpati/runtime/log.hpp"
+#include "merpati/trace/keeper.hpp"
 #include "queue/held_items.hpp"
 #include "queue/migrations.hpp"
 #include "queue/rpc/queue_service.hpp"
@@ -25,8 +26,9 @@ constexpr auto kForgetEvery = 60;  // turns of the care loop
 // end.
 constexpr auto kBeyondGiveUp = std::chrono::hours(24);
 
-pg::PoolOptions pool_options(const config::v1::Database& database, std::size_t loops) {
+pg::PoolOptions pool_options(const config::v1::Database& database, std::size_t loops, runtime::Metrics& metrics) {
   pg::PoolOptions out;
+  out.observer = pg::pool_observer(metrics, "queue");
   out.dsn = database.dsn();
   out.schema = "queue";
   out.application_name = "merpati-queue";
@@ -46,7 +48,9 @@ Result<SenderConfig> sender_config(const config::v1::Queue& config) {
   out.parallel_per_destination = static_cast<int>(config.parallel_per_destination());
   out.retry.first = to_chrono(config.retry_first());
   out.retry.max = to_chrono(config.retry_max());
+  out.give_up = to_chrono(config.give_up());
   out.lease = to_chrono(config.lease());
+  out.keep_blobs = out.give_up + kBeyondGiveUp;
   out.hostname = mime::to_lower(config.hostname().empty() ? asio::ip::host_name() : config.hostname());
   RouteConfig& route = out.remote.route;
   route.hostname = out.hostname;
@@ -72,10 +76,11 @@ Result<SenderConfig> sender_config(const config::v1::Queue& config) {
 }  // namespace
 
 struct Module::Parts {
-  Parts(runtime::Process& process, const config::v1::Queue& config)
-      : pool(loops_of(process), pool_options(config.database(), process.loops().size())),
+  Parts(runtime::Process& process, const config::v1::Queue& config, const config::v1::TraceEvents& trace_events)
+      : pool(loops_of(process), pool_options(config.database(), process.loops().size(), process.metrics())),
         pool_scrape(pg::export_pool(process.metrics(), "queue", pool)),
         repository(pool, to_chrono(config.give_up()), to_chrono(config.lease())),
+        events(process, {"queue", trace::EventTable::Mailboxes::kUnknown}, config.database(), trace_events),
         tasks(process.loops().main()) {
     const auto items = [&](const char* state) {
       return process.metrics().gauge("merpati_queue_items", "Items that wait or are being sent, by state",
@@ -99,23 +104,29 @@ struct Module::Parts {
   std::unique_ptr<Sender> sender;
   std::unique_ptr<pg::Listener> listener;
   std::unique_ptr<QueueService> service;
+  trace::Keeper events;
   TaskGroup tasks;
   runtime::Gauge held, due, sending, oldest;
 };
 
 Module::Module(runtime::Process& process, const config::v1::Queue& config, std::shared_ptr<rpc::Channel> auth,
-               std::shared_ptr<rpc::Channel> store)
+               std::shared_ptr<rpc::Channel> store, std::shared_ptr<rpc::Channel> filter,
+               const config::v1::TraceEvents& trace_events)
     : process_(process),
       config_(std::make_unique<config::v1::Queue>(config)),
       auth_(std::move(auth)),
       store_(std::move(store)),
-      parts_(std::make_unique<Parts>(process, *config_)) {
+      filter_(std::move(filter)),
+      parts_(std::make_unique<Parts>(process, *config_, trace_events)) {
   Parts& parts = *parts_;
   const auto keep = to_chrono(config_->give_up()) + kBeyondGiveUp;
-  parts.service = std::make_unique<QueueService>(parts.repository, store_, keep, [&parts] {
+  auto wake = [&parts] {
     if (parts.sender) parts.sender->wake();
-  });
+  };
+  parts.service =
+      std::make_unique<QueueService>(parts.repository, store_, keep, std::move(wake), parts.events.recorder());
   dispatcher_.register_service(*parts.service);
+  dispatcher_.register_service(parts.events.service());
 }
 Module::~Module() = default;
 
@@ -132,7 +143,8 @@ Task<void> Module::start() {
   MERPATI_CO_CHECK(co_await run_blocking(process_.blocking(), wait));
   sender.remote.blocking = &process_.blocking();
   parts.sender = std::make_unique<Sender>(process_.loops().main(), parts.repository, *parts.resolver, auth_, store_,
-                                          std::move(sender), process_.metrics());
+                                          filter_, std::move(sender), process_.metrics(), parts.events.recorder());
+  MERPATI_CO_CHECK(co_await parts.events.start());
   parts.sender->start();
   Sender* const running = parts.sender.get();
   parts.listener = std::make_unique<pg::Listener>(
@@ -182,6 +194,7 @@ Task<void> Module::stop() {
   parts_->tasks.cancel();
   static_cast<void>(co_await parts_->tasks.join(Deadline::after(std::chrono::seconds(2))));
   if (parts_->sender) static_cast<void>(co_await parts_->sender->stop());
+  static_cast<void>(co_await parts_->events.stop());
   parts_->pool.close();
   co_return Result<void>();
 }

@@ -61,6 +61,7 @@ Task<void> RemoteDelivery::look_up() {
       continue;
     }
     MERPATI_CO_TRY(const auto answer, co_await resolver_.addresses(target.host, Deadline::after(kDnsTimeout)));
+    if (answer.status == dns::Status::kTemporary) failure_.ours = true;
     every_name_missing &= answer.status == dns::Status::kNoName || answer.status == dns::Status::kNoData;
     for (const auto& address : answer.records) {
       if (candidates_.size() < kMaxAddresses)

@@ -16,7 +16,7 @@ auto collect(std::span<const NewRecipient> recipients, Get get) {
 }
 
 constexpr std::size_t kMostTogether = 32;
-constexpr int kEnqueueParams = 22;
+constexpr int kEnqueueParams = 23;
 
 /// For so many messages at once.
 const pg::Statement& enqueue_statement(std::size_t messages) {
@@ -25,7 +25,7 @@ const pg::Statement& enqueue_statement(std::size_t messages) {
     std::string calls;
     for (std::size_t n = 0; n < kMostTogether; ++n) {
       if (n > 0) calls += " union all ";
-      calls += "select " + std::to_string(n) + " as n, e.item_id, e.duplicate from enqueue_with(";
+      calls += "select " + std::to_string(n) + " as n, e.item_id, e.duplicate from enqueue_scripted(";
       for (int p = 0; p < kEnqueueParams; ++p)
         calls += (p > 0 ? ", $" : "$") + std::to_string(static_cast<int>(n) * kEnqueueParams + p + 1);
       calls += ") e";
@@ -40,14 +40,15 @@ const pg::Statement kRelease{"queue_release", "select release($1)"};
 const pg::Statement kDropHeld{"queue_drop_held", "select drop_held($1)"};
 const pg::Statement kHeld{
     "queue_held",
-    "select coalesce(m.decided_by, m.delivery_id), max(m.deciding_account_id) from messages m "
+    "select coalesce(m.decided_by, m.delivery_id), max(m.deciding_account_id), max(m.cell) from messages m "
     "where m.delivery_id in (select i.delivery_id from items i where i.state = 1) and m.enqueued_at < "
     "now() - make_interval(secs => $1) group by 1 order by min(m.enqueued_at) limit 1000"};
 const pg::Statement kLease{
     "queue_lease",
     "select id, lease_number, uuid, recipient, domain, notify, original_recipient, attempts, expires_at, returned, "
     "last_error, delivery_id, reverse_path, header_prefix, has_octets, blob_id, size, sender_account_id, trace_id, "
-    "body_type, smtputf8, received_at, envelope_id, headers_only, cell from lease_items($1, $2, $3)"};
+    "body_type, smtputf8, received_at, envelope_id, headers_only, cell, scripted from "
+    "lease_with_scripted($1, $2, $3)"};
 const pg::Statement kNextDue{"queue_next_due",
                              "select extract(epoch from min(due_at) - now())::float8 from items "
                              "where state = 2 and domain <> all ($1)"};
@@ -119,6 +120,7 @@ std::shared_ptr<const Message> message_of(const pg::Row& row) {
   out->envelope_id = row.text(22);
   out->headers_only = row.boolean(23);
   out->cell = row.text(24);
+  out->scripted = row.boolean(25);
   return out;
 }
 }  // namespace
@@ -126,13 +128,17 @@ std::shared_ptr<const Message> message_of(const pg::Row& row) {
 Repository::Repository(pg::Pool& pool, std::chrono::nanoseconds give_up, std::chrono::nanoseconds lease)
     : pool_(pool), give_up_seconds_(seconds(give_up)), lease_seconds_(seconds(lease)) {}
 
-Task<Enqueued> Repository::enqueue(std::span<const NewMessage> messages, bool held, Deadline deadline) {
+Task<Enqueued> Repository::enqueue(std::span<const NewMessage> messages, bool held, Deadline deadline,
+                                   std::optional<std::string> decided_by) {
   if (messages.empty() || messages.size() > kMostTogether)
     co_return Error(ErrorCode::kInvalidArgument, "1 to 32 messages");
   pg::Params params;
   for (const NewMessage& one : messages) {
     const Message& message = one.message;
-    if (&one == &messages.front())
+    params.boolean(message.scripted);
+    if (decided_by)
+      params.uuid(*decided_by);
+    else if (&one == &messages.front())
       params.uuid(std::nullopt);
     else
       params.uuid(messages.front().message.delivery_id);
@@ -197,7 +203,7 @@ Task<std::vector<HeldDelivery>> Repository::held_longer_than(std::chrono::nanose
   params.float8(seconds(age));
   MERPATI_CO_TRY(const pg::Rows rows, co_await pool_.query(kHeld, std::move(params), deadline));
   std::vector<HeldDelivery> out;
-  for (const pg::Row row : rows) out.push_back({row.uuid(0), row.bigint(1)});
+  for (const pg::Row row : rows) out.push_back({row.uuid(0), row.bigint(1), std::string(row.text(2))});
   co_return out;
 }
 

@@ -39,6 +39,7 @@ struct Bounce {
 struct HeldDelivery {
   std::string delivery_id;
   std::int64_t deciding_account_id = 0;
+  std::string cell;
 };
 
 /// For operators.
@@ -67,8 +68,10 @@ class Repository {
  public:
   Repository(pg::Pool& pool, std::chrono::nanoseconds give_up, std::chrono::nanoseconds lease);
 
-  /// All or none, 1 to 32; the first decides for the others. The item ids in their order.
-  Task<Enqueued> enqueue(std::span<const NewMessage> messages, bool held, Deadline deadline);
+  /// All or none, 1 to 32; the first decides for the others, or, with `decided_by`, the delivery of an earlier call for
+  /// all of them. The item ids in their order.
+  Task<Enqueued> enqueue(std::span<const NewMessage> messages, bool held, Deadline deadline,
+                         std::optional<std::string> decided_by = std::nullopt);
   Task<std::int64_t> release(std::string delivery_id, Deadline deadline);
   /// Whether drop_held ended the delivery.
   Task<bool> was_taken_back(std::string delivery_id, Deadline deadline);

@@ -82,7 +82,7 @@ Task<Route> find_route(dns::Resolver& resolver, const RouteConfig& config, std::
       route.failure = Outcome::temporary("4.7.5", "The DNS answer for " + domain + " is not signed correctly");
       co_return route;
     case dns::Status::kTemporary:
-      route.failure = Outcome::temporary("4.4.3", "The MX of " + domain + " could not be looked up: " + answer.reason);
+      route.failure = Outcome::waiting("4.4.3", "The MX of " + domain + " could not be looked up: " + answer.reason);
       co_return route;
   }
   if (answer.records.size() == 1 && answer.records.front().host.empty()) {

@@ -6,6 +6,8 @@
 #include "merpati/base/fail_point.hpp"
 #include "merpati/base/ids.hpp"
 #include "merpati/runtime/log.hpp"
+#include "merpati/runtime/seldom.hpp"
+#include "merpati/runtime/span.hpp"
 #include "queue/bounce.hpp"
 #include "queue/recipient_domain.hpp"
 
@@ -35,6 +37,17 @@ std::string_view name_of(Outcome::Kind kind) {
   return "";
 }
 
+void end_span(runtime::Span& span, const Result<std::vector<Outcome>>& sent) {
+  if (!span.active()) return;
+  if (sent.has_error()) return span.fail(sent.error());
+  span.attribute("merpati.recipients", static_cast<std::int64_t>(sent->size()));
+  for (const Outcome& outcome : *sent) {
+    if (!outcome.host.empty()) span.attribute("server.address", outcome.host);
+    if (outcome.kind != Outcome::Kind::kDelivered) span.fail(std::string(outcome.status));
+    break;  // the first stands for all
+  }
+}
+
 // PostgreSQL takes only UTF-8 without NUL, and a remote host may say anything.
 std::string storable(std::string_view text) {
   std::string out;
@@ -47,15 +60,18 @@ std::string storable(std::string_view text) {
 }  // namespace
 
 Sender::Sender(asio::any_io_executor loop, Repository& repository, dns::Resolver& resolver,
-               std::shared_ptr<rpc::Channel> auth, std::shared_ptr<rpc::Channel> store, SenderConfig config,
-               runtime::Metrics& metrics)
+               std::shared_ptr<rpc::Channel> auth, std::shared_ptr<rpc::Channel> store,
+               std::shared_ptr<rpc::Channel> filter, SenderConfig config, runtime::Metrics& metrics,
+               trace::Recorder* events)
     : loop_(loop),
       repository_(repository),
       resolver_(resolver),
       store_(store),
-      local_(std::move(auth), store, repository),
+      local_(std::move(auth), store, std::move(filter), repository,
+             std::chrono::duration_cast<std::chrono::seconds>(config.keep_blobs)),
       config_(std::move(config)),
-      tasks_(loop) {
+      tasks_(loop),
+      events_(events) {
   const auto counter = [&](const char* result) {
     return metrics.counter("merpati_queue_attempts_total", "Attempts to deliver an item, by result",
                            {{"result", result}});
@@ -190,7 +206,8 @@ asio::awaitable<void> Sender::worker(std::string domain) {
       cancelled = done.error().code() == ErrorCode::kCancelled;
       if (!cancelled) {
         // Nothing was written: the lease runs out, and the items are tried again.
-        log::warning("queue_result_not_written", done.error().describe(), {{"trace_id", job.message->trace_id}});
+        static log::Seldom seldom;
+        seldom.warning("queue_result_not_written", done.error().describe(), {{"trace_id", job.message->trace_id}});
         forget(job);
       }
       continue;
@@ -218,7 +235,7 @@ Task<void> Sender::run(Job& job, RemoteDelivery& remote) {
     const bool gone = loaded.error().code() == ErrorCode::kNotFound;
     for (Outcome& o : outcomes) {
       o = gone ? Outcome::failed("5.3.0", "The message is no longer there")
-               : Outcome::temporary("4.3.0", "The message cannot be read now");
+               : Outcome::waiting("4.3.0", "The message cannot be read now");
     }
     co_return co_await finish(job, std::move(outcomes), nullptr);
   }
@@ -241,12 +258,14 @@ Task<void> Sender::run(Job& job, RemoteDelivery& remote) {
     }
   }
   if (!leaving.empty()) {
+    runtime::Span span("remote delivery", runtime::SpanKind::kClient, job.message->trace_id);
     const auto begun = std::chrono::steady_clock::now();
     auto sent = co_await remote.deliver(*job.message, leaving, *content);
     remote_seconds_.observe(std::chrono::duration<double>(std::chrono::steady_clock::now() - begun).count());
+    end_span(span, sent);
     if (sent.has_error()) {
       if (sent.error().code() == ErrorCode::kCancelled) co_return sent.error();
-      sent = std::vector<Outcome>(leaving.size(), Outcome::temporary("4.3.0", "The message cannot be read now"));
+      sent = std::vector<Outcome>(leaving.size(), Outcome::waiting("4.3.0", "The message cannot be read now"));
     }
     for (std::size_t n = 0; n < places.size(); ++n) outcomes[places[n]] = (*sent)[n];
   }
@@ -272,9 +291,12 @@ Finish Sender::finish_of(const LeasedItem& item, Outcome& outcome) {
     case Outcome::Kind::kFailed:
       out.state = ItemState::kFailed;
       break;
-    case Outcome::Kind::kTemporary:
-      out.wait = retry_wait(config_.retry, item.attempts, random_fraction());
+    case Outcome::Kind::kTemporary: {
+      const auto age = std::chrono::system_clock::now() - item.expires_at + config_.give_up;
+      out.wait = outcome.ours ? wait_for_ours(config_.retry, age, random_fraction())
+                              : retry_wait(config_.retry, item.attempts, age, random_fraction());
       break;
+    }
   }
   return out;
 }
@@ -324,13 +346,41 @@ Task<void> Sender::finish(Job& job, std::vector<Outcome> outcomes, Content* cont
     BounceText text = compose_bounce(message, failed, original, config_.hostname, std::chrono::system_clock::now());
     bounce = Bounce{new_uuid(),    message.reverse_path, recipient_domain(message.reverse_path), std::move(text.octets),
                     text.smtputf8, message.trace_id};
-    log::info("queue_bounced", "The sender is told of the failure",
-              {{"trace_id", message.trace_id}, {"delivery_id", bounce->delivery_id}, {"recipients", failed.size()}});
     bounces_.add();
   }
+  const std::string bounce_id = bounce ? bounce->delivery_id : std::string();
   MERPATI_CO_CHECK(co_await repository_.finish(std::move(items), std::move(bounce), soon()));
   MERPATI_CO_FAIL_POINT("queue_after_finish");
+  for (std::size_t i = 0; i < job.items.size(); ++i) tell(message, job.items[i], outcomes[i]);
+  if (!bounce_id.empty()) tell_bounced(message, bounce_id, failed.size());
   co_return Result<void>();
+}
+
+/// What became of the attempt, after the commit that says so.
+void Sender::tell(const Message& message, const LeasedItem& item, const Outcome& outcome) {
+  if (events_ == nullptr) return;
+  const auto kind = outcome.kind == Outcome::Kind::kDelivered   ? trace::v1::KIND_SENT
+                    : outcome.kind == Outcome::Kind::kTemporary ? trace::v1::KIND_DEFERRED
+                                                                : trace::v1::KIND_FAILED;
+  auto event = trace::event(kind, message.trace_id);
+  event.set_delivery_id(message.delivery_id);
+  event.set_recipient(item.recipient);
+  event.set_item_id(item.id);
+  event.set_attempt(item.attempts);
+  event.set_status(outcome.status);
+  event.set_text(outcome.text);
+  event.set_peer(outcome.host);
+  events_->record(std::move(event));
+}
+
+void Sender::tell_bounced(const Message& message, const std::string& bounce_id, std::size_t recipients) {
+  log::info("queue_bounced", "The sender is told of the failure",
+            {{"trace_id", message.trace_id}, {"delivery_id", bounce_id}, {"recipients", recipients}});
+  if (events_ == nullptr) return;
+  auto event = trace::event(trace::v1::KIND_BOUNCED, message.trace_id);
+  event.set_delivery_id(bounce_id);
+  event.set_recipient(message.reverse_path);
+  events_->record(std::move(event));
 }
 
 asio::awaitable<void> Sender::heartbeat_loop() {

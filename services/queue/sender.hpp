@@ -11,6 +11,7 @@
 #include "merpati/base/task.hpp"
 #include "merpati/base/wakeup.hpp"
 #include "merpati/runtime/metrics.hpp"
+#include "merpati/trace/recorder.hpp"
 #include "queue/backoff.hpp"
 #include "queue/local_delivery.hpp"
 #include "queue/remote_delivery.hpp"
@@ -22,7 +23,9 @@ struct SenderConfig {
   int parallel = 100;  ///< items in hand
   int parallel_per_destination = 10;
   RetryPolicy retry;
+  std::chrono::nanoseconds give_up = std::chrono::hours(120);  ///< an item's whole life
   std::chrono::nanoseconds lease = std::chrono::seconds(60);
+  std::chrono::nanoseconds keep_blobs = std::chrono::hours(144);  ///< of what scripts send on
   std::string hostname;
   RemoteConfig remote;
 };
@@ -31,8 +34,8 @@ struct SenderConfig {
 class Sender {
  public:
   Sender(asio::any_io_executor loop, Repository& repository, dns::Resolver& resolver,
-         std::shared_ptr<rpc::Channel> auth, std::shared_ptr<rpc::Channel> store, SenderConfig config,
-         runtime::Metrics& metrics);
+         std::shared_ptr<rpc::Channel> auth, std::shared_ptr<rpc::Channel> store, std::shared_ptr<rpc::Channel> filter,
+         SenderConfig config, runtime::Metrics& metrics, trace::Recorder* events);
 
   void start();
   /// This process made something due: it is sent here, or, while this replica has all hands full, by another. Any
@@ -65,6 +68,8 @@ class Sender {
   Task<void> finish(Job& job, std::vector<Outcome> outcomes, Content* content);
   Finish finish_of(const LeasedItem& item, Outcome& outcome);
   void forget(const Job& job);
+  void tell(const Message& message, const LeasedItem& item, const Outcome& outcome);
+  void tell_bounced(const Message& message, const std::string& bounce_id, std::size_t recipients);
 
   asio::any_io_executor loop_;
   Repository& repository_;
@@ -82,6 +87,7 @@ class Sender {
   runtime::Counter delivered_, deferred_, failed_, bounces_;
   runtime::Gauge in_hand_gauge_;
   runtime::Histogram remote_seconds_;
+  trace::Recorder* const events_;  ///< null: no events of messages' lives are kept
 };
 
 }  // namespace merpati::queue

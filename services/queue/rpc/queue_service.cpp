@@ -3,7 +3,9 @@
 #include <algorithm>
 
 #include "merpati/base/fail_point.hpp"
+#include "merpati/base/ids.hpp"
 #include "merpati/runtime/log.hpp"
+#include "merpati/runtime/span.hpp"
 #include "merpati/smtp/address.hpp"
 #include "merpati/store/v1/store.rpc.hpp"
 #include "queue/recipient_domain.hpp"
@@ -18,16 +20,6 @@ constexpr int kMaxPage = 1000;
 constexpr std::size_t kMaxText = 1000;
 
 Error invalid(std::string text) { return Error(ErrorCode::kInvalidArgument, std::move(text)); }
-
-bool is_uuid(std::string_view text) {
-  if (text.size() != 36) return false;
-  for (std::size_t i = 0; i < text.size(); ++i) {
-    const bool dash = i == 8 || i == 13 || i == 18 || i == 23;
-    const char c = static_cast<char>(text[i] | 32);
-    if (dash ? text[i] != '-' : !((text[i] >= '0' && text[i] <= '9') || (c >= 'a' && c <= 'f'))) return false;
-  }
-  return true;
-}
 
 bool is_storable(std::string_view text) {
   return text.size() <= kMaxText && smtp::is_valid_utf8(text) && text.find('\0') == std::string_view::npos;
@@ -77,13 +69,61 @@ void fill(const ItemView& view, v1::Item& out) {
   out.set_size(view.size);
   out.set_trace_id(view.trace_id);
 }
+/// For items that an operator drops.
+Task<std::vector<trace::v1::Event>> events_of(Repository& repository, const std::vector<std::int64_t>& ids,
+                                              Deadline deadline) {
+  std::vector<trace::v1::Event> out;
+  for (const auto id : ids) {
+    MERPATI_CO_TRY(const auto item, co_await repository.get(id, deadline));
+    if (!item || item->state == ItemState::kDone || item->state == ItemState::kFailed) continue;
+    auto event = trace::event(trace::v1::KIND_DROPPED, item->trace_id);
+    event.set_delivery_id(item->delivery_id);
+    event.set_recipient(item->recipient);
+    event.set_item_id(id);
+    event.set_attempt(item->attempts);
+    event.set_text("dropped by an operator");
+    out.push_back(std::move(event));
+  }
+  co_return out;
+}
 }  // namespace
 
 QueueService::QueueService(Repository& repository, std::shared_ptr<rpc::Channel> store,
-                           std::chrono::nanoseconds keep_blobs, std::function<void()> wake)
-    : repository_(repository), store_(std::move(store)), keep_blobs_(keep_blobs), wake_(std::move(wake)) {}
+                           std::chrono::nanoseconds keep_blobs, std::function<void()> wake, trace::Recorder* events)
+    : repository_(repository),
+      store_(std::move(store)),
+      keep_blobs_(keep_blobs),
+      wake_(std::move(wake)),
+      events_(events) {}
 
-Task<std::uint64_t> QueueService::keep_blob(std::string blob_id, Deadline deadline) {
+/// An event for each recipient; what was enqueued before has told then.
+void QueueService::tell_enqueued(const std::vector<NewMessage>& messages, const Enqueued& done, bool held) {
+  if (events_ == nullptr || done.duplicate) return;
+  std::size_t at = 0;
+  for (const NewMessage& one : messages) {
+    for (const NewRecipient& recipient : one.recipients) {
+      auto event = trace::event(trace::v1::KIND_QUEUED, one.message.trace_id);
+      event.set_delivery_id(one.message.delivery_id);
+      event.set_recipient(recipient.address);
+      event.set_reverse_path(one.message.reverse_path);
+      event.set_account_id(one.message.sender_account_id);
+      if (at < done.item_ids.size()) event.set_item_id(done.item_ids[at]);
+      ++at;
+      event.set_size(static_cast<std::int64_t>(one.message.size));
+      if (held) event.set_detail("held");
+      events_->record(std::move(event));
+    }
+  }
+}
+
+void QueueService::tell(trace::v1::Kind kind, const std::string& trace_id, const std::string& delivery_id) {
+  if (events_ == nullptr) return;
+  auto event = trace::event(kind, trace_id);
+  event.set_delivery_id(delivery_id);
+  events_->record(std::move(event));
+}
+
+Task<std::uint64_t> QueueService::keep_blob(std::string blob_id, std::string cell, Deadline deadline) {
   if (!store_) co_return Error(ErrorCode::kUnavailable, "no store to keep the body in");
   store::v1::StoreClient client(store_);
   store::v1::KeepBlobRequest request;
@@ -91,6 +131,7 @@ Task<std::uint64_t> QueueService::keep_blob(std::string blob_id, Deadline deadli
   request.set_seconds(std::chrono::duration_cast<std::chrono::seconds>(keep_blobs_).count());
   rpc::CallOptions options;
   options.deadline = deadline;
+  options.cell = std::move(cell);
   MERPATI_CO_TRY(const auto response, co_await client.keep_blob(request, options));
   co_return response.size();
 }
@@ -117,12 +158,13 @@ Task<NewMessage> QueueService::make_message(const v1::EnqueueRequest& request, s
   message.envelope_id = request.envelope_id();
   message.headers_only = request.return_headers_only();
   message.cell = request.cell();
+  message.scripted = request.scripted();
   if (request.body().source_case() == store::v1::Body::kInline) {
     out.octets = &request.body().inline_();
     message.size = request.body().inline_().size();
   } else {
     message.blob_id = request.body().blob_id();
-    MERPATI_CO_TRY(message.size, co_await keep_blob(message.blob_id, deadline));
+    MERPATI_CO_TRY(message.size, co_await keep_blob(message.blob_id, message.cell, deadline));
   }
   message.size += message.header_prefix.size();
   for (const auto& r : request.recipients()) {
@@ -133,6 +175,9 @@ Task<NewMessage> QueueService::make_message(const v1::EnqueueRequest& request, s
 
 Task<v1::EnqueueResponse> QueueService::enqueue(rpc::Context& context, const v1::EnqueueRequest& request) {
   if (request.also_size() >= kMostTogether) co_return invalid("1 to 32 messages");
+  std::optional<std::string> decided_by;
+  if (!request.decided_by().empty()) decided_by = request.decided_by();
+  if (decided_by && !is_uuid(*decided_by)) co_return invalid("decided_by is not a UUID");
   const std::string trace_id = request.trace_id().empty() ? context.trace_id() : request.trace_id();
   std::vector<NewMessage> messages;
   MERPATI_CO_TRY(messages.emplace_back(), co_await make_message(request, trace_id, context.deadline()));
@@ -141,7 +186,11 @@ Task<v1::EnqueueResponse> QueueService::enqueue(rpc::Context& context, const v1:
     MERPATI_CO_TRY(messages.emplace_back(), co_await make_message(further, trace_id, context.deadline()));
   }
   MERPATI_CO_FAIL_POINT("queue_before_enqueue");
-  MERPATI_CO_TRY(const Enqueued done, co_await repository_.enqueue(messages, request.held(), context.deadline()));
+  runtime::Span span("queue commit", runtime::SpanKind::kClient, context.trace());
+  span.attribute("db.system", "postgresql");
+  MERPATI_CO_TRY(const Enqueued done,
+                 co_await repository_.enqueue(messages, request.held(), context.deadline(), std::move(decided_by)));
+  span.end();
   MERPATI_CO_FAIL_POINT("queue_after_enqueue");
   v1::EnqueueResponse response;
   response.mutable_item_ids()->Add(done.item_ids.begin(), done.item_ids.end());
@@ -154,6 +203,7 @@ Task<v1::EnqueueResponse> QueueService::enqueue(rpc::Context& context, const v1:
                {"size", one.message.size},
                {"held", request.held()}});
   }
+  tell_enqueued(messages, done, request.held());
   if (!request.held()) wake_();
   co_return response;
 }
@@ -167,6 +217,8 @@ Task<v1::ReleaseResponse> QueueService::release(rpc::Context& context, const v1:
   if (count == 0) {
     MERPATI_CO_TRY(const bool back, co_await repository_.was_taken_back(request.delivery_id(), context.deadline()));
     response.set_taken_back(back);
+  } else {
+    tell(trace::v1::KIND_RELEASED, context.trace_id(), request.delivery_id());
   }
   wake_();
   co_return response;
@@ -175,8 +227,9 @@ Task<v1::ReleaseResponse> QueueService::release(rpc::Context& context, const v1:
 Task<v1::DropResponse> QueueService::drop(rpc::Context& context, const v1::DropRequest& request) {
   if (!is_uuid(request.delivery_id())) co_return invalid("delivery_id is not a UUID");
   MERPATI_CO_FAIL_POINT("queue_before_drop");
-  MERPATI_CO_CHECK(co_await repository_.drop_held(request.delivery_id(), context.deadline()));
+  MERPATI_CO_TRY(const auto dropped, co_await repository_.drop_held(request.delivery_id(), context.deadline()));
   MERPATI_CO_FAIL_POINT("queue_after_drop");
+  if (dropped > 0) tell(trace::v1::KIND_DROPPED, context.trace_id(), request.delivery_id());
   co_return v1::DropResponse();
 }
 
@@ -219,8 +272,14 @@ Task<v1::RetryItemsResponse> QueueService::retry_items(rpc::Context& context, co
 
 Task<v1::DropItemsResponse> QueueService::drop_items(rpc::Context& context, const v1::DropItemsRequest& request) {
   std::vector<std::int64_t> ids(request.item_ids().begin(), request.item_ids().end());
+  // What is bounced tells by itself when it ends.
+  std::vector<trace::v1::Event> events;
+  if (events_ != nullptr && !request.bounce()) {
+    MERPATI_CO_TRY(events, co_await events_of(repository_, ids, context.deadline()));
+  }
   MERPATI_CO_TRY(const std::int64_t count,
                  co_await repository_.drop(std::move(ids), request.bounce(), context.deadline()));
+  for (auto& event : events) events_->record(std::move(event));
   if (request.bounce()) wake_();
   v1::DropItemsResponse response;
   response.set_count(count);

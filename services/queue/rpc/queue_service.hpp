@@ -5,6 +5,7 @@
 #include <memory>
 
 #include "merpati/queue/v1/queue.rpc.hpp"
+#include "merpati/trace/recorder.hpp"
 #include "queue/repository.hpp"
 
 namespace merpati::queue {
@@ -13,7 +14,7 @@ class QueueService : public v1::QueueService {
  public:
   /// `wake` is called after something became due. `store` may be null: bodies must then be inline.
   QueueService(Repository& repository, std::shared_ptr<rpc::Channel> store, std::chrono::nanoseconds keep_blobs,
-               std::function<void()> wake);
+               std::function<void()> wake, trace::Recorder* events);
 
   Task<v1::EnqueueResponse> enqueue(rpc::Context&, const v1::EnqueueRequest&) override;
   Task<v1::ReleaseResponse> release(rpc::Context&, const v1::ReleaseRequest&) override;
@@ -25,12 +26,15 @@ class QueueService : public v1::QueueService {
 
  private:
   Task<NewMessage> make_message(const v1::EnqueueRequest& request, std::string trace_id, Deadline deadline);
-  Task<std::uint64_t> keep_blob(std::string blob_id, Deadline deadline);
+  Task<std::uint64_t> keep_blob(std::string blob_id, std::string cell, Deadline deadline);
+  void tell_enqueued(const std::vector<NewMessage>& messages, const Enqueued& done, bool held);
+  void tell(trace::v1::Kind kind, const std::string& trace_id, const std::string& delivery_id);
 
   Repository& repository_;
   std::shared_ptr<rpc::Channel> store_;
   std::chrono::nanoseconds keep_blobs_;
   std::function<void()> wake_;
+  trace::Recorder* const events_;  ///< null: no events of messages' lives are kept
 };
 
 }  // namespace merpati::queue

@@ -7,6 +7,7 @@
 #include "merpati/auth/v1/auth.rpc.hpp"
 #include "merpati/base/ids.hpp"
 #include "merpati/config/v1/queue.pb.h"
+#include "merpati/filter/v1/filter.rpc.hpp"
 #include "merpati/mime/reencode.hpp"
 #include "merpati/mime/transfer.hpp"
 #include "merpati/queue/v1/queue.rpc.hpp"
@@ -92,6 +93,36 @@ class FakeStore : public store::v1::StoreService {
   std::string blob;
 };
 
+class FakeFilter : public filter::v1::FilterService {
+ public:
+  Task<filter::v1::CheckMessageResponse> check_message(rpc::Context&,
+                                                       const filter::v1::CheckMessageRequest& request) override {
+    std::lock_guard lock(mutex);
+    asked.push_back(request);
+    if (fail) co_return *fail;
+    filter::v1::CheckMessageResponse out;
+    for (const auto& recipient : request.recipients()) {
+      auto& verdict = *out.add_recipients();
+      verdict.set_decision(filter::v1::DECISION_ACCEPT);
+      if (answer) answer(recipient, verdict);
+    }
+    out.set_settle(settle);
+    co_return out;
+  }
+  Task<filter::v1::SettleMessageResponse> settle_message(rpc::Context&,
+                                                         const filter::v1::SettleMessageRequest& request) override {
+    std::lock_guard lock(mutex);
+    settled.push_back(request);
+    co_return filter::v1::SettleMessageResponse();
+  }
+  std::mutex mutex;
+  std::optional<Error> fail;
+  bool settle = false;
+  std::function<void(const filter::v1::FilterRecipient&, filter::v1::RecipientVerdict&)> answer;
+  std::vector<filter::v1::CheckMessageRequest> asked;
+  std::vector<filter::v1::SettleMessageRequest> settled;
+};
+
 class QueueTest : public ::testing::Test {
  protected:
   static void SetUpTestSuite() { database_ = new test::Postgres(); }
@@ -103,6 +134,7 @@ class QueueTest : public ::testing::Test {
   void SetUp() override {
     auth_door_.register_service(auth_);
     store_door_.register_service(store_);
+    filter_door_.register_service(filter_);
     database_->sql("drop schema if exists queue cascade");
     const auto migrated = pg::migrate(database_->dsn(), "queue", migrations());
     ASSERT_TRUE(migrated.has_value()) << migrated.error().describe();
@@ -123,7 +155,8 @@ class QueueTest : public ::testing::Test {
     options.endpoint_delay = 0s;
     process_ = std::make_unique<runtime::Process>(options);
     auto module = std::make_unique<Module>(*process_, config_, rpc::in_process_channel(auth_door_, rpc::Role::kQueue),
-                                           rpc::in_process_channel(store_door_, rpc::Role::kQueue));
+                                           rpc::in_process_channel(store_door_, rpc::Role::kQueue),
+                                           rpc::in_process_channel(filter_door_, rpc::Role::kQueue));
     channel_ = rpc::in_process_channel(module->dispatcher(), rpc::Role::kSmtp);
     admin_ = rpc::in_process_channel(module->dispatcher(), rpc::Role::kAdmin);
     process_->add(std::move(module));
@@ -179,7 +212,8 @@ class QueueTest : public ::testing::Test {
   test::SmtpSink sink_;
   FakeAuth auth_;
   FakeStore store_;
-  rpc::Dispatcher auth_door_, store_door_;
+  FakeFilter filter_;
+  rpc::Dispatcher auth_door_, store_door_, filter_door_;
   config::v1::Queue config_;
   std::unique_ptr<runtime::Process> process_;
   std::shared_ptr<rpc::Channel> channel_, admin_;
@@ -389,7 +423,8 @@ TEST_F(QueueTest, AnotherReplicaIsToldWhenThisOneHasItsHandsFull) {
   full.set_parallel(0);
   runtime::Process other(options);
   auto module = std::make_unique<Module>(other, full, rpc::in_process_channel(auth_door_, rpc::Role::kQueue),
-                                         rpc::in_process_channel(store_door_, rpc::Role::kQueue));
+                                         rpc::in_process_channel(store_door_, rpc::Role::kQueue),
+                                         rpc::in_process_channel(filter_door_, rpc::Role::kQueue));
   auto to_other = rpc::in_process_channel(module->dispatcher(), rpc::Role::kSmtp);
   other.add(std::move(module));
   ASSERT_TRUE(other.start().has_value());
@@ -568,6 +603,126 @@ TEST_F(QueueTest, BadRequestsAreRefused) {
   r = request({"a@remote.test"});
   r.mutable_body()->set_blob_id("unknown");
   EXPECT_EQ(runtime::block_on(process_->loops().main(), client.enqueue(r)).error().code(), ErrorCode::kNotFound);
+}
+
+TEST_F(QueueTest, ScriptsOfRecipientsHereAreAsked) {
+  filter_.settle = true;
+  filter_.answer = [](const filter::v1::FilterRecipient& recipient, filter::v1::RecipientVerdict& verdict) {
+    auto& into = *verdict.add_actions()->mutable_file_into();
+    into.set_mailbox("Lists");
+    into.set_create(true);
+    verdict.add_actions()->mutable_file_into();
+    auto& redirect = *verdict.add_actions()->mutable_redirect();
+    redirect.set_address("further@remote.test");
+    redirect.set_reverse_path(recipient.recipient());
+    auto& edit = *redirect.add_edits();
+    edit.set_kind(filter::v1::HeaderEdit::KIND_PREPEND);
+    edit.set_name("Delivered-To");
+    edit.set_value(recipient.recipient());
+    auto& send = *verdict.add_actions()->mutable_send();
+    send.add_recipients("alice@remote.test");
+    send.set_message("Subject: away\r\n\r\n");
+  };
+  start();
+  const auto done = enqueue(request({"bob@example.test"}));
+  ASSERT_TRUE(eventually([&] { return item(done.item_ids(0)).state() == v1::ITEM_STATE_DONE; }));
+  ASSERT_TRUE(eventually([&] { return sink_.mails().size() == 2; }));
+  ASSERT_EQ(filter_.asked.size(), 1u);
+  EXPECT_TRUE(filter_.asked[0].scripts_only());
+  EXPECT_EQ(filter_.asked[0].header_prefix(), "Received: by mx.example.test\r\n");
+  ASSERT_EQ(filter_.settled.size(), 1u);
+  EXPECT_TRUE(filter_.settled[0].taken());
+  EXPECT_EQ(filter_.settled[0].delivery_id(), filter_.asked[0].transaction().delivery_id());
+  const auto delivered = store_.deliveries();
+  ASSERT_EQ(delivered.size(), 1u);
+  ASSERT_EQ(delivered[0].recipients_size(), 2);
+  EXPECT_EQ(delivered[0].recipients(0).mailbox(), "Lists");
+  EXPECT_EQ(delivered[0].recipients(0).part(), 0);
+  EXPECT_EQ(delivered[0].recipients(1).mailbox(), "");
+  EXPECT_EQ(delivered[0].recipients(1).part(), 1);
+  for (const auto& mail : sink_.mails()) {
+    if (mail.recipients[0] == "further@remote.test")
+      EXPECT_TRUE(mail.data.starts_with("Delivered-To: bob@example.test\r\nReceived: ")) << mail.data;
+    else
+      EXPECT_EQ(mail.data, "Subject: away\r\n\r\n");
+  }
+}
+
+TEST_F(QueueTest, WhatAScriptSendsLeavesOnceAlthoughTheItemIsTriedAgain) {
+  filter_.answer = [](const filter::v1::FilterRecipient&, filter::v1::RecipientVerdict& verdict) {
+    auto& send = *verdict.add_actions()->mutable_send();
+    send.add_recipients("alice@remote.test");
+    send.set_message("Subject: away\r\n\r\n");
+  };
+  start();
+  const auto done = enqueue(request({"bob@example.test"}));
+  ASSERT_TRUE(eventually([&] { return sink_.mails().size() == 1; }));
+  ASSERT_TRUE(eventually([&] { return item(done.item_ids(0)).state() == v1::ITEM_STATE_DONE; }));
+  // As if this replica had died before it wrote the outcome.
+  database_->sql(
+      "update queue.items set state = 2, due_at = now() where recipient = 'bob@example.test';"
+      "update queue.messages set finished_at = null");
+  ASSERT_TRUE(eventually([&] { return item(done.item_ids(0)).state() == v1::ITEM_STATE_DONE; }));
+  std::this_thread::sleep_for(200ms);
+  EXPECT_EQ(sink_.mails().size(), 1u);
+}
+
+TEST_F(QueueTest, ScriptsThatHaveRunAreNotRunAgain) {
+  start();
+  auto r = request({"bob@example.test"});
+  r.set_scripted(true);
+  const auto done = enqueue(r);
+  ASSERT_TRUE(eventually([&] { return item(done.item_ids(0)).state() == v1::ITEM_STATE_DONE; }));
+  EXPECT_TRUE(filter_.asked.empty());
+  EXPECT_EQ(store_.deliveries().size(), 1u);
+}
+
+TEST_F(QueueTest, WithoutTheFilterLocalItemsWait) {
+  filter_.fail = Error(ErrorCode::kUnavailable, "down");
+  start();
+  const auto done = enqueue(request({"bob@example.test"}));
+  ASSERT_TRUE(eventually([&] { return item(done.item_ids(0)).attempts() >= 1; }));
+  EXPECT_TRUE(store_.deliveries().empty());
+  {
+    std::lock_guard lock(filter_.mutex);
+    filter_.fail.reset();
+  }
+  v1::QueueClient client(admin_);
+  ASSERT_TRUE(eventually([&] {
+    v1::RetryItemsRequest retry;
+    retry.add_item_ids(done.item_ids(0));
+    call(client.retry_items(retry));
+    return item(done.item_ids(0)).state() == v1::ITEM_STATE_DONE;
+  }));
+}
+
+TEST_F(QueueTest, AScriptThatRefusesReturnsTheMail) {
+  filter_.answer = [](const filter::v1::FilterRecipient&, filter::v1::RecipientVerdict& verdict) {
+    verdict.set_decision(filter::v1::DECISION_REFUSE);
+    verdict.mutable_reply()->set_text("Not today");
+  };
+  start();
+  auto r = request({"bob@example.test"});
+  r.set_reverse_path("alice@remote.test");
+  enqueue(r);
+  ASSERT_TRUE(eventually([&] { return sink_.mails().size() == 1; }));
+  EXPECT_NE(sink_.mails()[0].data.find("Not today"), std::string::npos);
+  EXPECT_TRUE(store_.deliveries().empty());
+}
+
+TEST_F(QueueTest, FurtherCallsOfATransactionAreReleasedWithIt) {
+  start();
+  const auto first = request({"a@remote.test"}, true);
+  auto second = request({"b@remote.test"}, true);
+  second.set_decided_by(first.delivery_id());
+  enqueue(first);
+  const auto done = enqueue(second);
+  v1::ReleaseRequest release;
+  release.set_delivery_id(first.delivery_id());
+  v1::QueueClient client(channel_);
+  call(client.release(release));
+  ASSERT_TRUE(eventually([&] { return item(done.item_ids(0)).state() == v1::ITEM_STATE_DONE; }));
+  EXPECT_EQ(sink_.mails().size(), 2u);
 }
 
 }  // namespace

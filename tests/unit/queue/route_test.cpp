@@ -84,11 +84,24 @@ TEST(RecipientDomain, ALabels) {
 
 TEST(Backoff, DoublesUpToTheMaximumWithJitter) {
   const RetryPolicy policy{std::chrono::minutes(5), std::chrono::hours(4)};
-  EXPECT_EQ(retry_wait(policy, 1, 0.5), std::chrono::minutes(5));
-  EXPECT_EQ(retry_wait(policy, 3, 0.5), std::chrono::minutes(20));
-  EXPECT_EQ(retry_wait(policy, 1000, 0.5), std::chrono::hours(4));
-  EXPECT_EQ(retry_wait(policy, 1, 0), std::chrono::minutes(4));
-  EXPECT_LE(retry_wait(policy, 1, 0.999), std::chrono::minutes(6));
+  const std::chrono::hours old(100);
+  EXPECT_EQ(retry_wait(policy, 1, old, 0.5), std::chrono::minutes(5));
+  EXPECT_EQ(retry_wait(policy, 3, old, 0.5), std::chrono::minutes(20));
+  EXPECT_EQ(retry_wait(policy, 1000, old, 0.5), std::chrono::hours(4));
+  EXPECT_EQ(retry_wait(policy, 1, old, 0), std::chrono::minutes(4));
+  EXPECT_LE(retry_wait(policy, 1, old, 0.999), std::chrono::minutes(6));
+  // Attempts that never got to the remote host do not make it wait for hours.
+  EXPECT_EQ(retry_wait(policy, 20, std::chrono::seconds(60), 0.5), std::chrono::minutes(5));
+  EXPECT_EQ(retry_wait(policy, 20, std::chrono::minutes(10), 0.5), std::chrono::minutes(20));
+}
+
+TEST(Backoff, WhatIsOursIsTriedAgainSoon) {
+  const RetryPolicy policy;
+  EXPECT_EQ(wait_for_ours(policy, {}, 0.5), std::chrono::seconds(5));
+  EXPECT_EQ(wait_for_ours(policy, std::chrono::minutes(10), 0.5), std::chrono::minutes(1));
+  EXPECT_EQ(wait_for_ours(policy, std::chrono::hours(100), 0.5), std::chrono::hours(4));
+  EXPECT_EQ(wait_for_ours({std::chrono::seconds(1), std::chrono::seconds(2)}, {}, 0.5), std::chrono::seconds(1));
+  EXPECT_EQ(wait_for_ours(policy, std::chrono::seconds(-9), 0.5), std::chrono::seconds(5)) << "a clock that went back";
 }
 
 }  // namespace
