@@ -23,6 +23,7 @@ struct Refusal {
   int code = 554;
   std::string enhanced;
   std::string text;
+  bool may_be_weighed = false;  ///< a weight in the configuration makes it a score
 };
 
 /// Looks at the header block alone.

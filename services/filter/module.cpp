@@ -1,10 +1,34 @@
 #include "filter/module.hpp"
 
+#include <functional>
+
+#include "filter/engine_setup.hpp"
+#include "filter/memory.hpp"
+#include "filter/migrations.hpp"
+#include "filter/operator_scripts.hpp"
+#include "filter/purges.hpp"
 #include "filter/rpc/filter_service.hpp"
+#include "filter/rpc/scripts_service.hpp"
+#include "filter/script_cache.hpp"
+#include "filter/sender_rate_engine.hpp"
+#include "filter/sieve_stage.hpp"
 #include "merpati/config/v1/filter.pb.h"
+#include "merpati/pg/pool_metrics.hpp"
+#include "merpati/rpc/account_events.hpp"
+#include "merpati/rpc/token.hpp"
+#include "merpati/runtime/dependency.hpp"
+#include "merpati/runtime/duration.hpp"
+#include "merpati/runtime/log.hpp"
 
 namespace merpati::filter {
 namespace {
+
+using namespace std::chrono_literals;
+
+constexpr auto kForgetEvery = 10min;
+// Actions of one account for one message: with the copies of what is sent (fcc) they fit into one delivery.
+constexpr std::size_t kMostActions = 24;
+
 CheckLimits limits_from(const config::v1::Filter& config) {
   CheckLimits limits;
   limits.max_received = config.max_received();
@@ -15,17 +39,167 @@ CheckLimits limits_from(const config::v1::Filter& config) {
   limits.max_scanned_size = config.max_scanned_size();
   return limits;
 }
+
+Scoring scoring_from(const config::v1::Filter& config) {
+  Scoring scoring;
+  scoring.thresholds = {config.thresholds().junk(), config.thresholds().temporary(), config.thresholds().refuse()};
+  for (const auto& weight : config.weights()) scoring.weights[weight.symbol()] = weight.score();
+  return scoring;
+}
+
+SenderRateLimits sender_rate_from(const config::v1::SenderRate& config) {
+  return {config.messages_per_hour(), config.recipients_per_hour(), config.refuse()};
+}
+
+ScriptLimits script_limits_from(const config::v1::FilterSieve& config) {
+  return {static_cast<int>(config.max_scripts()), config.max_script_size(), config.max_total_size()};
+}
+
+std::chrono::milliseconds to_milliseconds(const google::protobuf::Duration& duration) {
+  return std::chrono::duration_cast<std::chrono::milliseconds>(runtime::to_chrono(duration));
+}
+
+pg::PoolOptions pool_options(const config::v1::Database& config, std::size_t loops, runtime::Metrics& metrics) {
+  pg::PoolOptions options;
+  options.observer = pg::pool_observer(metrics, "filter");
+  options.dsn = config.dsn();
+  options.schema = "filter";
+  options.application_name = "merpati-filter";
+  // Every table is reached by an index. A plan made while they were empty must not scan them when they have grown.
+  options.settings["enable_seqscan"] = "off";
+  const int each = std::max(2, static_cast<int>(config.connections() / loops));
+  options.read_connections = std::max(1, each / 2);
+  options.write_connections = std::max(1, each - options.read_connections);
+  options.max_waiting = config.max_waiting();
+  options.connect_timeout = to_milliseconds(config.connect_timeout());
+  options.statement_timeout = to_milliseconds(config.statement_timeout());
+  return options;
+}
+
+std::vector<asio::any_io_executor> loops_of(runtime::Process& process) {
+  std::vector<asio::any_io_executor> out;
+  for (std::size_t i = 0; i < process.loops().size(); ++i) out.push_back(process.loops().executor(i));
+  return out;
+}
+
 }  // namespace
 
-Module::Module(runtime::Process& process, const config::v1::Filter& config, std::shared_ptr<rpc::Channel> store)
-    : service_(std::make_unique<FilterService>(config.authserv_id(), limits_from(config), process.metrics(),
-                                               std::move(store), process.blocking())) {
-  dispatcher_.register_service(*service_);
-}
+struct Module::Parts {
+  Parts(runtime::Process& owner, const config::v1::Filter& wanted, std::shared_ptr<rpc::Channel> auth_channel,
+        std::shared_ptr<rpc::Channel> store_channel)
+      : process(owner),
+        config(wanted),
+        auth(std::move(auth_channel)),
+        store(std::move(store_channel)),
+        pool(loops_of(owner), pool_options(wanted.database(), owner.loops().size(), owner.metrics())),
+        pool_scrape(pg::export_pool(owner.metrics(), "filter", pool)),
+        scripts(pool, script_limits_from(wanted.sieve())),
+        memory(pool),
+        sent_counts(pool),
+        cache(wanted.sieve().cache_size()),
+        filter_service(wanted.authserv_id(), limits_from(wanted), scoring_from(wanted), owner.metrics(), store,
+                       owner.blocking()),
+        scripts_service(scripts, owner.blocking()),
+        tasks(owner.loops().main()) {
+    dispatcher.register_service(filter_service);
+    dispatcher.register_service(scripts_service);
+    if (!auth) return;
+    auto ring = rpc::remote_key_ring(auth);
+    revocations = rpc::on_revocation(ring->revocations());
+    dispatcher.set_token_verifier(ring);
+    key_ring = std::move(ring);
+  }
+
+  const std::string& session_dsn() const {
+    return config.database().session_dsn().empty() ? config.database().dsn() : config.database().session_dsn();
+  }
+
+  SieveStage::Settings sieve_settings(OperatorScripts operators) const {
+    SieveStage::Settings settings;
+    settings.host = config.authserv_id();
+    settings.thresholds = scoring_from(config).thresholds;
+    settings.limits.max_redirects = config.sieve().max_redirects();
+    settings.limits.max_actions = kMostActions;
+    settings.before = std::move(operators.before);
+    settings.after = std::move(operators.after);
+    settings.global = std::move(operators.global);
+    // Only the first key makes addresses.
+    if (!config.srs().domain().empty()) settings.srs = mailauth::Srs(config.srs().domain(), {config.srs().key()});
+    return settings;
+  }
+
+  /// What was remembered and counts no more.
+  asio::awaitable<void> forget_for_ever() {
+    while ((co_await sleep_for(kForgetEvery)).has_value()) {
+      co_await forget_all([this] { return memory.forget(Deadline::after(30s)); });
+      co_await forget_all([this] { return sent_counts.forget(WallTime::clock::now(), Deadline::after(30s)); });
+    }
+  }
+  /// `some` forgets a few and says how many.
+  static asio::awaitable<void> forget_all(std::function<Task<std::int64_t>()> some) {
+    for (;;) {
+      const auto forgotten = co_await some();
+      if (forgotten.has_error()) log::info("filter_memory_not_forgotten", forgotten.error().describe());
+      if (forgotten.has_error() || *forgotten == 0) co_return;
+    }
+  }
+
+  runtime::Process& process;
+  const config::v1::Filter config;
+  std::shared_ptr<rpc::Channel> auth, store;
+  std::shared_ptr<rpc::KeyRing> key_ring;  ///< `revocations` refers to it
+  rpc::AccountEventHandlers revocations;
+  pg::Pool pool;
+  std::shared_ptr<void> pool_scrape;
+  Scripts scripts;
+  Memory memory;
+  StoredSentCounts sent_counts;
+  ScriptCache cache;
+  std::unique_ptr<SieveStage> sieve;
+  FilterService filter_service;
+  ScriptsService scripts_service;
+  rpc::Dispatcher dispatcher;
+  TaskGroup tasks;
+};
+
+Module::Module(runtime::Process& process, const config::v1::Filter& config, std::shared_ptr<rpc::Channel> auth,
+               std::shared_ptr<rpc::Channel> store)
+    : parts_(std::make_unique<Parts>(process, config, std::move(auth), std::move(store))) {}
 Module::~Module() = default;
 
-Task<void> Module::start() { co_return Result<void>(); }
+rpc::Dispatcher& Module::dispatcher() { return parts_->dispatcher; }
+
+Task<void> Module::start() {
+  Parts& parts = *parts_;
+  MERPATI_CO_CHECK(co_await parts.pool.start(Deadline::after(30s)));
+  auto wait = [dsn = parts.session_dsn()] { return pg::wait_migrated(dsn, "filter", migrations(), 60s); };
+  MERPATI_CO_CHECK(co_await run_blocking(parts.process.blocking(), std::move(wait)));
+  auto load = [&config = parts.config.sieve()] { return load_operator_scripts(config); };
+  MERPATI_CO_TRY(auto operators, co_await run_blocking(parts.process.blocking(), std::move(load)));
+  parts.sieve =
+      std::make_unique<SieveStage>(parts.scripts, parts.memory, parts.cache, parts.store, parts.process.blocking(),
+                                   parts.process.metrics(), parts.sieve_settings(std::move(operators)));
+  parts.filter_service.set_sieve(*parts.sieve);
+  MERPATI_CO_CHECK(add_engines(parts.process, parts.config, parts.filter_service, parts.tasks));
+  if (const auto limits = sender_rate_from(parts.config.sender_rate()); limits.wanted())
+    parts.filter_service.add_engine(std::make_shared<SenderRateEngine>(limits, parts.sent_counts));
+  parts.tasks.spawn(parts.forget_for_ever());
+  parts.tasks.spawn(runtime::watch_dependency(parts.process.health(), "filter.postgresql",
+                                              [&pool = parts.pool](Deadline until) { return pool.start(until); }));
+  if (parts.auth) {
+    parts.tasks.spawn(rpc::follow_account_events(parts.auth, parts.revocations));
+    parts.tasks.spawn(purge_for_ever(parts.pool, parts.scripts, parts.auth));
+  }
+  co_return Result<void>();
+}
+
 Task<void> Module::drain(Deadline) { co_return Result<void>(); }
-Task<void> Module::stop() { co_return Result<void>(); }
+
+Task<void> Module::stop() {
+  parts_->tasks.cancel();
+  auto joined = co_await parts_->tasks.join(Deadline::after(2s));
+  parts_->pool.close();
+  co_return joined;
+}
 
 }  // namespace merpati::filter

@@ -14,11 +14,11 @@ class Filter;
 
 namespace merpati::filter {
 
-class FilterService;
-
 class Module : public runtime::Module {
  public:
-  Module(runtime::Process& process, const config::v1::Filter& config, std::shared_ptr<rpc::Channel> store);
+  /// `auth` and `store` reach those services in the role filter.
+  Module(runtime::Process& process, const config::v1::Filter& config, std::shared_ptr<rpc::Channel> auth,
+         std::shared_ptr<rpc::Channel> store);
   ~Module() override;
 
   std::string_view name() const override { return "filter"; }
@@ -27,11 +27,11 @@ class Module : public runtime::Module {
   Task<void> drain(Deadline deadline) override;
   Task<void> stop() override;
 
-  rpc::Dispatcher& dispatcher() { return dispatcher_; }
+  rpc::Dispatcher& dispatcher();
 
  private:
-  std::unique_ptr<FilterService> service_;
-  rpc::Dispatcher dispatcher_;
+  struct Parts;
+  std::unique_ptr<Parts> parts_;
 };
 
 }  // namespace merpati::filter

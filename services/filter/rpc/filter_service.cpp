@@ -1,7 +1,7 @@
 #include "filter/rpc/filter_service.hpp"
 
-#include "filter/authentication_results.hpp"
-#include "merpati/base/spool.hpp"
+#include "filter/structure_engine.hpp"
+#include "merpati/mailauth/authenticate.hpp"
 #include "merpati/mime/header.hpp"
 #include "merpati/runtime/log.hpp"
 #include "merpati/store/v1/store.rpc.hpp"
@@ -14,22 +14,84 @@ void set_reply(const Refusal& refusal, v1::Reply& reply) {
   reply.set_text(refusal.text);
 }
 
+v1::Decision decision_of(Outcome outcome) {
+  switch (outcome) {
+    case Outcome::kAccept:
+      return v1::DECISION_ACCEPT;
+    case Outcome::kJunk:
+      return v1::DECISION_JUNK;
+    case Outcome::kTemporary:
+      return v1::DECISION_TEMPORARY;
+    case Outcome::kRefuse:
+      return v1::DECISION_REFUSE;
+  }
+  return v1::DECISION_UNSPECIFIED;
+}
+
+MessageView view_of(const v1::CheckMessageRequest& request) {
+  const v1::Transaction& transaction = request.transaction();
+  MessageView view;
+  view.whole = !request.message().empty() || request.size() == 0;
+  view.message = request.message();
+  boost::system::error_code no_address;  // then it stays unspecified
+  view.client = boost::asio::ip::make_address(transaction.client_address(), no_address);
+  view.helo = transaction.helo();
+  view.reverse_path = transaction.reverse_path();
+  view.authenticated_account = transaction.authenticated_account_id();
+  view.authenticated_address = transaction.authenticated_address();
+  view.listener = transaction.listener();
+  view.receiving_host = transaction.receiving_host();
+  view.delivery_id = transaction.delivery_id();
+  for (const auto& recipient : request.recipients()) view.recipients.emplace_back(recipient.recipient());
+  return view;
+}
+
+/// "SPF_FAIL DKIM_NONE", at most 500 octets.
+std::string names_of(const v1::CheckMessageResponse& response) {
+  std::string out;
+  for (const v1::Symbol& symbol : response.symbols()) {
+    if (out.size() + symbol.name().size() > 500) break;
+    if (!out.empty()) out += ' ';
+    out += symbol.name();
+  }
+  return out;
+}
+
 constexpr std::array<std::string_view, v1::Decision_ARRAYSIZE> kDecisionNames = {"unspecified", "accept", "junk",
                                                                                  "temporary",   "refuse", "discard"};
 }  // namespace
 
-FilterService::FilterService(std::string authserv_id, CheckLimits limits, runtime::Metrics& metrics,
+FilterService::FilterService(std::string authserv_id, CheckLimits limits, Scoring scoring, runtime::Metrics& metrics,
                              std::shared_ptr<rpc::Channel> store, asio::thread_pool& blocking)
-    : authserv_id_(std::move(authserv_id)), limits_(limits), store_(std::move(store)), blocking_(blocking) {
+    : authserv_id_(std::move(authserv_id)),
+      limits_(limits),
+      scoring_(std::move(scoring)),
+      store_(std::move(store)),
+      engines_(metrics) {
+  engines_.add(std::make_shared<StructureEngine>(limits, blocking), CircuitBreaker::never());
   for (std::size_t i = v1::DECISION_ACCEPT; i < kDecisionNames.size(); ++i) {
     decisions_[i] = metrics.counter("merpati_filter_messages_total", "Messages judged, by decision",
                                     {{"decision", std::string(kDecisionNames[i])}});
   }
 }
 
-Task<v1::CheckConnectionResponse> FilterService::check_connection(rpc::Context&, const v1::CheckConnectionRequest&) {
+Task<v1::CheckConnectionResponse> FilterService::check_connection(rpc::Context& context,
+                                                                  const v1::CheckConnectionRequest& request) {
   v1::CheckConnectionResponse response;
   response.set_decision(v1::DECISION_ACCEPT);
+  const v1::Transaction& transaction = request.transaction();
+  const bool stranger = transaction.authenticated_account_id() == 0 && transaction.listener() != "submission";
+  boost::system::error_code no_address;
+  const auto client = boost::asio::ip::make_address(transaction.client_address(), no_address);
+  if (!client_check_ || !stranger || no_address) co_return response;
+  // What cannot be found out now is asked again of the message.
+  const auto found = co_await with_deadline(client_check_(client), context.deadline());
+  const auto refusal = found.has_value() ? refusal_of(*found, scoring_) : std::nullopt;
+  if (!refusal) co_return response;
+  response.set_decision(v1::DECISION_REFUSE);
+  set_reply(*refusal, *response.mutable_reply());
+  log::info("filter_client_refused", refusal->text,
+            {{"client", transaction.client_address()}, {"symbol", refusal->symbol}});
   co_return response;
 }
 
@@ -41,74 +103,103 @@ Task<v1::CheckRecipientResponse> FilterService::check_recipient(rpc::Context&, c
 
 Task<v1::CheckMessageResponse> FilterService::check_message(rpc::Context& context,
                                                             const v1::CheckMessageRequest& request) {
-  Parts parts = Parts::kInRequest;
-  std::optional<Refusal> parts_refusal;
-  if (request.message().empty() && request.size() > 0) {
-    parts = Parts::kUnseen;
-    if (!request.blob_id().empty() && request.size() <= limits_.max_scanned_size && store_) {
-      MERPATI_CO_TRY(parts_refusal, co_await check_blob(request, context));
-      parts = Parts::kSeen;
-    }
+  Spool spool;
+  std::string joined;
+  MessageView view = view_of(request);
+  if (!view.whole && !request.blob_id().empty() && request.size() <= limits_.max_scanned_size && store_) {
+    MERPATI_CO_CHECK(co_await read_blob(request, context, spool));
+    MERPATI_CO_TRY(view.message, spool.view());
+    view.whole = true;
+  } else if (!request.header_prefix().empty()) {
+    joined = request.header_prefix() + (view.whole ? request.message() : request.header());
+    if (view.whole) view.message = joined;
   }
-  v1::CheckMessageResponse response = judge(request, parts, parts_refusal);
+  std::string_view header = view.whole ? view.message : joined.empty() ? request.header() : std::string_view(joined);
+  view.header_block = header.substr(0, mime::header_block_size(header));
+  v1::CheckMessageResponse response;
+  if (request.scripts_only()) {
+    response.set_decision(v1::DECISION_ACCEPT);
+    for (int i = 0; i < request.recipients_size(); ++i) response.add_recipients()->set_decision(v1::DECISION_ACCEPT);
+  } else {
+    MERPATI_CO_TRY(const auto reports, co_await engines_.run(view, context.deadline()));
+    response = answer(request, view.header_block, reports);
+  }
+  if (sieve_ != nullptr) {
+    rpc::CallOptions call;
+    call.deadline = context.deadline();
+    call.trace_id = context.trace();
+    MERPATI_CO_CHECK(co_await sieve_->apply(request, view, std::move(call), response));
+  }
   decisions_[static_cast<std::size_t>(response.decision())].add();
   log::info("filter_message_judged", response.reply().text(),
             {{"trace_id", context.trace_id()},
              {"delivery_id", request.transaction().delivery_id()},
              {"decision", kDecisionNames[static_cast<std::size_t>(response.decision())]},
-             {"symbol", response.symbols_size() > 0 ? response.symbols(0).name() : std::string()}});
+             {"score", response.score()},
+             {"symbols", names_of(response)}});
   co_return response;
 }
 
-Task<std::optional<Refusal>> FilterService::check_blob(const v1::CheckMessageRequest& request,
-                                                       const rpc::Context& context) {
-  Spool spool;
-  MERPATI_CO_CHECK(spool.open());
+Task<v1::SettleMessageResponse> FilterService::settle_message(rpc::Context& context,
+                                                              const v1::SettleMessageRequest& request) {
+  if (sieve_ != nullptr)
+    MERPATI_CO_CHECK(co_await sieve_->settle(request.delivery_id(), request.taken(), context.deadline()));
+  co_return v1::SettleMessageResponse();
+}
+
+Task<void> FilterService::read_blob(const v1::CheckMessageRequest& request, const rpc::Context& context, Spool& into) {
+  MERPATI_CO_CHECK(into.open());
+  if (!request.header_prefix().empty()) MERPATI_CO_CHECK(into.add(request.header_prefix()));
   store::v1::StoreClient store(store_);
   store::v1::ReadBlobRequest wanted;
   wanted.set_blob_id(request.blob_id());
   rpc::CallOptions options;
   options.deadline = context.deadline();
-  options.trace_id = context.trace_id();
+  options.trace_id = context.trace();
+  options.cell = request.cell();
   MERPATI_CO_TRY(auto reader, co_await store.read_blob(wanted, options));
   for (;;) {
     MERPATI_CO_TRY(auto chunk, co_await reader->read());
     if (!chunk) break;
-    if (spool.size() + chunk->chunk().size() > limits_.max_scanned_size)
+    if (into.size() + chunk->chunk().size() > limits_.max_scanned_size + request.header_prefix().size())
       co_return Error(ErrorCode::kInvalidArgument, "the blob is larger than the request says");
-    MERPATI_CO_CHECK(spool.add(chunk->chunk()));
+    MERPATI_CO_CHECK(into.add(chunk->chunk()));
   }
-  MERPATI_CO_TRY(const auto message, spool.view());
-  auto look = [message, limits = limits_] { return check_parts(message, limits); };
-  co_return co_await run_blocking(blocking_, std::move(look));
+  co_return Result<void>();
 }
 
-v1::CheckMessageResponse FilterService::judge(const v1::CheckMessageRequest& request, Parts parts,
-                                              const std::optional<Refusal>& parts_refusal) const {
+v1::CheckMessageResponse FilterService::answer(const v1::CheckMessageRequest& request, std::string_view block,
+                                               std::span<const EngineReport> reports) const {
   v1::CheckMessageResponse response;
+  const Verdict judged = decide(reports, scoring_);
   const v1::Transaction& transaction = request.transaction();
-  const bool whole = parts == Parts::kInRequest;
-  const std::string_view message = whole ? std::string_view(request.message()) : std::string_view(request.header());
-  const std::string_view block = message.substr(0, mime::header_block_size(message));
-
-  response.set_decision(v1::DECISION_ACCEPT);
-  std::optional<Refusal> refusal = check_header(block, limits_);
-  if (!refusal) refusal = whole ? check_parts(message, limits_) : parts_refusal;
-  if (refusal) {
-    response.set_decision(v1::DECISION_REFUSE);
-    set_reply(*refusal, *response.mutable_reply());
-    response.add_symbols()->set_name(refusal->symbol);
-  } else if (parts == Parts::kUnseen) {
-    v1::Symbol& symbol = *response.add_symbols();
-    symbol.set_name("PARTS");
-    symbol.set_not_checked(true);
+  response.set_decision(decision_of(judged.outcome));
+  response.set_score(judged.score);
+  if (judged.reply) set_reply(*judged.reply, *response.mutable_reply());
+  for (const Symbol& symbol : judged.symbols) {
+    v1::Symbol& out = *response.add_symbols();
+    out.set_name(symbol.name);
+    out.set_score(symbol.score);
+    out.set_detail(symbol.detail);
+    out.set_not_checked(symbol.not_checked);
+    out.set_engine(symbol.engine);
   }
+  for (const EngineReport& report : reports) {
+    v1::EngineRun& run = *response.add_engines();
+    run.set_engine(report.engine);
+    run.set_checked(report.checked);
+    run.set_duration_us(report.took.count());
+  }
+  const Thresholds& thresholds = scoring_.thresholds;
+  response.mutable_thresholds()->set_junk(thresholds.junk);
+  response.mutable_thresholds()->set_temporary(thresholds.temporary);
+  response.mutable_thresholds()->set_refuse(thresholds.refuse);
 
   for (const v1::FilterRecipient& recipient : request.recipients()) {
     v1::RecipientVerdict& verdict = *response.add_recipients();
     verdict.set_decision(response.decision());
-    if (refusal) {
-      set_reply(*refusal, *verdict.mutable_reply());
+    if (judged.reply) {
+      set_reply(*judged.reply, *verdict.mutable_reply());
       continue;
     }
     // Somebody who sends again what is in his own mailbox is no loop.
@@ -120,14 +211,28 @@ v1::CheckMessageResponse FilterService::judge(const v1::CheckMessageRequest& req
     }
   }
 
+  add_results(transaction, block, reports, response);
+  return response;
+}
+
+/// Authentication-Results of ours, and away with those that only look like it (RFC 8601 5).
+void FilterService::add_results(const v1::Transaction& transaction, std::string_view block,
+                                std::span<const EngineReport> reports, v1::CheckMessageResponse& response) const {
   const std::string& name = authserv_id_.empty() ? transaction.receiving_host() : authserv_id_;
   v1::HeaderEdit& results = *response.add_edits();
   results.set_kind(v1::HeaderEdit::KIND_PREPEND);
   results.set_name("Authentication-Results");
-  results.set_value(authentication_results(
-      name, {transaction.authenticated_account_id() != 0 ? transaction.authenticated_address() : std::string()}));
+  std::vector<mailauth::MethodResult> methods;
+  if (transaction.authenticated_account_id() != 0) {
+    methods.push_back({"auth", "pass", {{"smtp.auth", transaction.authenticated_address()}}, {}});
+  }
+  for (const EngineReport& report : reports) {
+    const auto& found = report.findings.authentication;
+    if (found) methods.insert(methods.end(), found->methods.begin(), found->methods.end());
+  }
+  results.set_value(mailauth::write_authentication_results(name, methods));
   const std::string own[] = {name, transaction.receiving_host()};
-  const std::vector<std::size_t> forged = forged_results(block, own);
+  const std::vector<std::size_t> forged = mailauth::forged_results(block, own);
   // From the last to the first, so that an index stays right when edits are made one after the other.
   for (auto index = forged.rbegin(); index != forged.rend(); ++index) {
     v1::HeaderEdit& edit = *response.add_edits();
@@ -135,7 +240,6 @@ v1::CheckMessageResponse FilterService::judge(const v1::CheckMessageRequest& req
     edit.set_name("Authentication-Results");
     edit.set_index(static_cast<std::int32_t>(*index));
   }
-  return response;
 }
 
 }  // namespace merpati::filter

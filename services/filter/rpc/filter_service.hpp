@@ -2,11 +2,17 @@
 #pragma once
 
 #include <array>
+#include <functional>
 #include <memory>
 #include <optional>
+#include <span>
 #include <string>
 
+#include "filter/engine_runner.hpp"
 #include "filter/message_checks.hpp"
+#include "filter/scoring.hpp"
+#include "filter/sieve_stage.hpp"
+#include "merpati/base/spool.hpp"
 #include "merpati/filter/v1/filter.rpc.hpp"
 #include "merpati/rpc/channel.hpp"
 #include "merpati/runtime/metrics.hpp"
@@ -15,28 +21,40 @@ namespace merpati::filter {
 
 class FilterService : public v1::FilterService {
  public:
-  /// `store` is where mail over 64 KiB is read.
-  FilterService(std::string authserv_id, CheckLimits limits, runtime::Metrics& metrics,
+  /// `store` is where mail over 64 KiB is read. The structure's checks are the first engine.
+  FilterService(std::string authserv_id, CheckLimits limits, Scoring scoring, runtime::Metrics& metrics,
                 std::shared_ptr<rpc::Channel> store, asio::thread_pool& blocking);
+  /// Another engine, before the first call.
+  void add_engine(std::shared_ptr<Engine> engine, CircuitBreaker::Settings breaker = {}) {
+    engines_.add(std::move(engine), breaker);
+  }
+  /// Runs recipients' scripts; outlives this. Before the first call; without it there are no scripts.
+  void set_sieve(SieveStage& sieve) { sieve_ = &sieve; }
 
   Task<v1::CheckConnectionResponse> check_connection(rpc::Context&, const v1::CheckConnectionRequest&) override;
   Task<v1::CheckRecipientResponse> check_recipient(rpc::Context&, const v1::CheckRecipientRequest&) override;
   Task<v1::CheckMessageResponse> check_message(rpc::Context&, const v1::CheckMessageRequest&) override;
+  Task<v1::SettleMessageResponse> settle_message(rpc::Context&, const v1::SettleMessageRequest&) override;
 
-  /// What check_message answers, given what is wrong with the parts of a message that is not in the request; `unseen`
-  /// when nobody has looked at them. For tests, too.
-  enum class Parts : std::uint8_t { kInRequest, kSeen, kUnseen };
-  v1::CheckMessageResponse judge(const v1::CheckMessageRequest& request, Parts parts = Parts::kInRequest,
-                                 const std::optional<Refusal>& parts_refusal = std::nullopt) const;
+  /// What is known of a client before it has sent anything; before the first call.
+  using ClientCheck = std::function<Task<Findings>(const boost::asio::ip::address&)>;
+  void check_clients_by(ClientCheck check) { client_check_ = std::move(check); }
 
  private:
-  /// Reads the whole message from the store and looks at its parts.
-  Task<std::optional<Refusal>> check_blob(const v1::CheckMessageRequest& request, const rpc::Context& context);
+  /// The whole message, from the store.
+  Task<void> read_blob(const v1::CheckMessageRequest& request, const rpc::Context& context, Spool& into);
+  v1::CheckMessageResponse answer(const v1::CheckMessageRequest& request, std::string_view header_block,
+                                  std::span<const EngineReport> reports) const;
+  void add_results(const v1::Transaction& transaction, std::string_view header_block,
+                   std::span<const EngineReport> reports, v1::CheckMessageResponse& response) const;
 
   std::string authserv_id_;
   CheckLimits limits_;
+  Scoring scoring_;
   std::shared_ptr<rpc::Channel> store_;
-  asio::thread_pool& blocking_;
+  EngineRunner engines_;
+  SieveStage* sieve_ = nullptr;
+  ClientCheck client_check_;
   std::array<runtime::Counter, v1::Decision_ARRAYSIZE> decisions_;
 };
 

@@ -24,16 +24,24 @@ class FilterTest : public ::testing::Test {
     recipient.set_recipient("alice@example.test");
     return out;
   }
+  v1::CheckMessageResponse judge(const v1::CheckMessageRequest& in) { return judge(service_, in); }
+  v1::CheckMessageResponse judge(FilterService& service, const v1::CheckMessageRequest& in) {
+    rpc::Context context;
+    asio::io_context loop;
+    auto answer = asio::co_spawn(loop, service.check_message(context, in), asio::use_future);
+    loop.run();
+    return answer.get().value();
+  }
   runtime::Metrics metrics_;
   asio::thread_pool blocking_{1};
-  FilterService service_{"mail.example.test", {}, metrics_, nullptr, blocking_};
+  FilterService service_{"mail.example.test", {}, {}, metrics_, nullptr, blocking_};
 };
 
 const std::string kGood = "From: a@b\r\nSubject: x\r\n\r\nbody\r\n";
 
 TEST_F(FilterTest, GoodMailIsAcceptedAndSaysWhatWasChecked) {
   auto in = request(kGood);
-  auto out = service_.judge(in);
+  auto out = judge(in);
   EXPECT_EQ(out.decision(), v1::DECISION_ACCEPT);
   ASSERT_EQ(out.recipients_size(), 1);
   EXPECT_EQ(out.recipients(0).decision(), v1::DECISION_ACCEPT);
@@ -41,7 +49,7 @@ TEST_F(FilterTest, GoodMailIsAcceptedAndSaysWhatWasChecked) {
   EXPECT_EQ(out.edits(0).value(), "mail.example.test; none");
   in.mutable_transaction()->set_authenticated_account_id(7);
   in.mutable_transaction()->set_authenticated_address("alice@example.test");
-  EXPECT_EQ(service_.judge(in).edits(0).value(), "mail.example.test;\r\n auth=pass smtp.auth=alice@example.test");
+  EXPECT_EQ(judge(in).edits(0).value(), "mail.example.test;\r\n auth=pass smtp.auth=alice@example.test");
 }
 
 // Golden: whatever comes in, nothing of ours speaks of a method that did not run.
@@ -60,7 +68,7 @@ TEST_F(FilterTest, NoResultIsWrittenThatWasNotComputed) {
         in.mutable_transaction()->set_authenticated_account_id(7);
         in.mutable_transaction()->set_authenticated_address("alice@example.test");
       }
-      const auto out = service_.judge(in);
+      const auto out = judge(in);
       for (const auto& edit : out.edits()) {
         for (const char* method : {"spf", "dkim", "dmarc", "arc", "iprev"}) {
           EXPECT_EQ(edit.value().find(method), std::string::npos) << edit.value();
@@ -76,11 +84,11 @@ TEST_F(FilterTest, NoResultIsWrittenThatWasNotComputed) {
 
 TEST_F(FilterTest, ForgedResultsOfOurNameAreDeleted) {
   const auto out =
-      service_.judge(request("Authentication-Results: MAIL.example.test; spf=pass\r\n"
-                             "Authentication-Results: other.test; spf=pass\r\n"
-                             "From: a@b\r\n"
-                             "Authentication-Results: (c)\r\n \"mx.example.test\" 1; dkim=pass\r\n"
-                             "Authentication-Results: mail.example.test.evil; dkim=pass\r\n\r\n"));
+      judge(request("Authentication-Results: MAIL.example.test; spf=pass\r\n"
+                    "Authentication-Results: other.test; spf=pass\r\n"
+                    "From: a@b\r\n"
+                    "Authentication-Results: (c)\r\n \"mx.example.test\" 1; dkim=pass\r\n"
+                    "Authentication-Results: mail.example.test.evil; dkim=pass\r\n\r\n"));
   ASSERT_EQ(out.edits_size(), 3);
   EXPECT_EQ(out.edits(1).kind(), v1::HeaderEdit::KIND_DELETE);
   EXPECT_EQ(out.edits(1).index(), 3);
@@ -90,22 +98,22 @@ TEST_F(FilterTest, ForgedResultsOfOurNameAreDeleted) {
 TEST_F(FilterTest, LoopsAreRefused) {
   std::string mail;
   for (int i = 0; i < 51; ++i) mail += "Received: from a by b\r\n";
-  auto out = service_.judge(request(mail + kGood));
+  auto out = judge(request(mail + kGood));
   EXPECT_EQ(out.decision(), v1::DECISION_REFUSE);
   EXPECT_EQ(out.reply().enhanced(), "5.4.6");
   auto in = request("Delivered-To: Alice@example.test\r\n" + kGood);
   in.add_recipients()->set_recipient("bob@example.test");
-  out = service_.judge(in);
+  out = judge(in);
   EXPECT_EQ(out.decision(), v1::DECISION_ACCEPT);
   EXPECT_EQ(out.recipients(0).decision(), v1::DECISION_REFUSE);
   EXPECT_EQ(out.recipients(1).decision(), v1::DECISION_ACCEPT);
   in.mutable_transaction()->set_authenticated_account_id(7);
-  EXPECT_EQ(service_.judge(in).recipients(0).decision(), v1::DECISION_ACCEPT);
+  EXPECT_EQ(judge(in).recipients(0).decision(), v1::DECISION_ACCEPT);
 }
 
 TEST_F(FilterTest, LimitsAndRequiredFields) {
   const auto symbol = [&](std::string mail) {
-    const auto out = service_.judge(request(std::move(mail)));
+    const auto out = judge(request(std::move(mail)));
     return out.decision() == v1::DECISION_REFUSE ? out.symbols(0).name() : std::string();
   };
   EXPECT_EQ(symbol("Subject: x\r\n\r\n"), "NO_FROM");
@@ -117,6 +125,23 @@ TEST_F(FilterTest, LimitsAndRequiredFields) {
   std::string parts = "From: a@b\r\nContent-Type: multipart/mixed; boundary=b\r\n\r\n";
   for (int i = 0; i < 1001; ++i) parts += "--b\r\n\r\n\r\n";
   EXPECT_EQ(symbol(parts), "TOO_MANY_PARTS");
+}
+
+TEST_F(FilterTest, AWeightMakesARefusalAScore) {
+  Scoring scoring;
+  scoring.weights = {{"NO_FROM", 6}, {"LOOP", 1}};
+  FilterService service("mail.example.test", {}, scoring, metrics_, nullptr, blocking_);
+  const auto junk = judge(service, request("Subject: x\r\n\r\n"));
+  EXPECT_EQ(junk.decision(), v1::DECISION_JUNK);
+  EXPECT_EQ(junk.score(), 6);
+  ASSERT_EQ(junk.recipients_size(), 1);
+  EXPECT_EQ(junk.recipients(0).decision(), v1::DECISION_JUNK);
+  std::string loop;
+  for (int i = 0; i < 51; ++i) loop += "Received: from a by b\r\n";
+  EXPECT_EQ(judge(service, request(loop + kGood)).decision(), v1::DECISION_REFUSE) << "a loop is none to weigh";
+  std::string parts = "Content-Type: multipart/mixed; boundary=b\r\n\r\n";
+  for (int i = 0; i < 1001; ++i) parts += "--b\r\n\r\n\r\n";
+  EXPECT_EQ(judge(service, request(parts)).decision(), v1::DECISION_REFUSE) << "limits hold without a From, too";
 }
 
 class FakeStore : public store::v1::StoreService {
@@ -140,7 +165,7 @@ TEST_F(FilterTest, LargeMailIsReadFromTheStore) {
   door.register_service(fake);
   CheckLimits limits;
   limits.max_scanned_size = 1'000'000;
-  FilterService service("mail.example.test", limits, metrics_, rpc::in_process_channel(door, rpc::Role::kFilter),
+  FilterService service("mail.example.test", limits, {}, metrics_, rpc::in_process_channel(door, rpc::Role::kFilter),
                         blocking_);
   const auto ask = [&](const std::string& blob, std::uint64_t size) {
     v1::CheckMessageRequest in;

@@ -1,0 +1,46 @@
+// Runs the engines over a message, stage by stage: side by side, each within its deadline and behind its circuit
+// breaker.
+#pragma once
+
+#include <memory>
+#include <vector>
+
+#include "filter/circuit_breaker.hpp"
+#include "filter/engine.hpp"
+#include "filter/scoring.hpp"
+#include "merpati/runtime/metrics.hpp"
+
+namespace merpati::filter {
+
+/// Calls may come from several threads once all engines are added; each call's own executor runs one thing at a time.
+class EngineRunner {
+ public:
+  explicit EngineRunner(runtime::Metrics& metrics) : metrics_(metrics) {}
+
+  /// Before the first run().
+  void add(std::shared_ptr<Engine> engine, CircuitBreaker::Settings breaker = {});
+  /// A report for each engine that ran or should have, by stage, in the order of add(). What `view` points to must stay
+  /// valid until it returns. Fails only with kCancelled.
+  Task<std::vector<EngineReport>> run(MessageView view, Deadline deadline);
+
+ private:
+  struct Seat {
+    Seat(std::shared_ptr<Engine> what, CircuitBreaker::Settings settings)
+        : engine(std::move(what)), breaker(settings) {}
+    std::shared_ptr<Engine> engine;
+    CircuitBreaker breaker;
+    runtime::Counter checked, failed, avoided;
+    runtime::Gauge open;
+    runtime::Histogram seconds;
+  };
+  using Seats = std::vector<std::unique_ptr<Seat>>;
+  static Task<std::vector<EngineReport>> run_stage(const Seats& seats, const MessageView& view, Deadline deadline);
+  static Task<Findings> check(Engine& engine, const MessageView& view);
+  static Task<void> fall_silent(Engine& engine);
+  static asio::awaitable<EngineReport> run_one(Seat& seat, const MessageView& view, Deadline deadline);
+
+  runtime::Metrics& metrics_;
+  Seats first_, second_;
+};
+
+}  // namespace merpati::filter

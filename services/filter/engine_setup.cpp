@@ -1,0 +1,39 @@
+#include "filter/engine_setup.hpp"
+
+#include "filter/external_engines.hpp"
+#include "filter/mail_authentication_setup.hpp"
+#include "filter/resolver_setup.hpp"
+#include "filter/rpc/filter_service.hpp"
+
+namespace merpati::filter {
+namespace {
+
+Result<void> add_lists(runtime::Process& process, const config::v1::DnsLists& config,
+                       std::shared_ptr<dns::Resolver> resolver, FilterService& service, TaskGroup& tasks) {
+  MERPATI_TRY(auto lists, make_dns_lists(config, std::move(resolver), process.metrics(), process.blocking()));
+  if (!lists) return {};
+  tasks.spawn(lists->keep_testing());
+  if (config.refuse_early())
+    service.check_clients_by([lists](const boost::asio::ip::address& client) { return lists->check_client(client); });
+  service.add_engine(std::move(lists), CircuitBreaker::never());
+  return {};
+}
+
+}  // namespace
+
+Result<void> add_engines(runtime::Process& process, const config::v1::Filter& config, FilterService& service,
+                         TaskGroup& tasks) {
+  std::shared_ptr<dns::Resolver> resolver;
+  if (config.mail_authentication().enabled() || !config.dns_lists().lists().empty()) {
+    MERPATI_TRY(resolver, make_resolver(process, config));
+  }
+  MERPATI_TRY(auto mail_authentication, make_mail_authentication(process, config, resolver));
+  if (mail_authentication) service.add_engine(std::move(mail_authentication), CircuitBreaker::never());
+  MERPATI_TRY(auto clamd, make_clamd(config.clamd(), process.blocking()));
+  if (clamd) service.add_engine(std::move(clamd->engine), clamd->breaker);
+  MERPATI_TRY(auto rspamd, make_rspamd(config.rspamd(), process.blocking()));
+  if (rspamd) service.add_engine(std::move(rspamd->engine), rspamd->breaker);
+  return add_lists(process, config.dns_lists(), std::move(resolver), service, tasks);
+}
+
+}  // namespace merpati::filter

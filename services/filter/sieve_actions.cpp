@@ -1,0 +1,186 @@
+#include "filter/sieve_actions.hpp"
+
+#include <algorithm>
+
+#include "filter/message_checks.hpp"
+#include "merpati/mime/header.hpp"
+#include "merpati/smtp/address.hpp"
+
+namespace merpati::filter {
+namespace {
+
+using Flags = google::protobuf::RepeatedPtrField<std::string>;
+
+/// The queue would refuse others, and with them the message.
+bool can_be_sent_to(const std::string& address) {
+  const auto parsed = smtp::parse_address(address, smtp::Utf8::kYes);
+  return parsed && !parsed->domain.empty();
+}
+
+void set_flags(const std::vector<std::string>& flags, Flags& out) { out.Add(flags.begin(), flags.end()); }
+
+/// A redirect adds a Delivered-To: so many hops are a circle, whatever its addresses.
+bool went_far(std::string_view header) {
+  constexpr std::size_t kMostHops = 20;
+  return mime::count_fields(header, "Delivered-To") >= kMostHops;
+}
+
+class Maker {
+ public:
+  Maker(const ActionContext& context, v1::RecipientVerdict& verdict) : context_(context), verdict_(verdict) {}
+
+  void operator()(const sieve::Keep& keep) { inbox(keep.flags); }
+
+  void operator()(const sieve::FileInto& file) {
+    auto& into = copy(file.into);
+    if (version != 0) *into.mutable_body() = context_.body(version);
+  }
+
+  void operator()(const sieve::Redirect& to) {
+    // To where it was before it would go round for ever; so would mail to oneself.
+    if (!can_be_sent_to(to.address) || is_own(to.address) || was_delivered_to(context_.occasion.header, to.address) ||
+        went_far(context_.occasion.header)) {
+      inbox({});
+      return;
+    }
+    auto& redirect = *verdict_.add_actions()->mutable_redirect();
+    redirect.set_address(to.address);
+    redirect.set_reverse_path(context_.redirect_sender);
+    if (version != 0) *redirect.mutable_body() = context_.body(version);
+    auto& trace = *redirect.add_edits();
+    trace.set_kind(v1::HeaderEdit::KIND_PREPEND);
+    trace.set_name("Delivered-To");
+    trace.set_value(context_.recipient);
+    redirect.set_notify(to.notify);
+    redirect.set_return_headers_only(mime::iequals(to.ret, "HDRS"));
+  }
+
+  void operator()(const sieve::Reject& reject) {
+    if (context_.all_refuse) {
+      verdict_.set_decision(v1::DECISION_REFUSE);
+      verdict_.mutable_reply()->set_code(550);
+      verdict_.mutable_reply()->set_enhanced("5.7.1");
+      verdict_.mutable_reply()->set_text(refusal_text(reject.reason));
+      return;
+    }
+    // RFC 5429 2: a bounce is not answered, and the sender of spam is somebody else
+    if (context_.occasion.sender.empty() || context_.junk) {
+      verdict_.set_decision(v1::DECISION_JUNK);
+      inbox({});
+      return;
+    }
+    send({}, {context_.occasion.sender}, compose_refusal(reject, context_.occasion));
+  }
+
+  void operator()(const sieve::Vacation& reply) {
+    if (context_.junk || context_.silent.contains(index)) return;
+    std::string message = compose_vacation(reply, context_.occasion);
+    copy_of_sent(reply.fcc, message);
+    send({}, {reply.to}, std::move(message));
+  }
+
+  void operator()(const sieve::Notify& note) {
+    std::string message = compose_notification(note, context_.occasion);
+    copy_of_sent(note.fcc, message);
+    send({}, note.recipients, std::move(message));
+  }
+
+  void operator()(const sieve::Report& report) {
+    send(context_.occasion.address, {report.to}, compose_report(report, context_.occasion));
+  }
+
+  std::size_t index = 0;    ///< of the action in hand
+  std::size_t version = 0;  ///< of the message it was made with
+
+ private:
+  bool is_own(const std::string& address) const {
+    return mime::iequals(address, context_.occasion.address) || mime::iequals(address, context_.recipient);
+  }
+
+  void inbox(const std::vector<std::string>& flags) {
+    if (kept_) return;
+    kept_ = true;
+    auto& into = *verdict_.add_actions()->mutable_file_into();
+    set_flags(flags, *into.mutable_flags());
+    if (version != 0) *into.mutable_body() = context_.body(version);
+  }
+
+  v1::FileInto& copy(const sieve::Filing& filing) {
+    auto& into = *verdict_.add_actions()->mutable_file_into();
+    const std::string name = context_.world.name_of(filing);
+    const bool inbox = mime::iequals(name, "INBOX");
+    kept_ = kept_ || inbox;
+    if (!inbox) into.set_mailbox(name);
+    into.set_create(filing.create);
+    set_flags(filing.flags, *into.mutable_flags());
+    return into;
+  }
+
+  void copy_of_sent(const std::optional<sieve::Filing>& fcc, const std::string& message) {
+    if (!fcc) return;
+    const bool kept = kept_;
+    auto& into = copy(*fcc);
+    into.mutable_body()->set_inline_(message);
+    into.set_composed(true);
+    kept_ = kept;
+  }
+
+  void send(std::string reverse_path, std::vector<std::string> recipients, std::string message) {
+    std::erase_if(recipients, [](const std::string& one) { return !can_be_sent_to(one); });
+    if (recipients.empty()) return;
+    auto& send = *verdict_.add_actions()->mutable_send();
+    send.set_reverse_path(std::move(reverse_path));
+    for (auto& one : recipients) send.add_recipients(std::move(one));
+    send.set_message(std::move(message));
+  }
+
+  const ActionContext& context_;
+  v1::RecipientVerdict& verdict_;
+  bool kept_ = false;
+};
+
+/// The message as it came, into INBOX, and nothing else.
+bool changes_nothing(const sieve::Outcome& outcome) {
+  if (outcome.actions.size() != 1 || outcome.actions[0].version != 0) return false;
+  const auto* keep = std::get_if<sieve::Keep>(&outcome.actions[0].what);
+  return keep != nullptr && keep->flags.empty();
+}
+
+}  // namespace
+
+std::string redirect_sender(const std::string& sender, bool sender_is_ours, const std::string& account,
+                            const mailauth::Srs* srs, WallTime now) {
+  if (sender.empty() || sender_is_ours) return sender;
+  if (srs == nullptr) return account;
+  auto rewritten = srs->forward(sender, now);
+  return rewritten.has_value() ? *std::move(rewritten) : account;
+}
+
+const sieve::Reject* refusal_of(const sieve::Outcome& outcome) {
+  for (const auto& action : outcome.actions)
+    if (const auto* reject = std::get_if<sieve::Reject>(&action.what)) return reject;
+  return nullptr;
+}
+
+std::optional<std::size_t> vacation_of(const sieve::Outcome& outcome, bool junk) {
+  if (junk) return std::nullopt;
+  for (std::size_t i = 0; i < outcome.actions.size(); ++i)
+    if (std::holds_alternative<sieve::Vacation>(outcome.actions[i].what)) return i;
+  return std::nullopt;
+}
+
+void apply_outcome(const sieve::Outcome& outcome, const ActionContext& context, v1::RecipientVerdict& verdict) {
+  if (changes_nothing(outcome)) return;
+  Maker make(context, verdict);
+  for (std::size_t i = 0; i < outcome.actions.size(); ++i) {
+    make.index = i;
+    make.version = outcome.actions[i].version;
+    std::visit(make, outcome.actions[i].what);
+  }
+  // An empty list of actions would keep it.
+  const bool accepted = verdict.decision() == v1::DECISION_ACCEPT || verdict.decision() == v1::DECISION_JUNK;
+  const bool refused = refusal_of(outcome) != nullptr;
+  if (verdict.actions().empty() && accepted && !refused) verdict.set_decision(v1::DECISION_DISCARD);
+}
+
+}  // namespace merpati::filter
