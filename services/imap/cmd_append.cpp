@@ -7,6 +7,7 @@
 #include "imap/session.hpp"
 #include "merpati/base/ids.hpp"
 #include "merpati/imap/error_response.hpp"
+#include "merpati/runtime/span.hpp"
 #include "merpati/store/v1/store.rpc.hpp"
 
 namespace merpati::imap {
@@ -48,7 +49,8 @@ class LineEnds {
 
 class PendingAppend final : public PendingReply {
  public:
-  PendingAppend(StartedCall<pb::AppendResponse> call, std::string name, std::string written, InFlight::Place place)
+  PendingAppend(StartedCall<pb::AppendResponse> call, std::string name, std::string written,
+                edge::InFlight::Place place)
       : call_(std::move(call)), name_(std::move(name)), written_(std::move(written)), place_(std::move(place)) {}
 
   Task<Reply> finish(Session& session) override {
@@ -72,7 +74,7 @@ class PendingAppend final : public PendingReply {
   StartedCall<pb::AppendResponse> call_;
   std::string name_;
   std::string written_;  // as the client has it
-  InFlight::Place place_;
+  edge::InFlight::Place place_;
 };
 
 // What of a message is in memory at once: an inline one, or the chunks that gather and go.
@@ -201,8 +203,10 @@ Task<std::unique_ptr<PendingReply>> start_append(Session& session, const Command
     message.set_received_at_ms(arguments.date->seconds * 1000);
     message.set_received_zone_minutes(arguments.date->zone_minutes);
   }
+  auto options = session.call_options();
+  if (options.trace_id.empty()) options.trace_id = runtime::new_trace_id();
   auto call = start_call(session.loop(), session.loop().store, &store::v1::StoreClient::append, std::move(request),
-                         session.call_options());
+                         std::move(options));
   co_return std::unique_ptr<PendingReply>(
       std::make_unique<PendingAppend>(std::move(call), *std::move(name), arguments.mailbox, std::move(place)));
 }

@@ -6,8 +6,6 @@ namespace {
 
 // Between looks at the store without an event: covers a lost notification, and keeps the session's token fresh.
 constexpr auto kHousekeeping = std::chrono::minutes(4);
-// The first look again after the subscription: the store may have taken our request only after the first one.
-constexpr auto kSettled = std::chrono::seconds(2);
 
 class Idling {
  public:
@@ -43,8 +41,6 @@ Task<Reply> cmd_idle(Session& session, const Command&) {
   connection.write("+ idling\r\n");
   Idling idling(session);
   const auto end = Deadline::after(session.options().idle_timeout);
-  const auto* box = session.selected();
-  bool settled = box == nullptr || std::chrono::steady_clock::now() - box->opened_at > kSettled;
   bool force = false;
   for (;;) {
     if (session.is_revoked()) {
@@ -54,8 +50,7 @@ Task<Reply> cmd_idle(Session& session, const Command&) {
     }
     static_cast<void>(co_await session.synchronize(Session::Announce::kAll, force));
     force = false;
-    const auto wait = settled ? std::chrono::nanoseconds(kHousekeeping) : std::chrono::nanoseconds(kSettled);
-    const auto input = co_await connection.wait_for_input(end.within(wait));
+    const auto input = co_await connection.wait_for_input(end.within(kHousekeeping));
     if (input.has_value()) break;
     const auto cancelled = co_await asio::this_coro::cancellation_state;
     if (cancelled.cancelled() != asio::cancellation_type::none) co_return input.error();
@@ -72,15 +67,12 @@ Task<Reply> cmd_idle(Session& session, const Command&) {
       co_return input.error();
     }
     force = true;
-    if (settled) {
-      const auto fresh = co_await session.keep_token_fresh();
-      if (fresh.has_error() && fresh.error().code() == ErrorCode::kUnauthenticated) {
-        session.out() += "* BYE The login has ended, please log in again\r\n";
-        session.end();
-        co_return ok({}, std::string(kAlreadyAnswered));
-      }
+    const auto fresh = co_await session.keep_token_fresh();
+    if (fresh.has_error() && fresh.error().code() == ErrorCode::kUnauthenticated) {
+      session.out() += "* BYE The login has ended, please log in again\r\n";
+      session.end();
+      co_return ok({}, std::string(kAlreadyAnswered));
     }
-    settled = true;
   }
   MERPATI_CO_TRY(auto line,
                  co_await connection.read_line(session.options().max_line, Deadline::after(std::chrono::minutes(2))));

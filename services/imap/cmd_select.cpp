@@ -75,8 +75,8 @@ Task<Reply> cmd_select(Session& session, const Command& command) {
   box->modseq = opened.counts().highest_modseq();
   box->add_recent(box->uids->ranges(), opened.first_recent_uid());
   box->keywords.assign(opened.keywords().begin(), opened.keywords().end());
-  box->opened_at = std::chrono::steady_clock::now();
-  box->subscription = session.loop().watcher.watch(session.account(), session.call_options().token, box->id);
+  const auto call = session.call_options();
+  box->subscription = session.loop().watchers.of(call.cell).watch(session.account(), call.token, box->id);
   append_answer(session, *box, opened, arguments.mailbox);
   session.select(std::move(box));
   co_return ok(read_only ? "READ-ONLY" : "READ-WRITE");

@@ -10,13 +10,12 @@ namespace {
 
 constexpr std::size_t kCallsAhead = 3;  // each of kSmall octets at most
 
-pb::ContentRange* add_range(pb::ReadContentRequest& request, std::uint32_t uid, OctetRange range, std::uint64_t have) {
-  auto* out = request.add_ranges();
-  out->set_uid(uid);
-  out->set_offset(range.offset + have);
-  out->set_length(range.length - have);
-  out->set_verbatim(range.verbatim);
-  return out;
+/// What is left of a range of which `have` octets are here.
+void set_range(std::uint32_t uid, OctetRange range, std::uint64_t have, pb::ContentRange& out) {
+  out.set_uid(uid);
+  out.set_offset(range.offset + have);
+  out.set_length(range.length - have);
+  out.set_verbatim(range.verbatim);
 }
 
 Error gone() { return Error(ErrorCode::kNotFound, "message is gone").with_public("The message no longer exists"); }
@@ -33,14 +32,12 @@ void ContentReader::forget_plan() {
   asked_.clear();
 }
 
-Task<std::unique_ptr<ContentReader::Stream>> ContentReader::open(std::uint32_t uid, OctetRange range) {
+Task<std::unique_ptr<ContentReader::Stream>> ContentReader::open(std::uint32_t uid, OctetRange range,
+                                                                 std::uint64_t have) {
   pb::StreamContentRequest request;
   request.set_account_id(session_.account());
   request.set_mailbox_id(session_.selected()->id);
-  request.mutable_range()->set_uid(uid);
-  request.mutable_range()->set_offset(range.offset);
-  request.mutable_range()->set_length(range.length);
-  request.mutable_range()->set_verbatim(range.verbatim);
+  set_range(uid, range, have, *request.mutable_range());
   auto options = session_.call_options();
   options.deadline = Deadline::after(std::chrono::hours(1));  // the client's reading sets the pace
   co_return co_await session_.store().stream_content(request, options);
@@ -59,7 +56,7 @@ void ContentReader::ask() {
       const auto left = wanted.range.length - wanted.octets.size();
       if (total > 0 && total + left > kSmall) break;
       total += left;
-      add_range(request, wanted.uid, wanted.range, wanted.octets.size());
+      set_range(wanted.uid, wanted.range, wanted.octets.size(), *request.add_ranges());
       wanted.asked = true;
       numbers.push_back(first_ + at);
     }
@@ -106,7 +103,7 @@ Task<std::string> ContentReader::read_alone(std::uint32_t uid, OctetRange range)
     pb::ReadContentRequest request;
     request.set_account_id(session_.account());
     request.set_mailbox_id(session_.selected()->id);
-    add_range(request, uid, range, octets.size());
+    set_range(uid, range, octets.size(), *request.add_ranges());
     MERPATI_CO_TRY(auto response, co_await session_.store().read_content(request, session_.call_options()));
     if (response.contents_size() != 1) co_return Error(ErrorCode::kDataLoss, "no content in the reply");
     if (response.contents(0).gone()) co_return gone();

@@ -24,17 +24,26 @@ class ContentReader {
   void forget_plan();
   /// The octets of a small range. kNotFound when the message is gone.
   Task<std::string> read(std::uint32_t uid, OctetRange range);
-  /// Calls consume(chunk) for a range of any size, in order. kDataLoss when fewer octets come than were promised.
+  /// Calls consume(chunk) for a range of any size, in order. When the store that answers goes away, another one goes on
+  /// where it ended. kDataLoss when fewer octets come than were promised.
   template <class Consume>
   Task<void> stream(std::uint32_t uid, OctetRange range, Consume& consume) {
-    MERPATI_CO_TRY(auto reader, co_await open(uid, range));
-    std::uint64_t left = range.length;
-    while (left > 0) {
-      MERPATI_CO_TRY(auto chunk, co_await reader->read());
-      if (!chunk) co_return Error(ErrorCode::kDataLoss, "content ended early");
-      if (chunk->chunk().size() > left) co_return Error(ErrorCode::kDataLoss, "more content than asked for");
-      left -= chunk->chunk().size();
-      MERPATI_CO_CHECK(co_await consume(chunk->chunk()));
+    MERPATI_CO_TRY(auto reader, co_await open(uid, range, 0));
+    std::uint64_t have = 0, begun_at = 0;
+    while (have < range.length) {
+      auto chunk = co_await reader->read();
+      if (chunk.has_error() && chunk.error().code() == ErrorCode::kUnavailable && chunk.error().may_retry() &&
+          have > begun_at) {
+        begun_at = have;
+        MERPATI_CO_TRY(reader, co_await open(uid, range, have));
+        continue;
+      }
+      if (chunk.has_error()) co_return std::move(chunk).error();
+      if (!chunk->has_value()) co_return Error(ErrorCode::kDataLoss, "content ended early");
+      const std::string& octets = (*chunk)->chunk();
+      if (octets.size() > range.length - have) co_return Error(ErrorCode::kDataLoss, "more content than asked for");
+      have += octets.size();
+      MERPATI_CO_CHECK(co_await consume(octets));
     }
     co_return Result<void>();
   }
@@ -53,7 +62,7 @@ class ContentReader {
     StartedCall<pb::ReadContentResponse> call;
     std::vector<std::uint64_t> numbers;
   };
-  Task<std::unique_ptr<Stream>> open(std::uint32_t uid, OctetRange range);
+  Task<std::unique_ptr<Stream>> open(std::uint32_t uid, OctetRange range, std::uint64_t have);
   void ask();
   Task<void> take_answer();
   Task<std::string> read_alone(std::uint32_t uid, OctetRange range);

@@ -3,11 +3,11 @@
 
 #include <memory>
 
-#include "imap/in_flight.hpp"
 #include "imap/options.hpp"
 #include "imap/probe.hpp"
 #include "imap/uid_set_cache.hpp"
-#include "imap/watcher.hpp"
+#include "imap/watchers.hpp"
+#include "merpati/edge/in_flight.hpp"
 #include "merpati/net/account_connections.hpp"
 #include "merpati/rpc/revocations.hpp"
 
@@ -26,12 +26,12 @@ struct LoopState {
   const Options& options;
   const Probe& probe;
   net::AccountConnections& accounts;
-  InFlight& in_flight;
+  edge::InFlight& in_flight;
   const rpc::Revocations& revocations;
   std::shared_ptr<store::v1::StoreClient> store;
   std::shared_ptr<auth::v1::AuthClient> auth;
   std::shared_ptr<net::TlsContext> tls;  // null: no STARTTLS
-  Watcher watcher;
+  Watchers watchers;
   UidSetCache uid_sets;
   TaskGroup calls;  ///< calls that run while the session reads on
 };

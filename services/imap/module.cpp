@@ -1,7 +1,5 @@
 #include "imap/module.hpp"
 
-#include <unistd.h>
-
 #include <algorithm>
 #include <boost/asio/post.hpp>
 
@@ -9,20 +7,15 @@
 #include "imap/session.hpp"
 #include "merpati/auth/v1/auth.rpc.hpp"
 #include "merpati/config/v1/imap.pb.h"
+#include "merpati/edge/listener.hpp"
 #include "merpati/net/server.hpp"
 #include "merpati/runtime/duration.hpp"
 #include "merpati/runtime/log.hpp"
+#include "merpati/runtime/machine_name.hpp"
 #include "merpati/store/v1/store.rpc.hpp"
 
 namespace merpati::imap {
 namespace {
-
-using config::v1::TlsMode;
-
-std::string machine_name() {
-  char name[256] = {};
-  return ::gethostname(name, sizeof name - 1) == 0 && name[0] != '\0' ? name : "localhost";
-}
 
 template <class D>
 void take(std::chrono::nanoseconds& out, const D& duration) {
@@ -36,7 +29,7 @@ void take_number(T& out, U value) {
 
 Options make_options(const config::v1::Imap& config) {
   Options options;
-  options.hostname = config.hostname().empty() ? machine_name() : config.hostname();
+  options.hostname = config.hostname().empty() ? runtime::machine_name() : config.hostname();
   take(options.idle_timeout, config.idle_timeout());
   take(options.login_timeout, config.login_timeout());
   take(options.session_timeout, config.session_timeout());
@@ -79,25 +72,21 @@ Module::Module(runtime::Process& process, const config::v1::Imap& config, std::s
 Module::~Module() = default;
 
 Task<void> Module::start() {
-  if (!config_->tls().certificate_file().empty()) {
-    net::TlsContext::Options tls;
-    tls.certificates.push_back({config_->tls().certificate_file(), config_->tls().key_file()});
-    if (!config_->tls().min_version().empty()) tls.min_version = config_->tls().min_version();
-    MERPATI_CO_TRY(tls_, net::TlsContext::load(std::move(tls)));
-  }
+  MERPATI_CO_TRY(tls_, edge::load_certificate(config_->tls()));
   background_ = std::make_unique<TaskGroup>(process_.loops().main());
   std::vector<asio::io_context*> contexts;
   for (std::size_t i = 0; i < process_.loops().size(); ++i) {
     const auto executor = process_.loops().executor(i);
     auto store = std::make_shared<store::v1::StoreClient>(store_);
-    loops_.push_back(std::unique_ptr<LoopState>(
-        new LoopState{executor, options_, probe_, accounts_, in_flight_, revocations_, store,
-                      std::make_shared<auth::v1::AuthClient>(auth_), tls_, Watcher(executor, store, probe_),
-                      UidSetCache(), TaskGroup(executor)}));
-    background_->spawn(executor, loops_.back()->watcher.run());
+    Watchers watchers([this, executor, store](
+                          const std::string& cell) { return std::make_unique<Watcher>(executor, store, cell, probe_); },
+                      [this, executor](asio::awaitable<void> run) { background_->spawn(executor, std::move(run)); });
+    loops_.push_back(std::unique_ptr<LoopState>(new LoopState{
+        executor, options_, probe_, accounts_, in_flight_, revocations_, store,
+        std::make_shared<auth::v1::AuthClient>(auth_), tls_, std::move(watchers), UidSetCache(), TaskGroup(executor)}));
     contexts.push_back(&process_.loops().context(i));
   }
-  if (tls_ != nullptr) background_->spawn(watch_certificate());
+  if (tls_ != nullptr) background_->spawn(edge::watch_certificate(tls_, "imap"));
   auto handlers = rpc::on_revocation(revocations_, [this](std::int64_t account) { wake(account); });
   background_->spawn(rpc::follow_account_events(auth_, std::move(handlers)));
   server_ = std::make_unique<net::Server>(contexts, hooks());
@@ -108,36 +97,15 @@ Task<void> Module::start() {
 /// Sessions look before each command whether they may go on; those in IDLE are woken to look now.
 void Module::wake(std::int64_t account) {
   for (auto& loop : loops_) {
-    asio::post(loop->executor, [loop = loop.get(), account] {
-      if (account == 0)
-        loop->watcher.wake_all();
-      else
-        loop->watcher.wake(account);
-    });
+    asio::post(loop->executor, [loop = loop.get(), account] { loop->watchers.wake(account); });
   }
 }
 
 Result<void> Module::listen(const config::v1::Listener& listener) {
-  net::ListenerOptions options;
-  options.name = listener.name().empty() ? "imap-" + std::to_string(listener.port()) : listener.name();
-  if (!listener.address().empty()) options.address = listener.address();
-  options.port = static_cast<std::uint16_t>(listener.port());
-  const bool implicit = listener.tls() == config::v1::TLS_MODE_IMPLICIT;
-  const bool starttls = listener.tls() != config::v1::TLS_MODE_NONE && !implicit;
-  if (implicit && tls_ == nullptr)
-    return Error(ErrorCode::kFailedPrecondition,
-                 "imap listener " + options.name + " has TLS, but imap.tls.certificate_file is not set");
-  if (implicit) options.tls = net::ListenerOptions::Tls::kImplicit;
-  if (starttls && tls_ != nullptr) options.tls = net::ListenerOptions::Tls::kOnDemand;
-  options.tls_context = tls_;
-  MERPATI_TRY(options.proxy_from, net::CidrSet::parse(listener.proxy_trusted()));
-  net::ConnectionLimits::Options limits;
-  limits.total = listener.max_connections();
-  limits.per_address = listener.max_connections_per_address();
-  limits.exempt = options.proxy_from;
-  options.limits = std::make_shared<net::ConnectionLimits>(std::move(limits));
+  MERPATI_TRY(auto options, edge::listener_options(listener, "imap", tls_));
   options.busy_reply = "* BYE [LIMIT] Too many connections\r\n";
-  const ListenerTraits traits{starttls, listener.plaintext_login_from_loopback(),
+  const ListenerTraits traits{options.tls == net::ListenerOptions::Tls::kOnDemand,
+                              listener.plaintext_login_from_loopback(),
                               std::make_shared<const net::CidrSet>(options.proxy_from)};
   MERPATI_TRY(auto port,
               server_->listen(std::move(options), [this, traits](net::Stream stream) -> std::unique_ptr<net::Session> {
@@ -145,21 +113,6 @@ Result<void> Module::listen(const config::v1::Listener& listener) {
               }));
   ports_.push_back(port);
   return {};
-}
-
-asio::awaitable<void> Module::watch_certificate() {
-  co_await asio::this_coro::throw_if_cancelled(false);
-  for (;;) {
-    const auto slept = co_await sleep_for(std::chrono::seconds(5));
-    if (slept.has_error()) co_return;
-    const auto reloaded = tls_->reload_if_changed();
-    if (reloaded.has_error()) {
-      log::warning("imap_certificate_kept", "the new certificate cannot be used",
-                   {{"error", reloaded.error().describe()}});
-    } else if (*reloaded) {
-      log::info("imap_certificate_reloaded", "a new certificate is in use");
-    }
-  }
 }
 
 Task<void> Module::drain(Deadline deadline) {

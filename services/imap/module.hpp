@@ -4,9 +4,9 @@
 #include <memory>
 #include <vector>
 
-#include "imap/in_flight.hpp"
 #include "imap/options.hpp"
 #include "imap/probe.hpp"
+#include "merpati/edge/in_flight.hpp"
 #include "merpati/net/account_connections.hpp"
 #include "merpati/rpc/account_events.hpp"
 #include "merpati/rpc/revocations.hpp"
@@ -46,7 +46,6 @@ class Module final : public runtime::Module {
 
  private:
   Result<void> listen(const config::v1::Listener& listener);
-  asio::awaitable<void> watch_certificate();
   void wake(std::int64_t account);
 
   runtime::Process& process_;
@@ -56,7 +55,7 @@ class Module final : public runtime::Module {
   Options options_;
   Probe probe_;
   net::AccountConnections accounts_;
-  InFlight in_flight_;
+  edge::InFlight in_flight_;
   rpc::Revocations revocations_;
   std::shared_ptr<net::TlsContext> tls_;
   std::vector<std::unique_ptr<LoopState>> loops_;

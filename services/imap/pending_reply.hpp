@@ -9,6 +9,7 @@
 #include "imap/loop_state.hpp"
 #include "imap/reply.hpp"
 #include "merpati/rpc/channel.hpp"
+#include "merpati/runtime/span.hpp"
 
 namespace merpati::imap {
 
@@ -26,6 +27,7 @@ class PendingReply {
   std::string tag;
   Verb verb = Verb::kNoop;
   SteadyTime began{};
+  runtime::Span span;  ///< of the command
 };
 
 /// A reply that is known already.

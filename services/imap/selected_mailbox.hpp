@@ -29,7 +29,6 @@ struct SelectedMailbox {
   std::vector<std::string> keywords;  ///< announced by FLAGS
   /// Flag changes that this session made and told its client by (uid, MODSEQ), so that they are not told again.
   std::vector<std::pair<std::uint32_t, std::uint64_t>> own_changes;
-  SteadyTime opened_at{};
   std::unique_ptr<Watcher::Subscription> subscription;
 
   bool is_recent(std::uint32_t uid) const {

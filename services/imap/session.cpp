@@ -12,6 +12,7 @@
 #include "merpati/imap/mailbox_name.hpp"
 #include "merpati/mime/charset.hpp"
 #include "merpati/runtime/log.hpp"
+#include "merpati/runtime/span.hpp"
 
 namespace merpati::imap {
 namespace {
@@ -147,6 +148,9 @@ Task<void> Session::execute(Result<Command> command, std::string tag) {
            began);
     co_return Result<void>();
   }
+  trace_ = runtime::begin_sampled_trace();
+  auto span = runtime::Span::root(to_string(command->verb), runtime::SpanKind::kServer, trace_);
+  span.attribute("network.protocol.name", "imap");
   if (accept_pipelined(*command)) {
     if (is_login_over(co_await keep_token_fresh())) {
       MERPATI_CO_CHECK(co_await finish_pending(0));
@@ -166,6 +170,7 @@ Task<void> Session::execute(Result<Command> command, std::string tag) {
     pending->tag = command->tag;
     pending->verb = command->verb;
     pending->began = began;
+    pending->span = std::move(span);
     pending_.push_back(std::move(pending));
     co_return Result<void>();
   }
@@ -314,6 +319,8 @@ rpc::CallOptions Session::call_options() const {
   call.deadline = Deadline::after(options().call_timeout);
   call.token = token_;
   call.account_id = account();
+  if (claims_ != nullptr) call.cell = claims_->cell();
+  call.trace_id = trace_;
   return call;
 }
 
@@ -353,7 +360,7 @@ Task<void> Session::keep_token_fresh() {
   MERPATI_CO_TRY(auto renewed, co_await auth().renew_token(request, call));
   token_ = renewed.token();
   *claims_ = renewed.claims();
-  loop_.watcher.renew(account(), token_);
+  loop_.watchers.of(claims_->cell()).renew(account(), token_);
   co_return Result<void>();
 }
 

@@ -113,6 +113,7 @@ class Session final : public net::Session {
   SteadyTime began_;
   std::unique_ptr<auth::v1::SessionClaims> claims_;
   std::string token_;
+  std::string trace_;  ///< of the command in hand; empty where traces are not exported
   net::AccountConnections::Place place_;
   std::unique_ptr<SelectedMailbox> selected_;
   std::deque<std::unique_ptr<PendingReply>> pending_;

@@ -8,8 +8,9 @@
 
 namespace merpati::imap {
 
-Watcher::Watcher(asio::any_io_executor executor, std::shared_ptr<store::v1::StoreClient> store, const Probe& probe)
-    : executor_(executor), store_(std::move(store)), probe_(probe), wake_writer_(executor) {}
+Watcher::Watcher(asio::any_io_executor executor, std::shared_ptr<store::v1::StoreClient> store, std::string cell,
+                 const Probe& probe)
+    : executor_(executor), store_(std::move(store)), cell_(std::move(cell)), probe_(probe), wake_writer_(executor) {}
 
 Watcher::~Watcher() = default;
 
@@ -29,7 +30,7 @@ std::unique_ptr<Watcher::Subscription> Watcher::watch(std::int64_t account, cons
   auto& entry = accounts_[account];
   if (entry.subscriptions.empty() || entry.token != token) {
     entry.token = token;
-    send(account, token, false);
+    request(account, entry);
   }
   std::unique_ptr<Subscription> subscription(new Subscription(*this, account, mailbox));
   entry.subscriptions.push_back(subscription.get());
@@ -40,7 +41,7 @@ void Watcher::renew(std::int64_t account, const std::string& token) {
   const auto found = accounts_.find(account);
   if (found == accounts_.end() || found->second.token == token) return;
   found->second.token = token;
-  send(account, token, false);
+  request(account, found->second);
 }
 
 void Watcher::wake(std::int64_t account) {
@@ -55,23 +56,50 @@ void Watcher::forget(Subscription* subscription) {
   if (found == accounts_.end()) return;
   std::erase(found->second.subscriptions, subscription);
   if (!found->second.subscriptions.empty()) return;
-  send(subscription->account_, found->second.token, true);
+  stop(subscription->account_);
   accounts_.erase(found);
 }
 
-void Watcher::send(std::int64_t account, const std::string& token, bool stop) {
+bool Watcher::told_of(std::int64_t account) const {
+  const auto found = accounts_.find(account);
+  return connected_ && found != accounts_.end() && found->second.begun;
+}
+
+void Watcher::request(std::int64_t id, Account& account) {
   if (!connected_) return;  // everything is sent anew after connecting
+  account.serial = ++serial_;
+  auto& request = outgoing_.emplace_back();
+  request.set_account_id(id);
+  request.set_token(account.token);
+  request.set_serial(account.serial);
+  wake_writer_.cancel();
+}
+
+void Watcher::stop(std::int64_t account) {
+  if (!connected_) return;
   auto& request = outgoing_.emplace_back();
   request.set_account_id(account);
-  if (!stop) request.set_token(token);
-  request.set_stop(stop);
+  request.set_stop(true);
   wake_writer_.cancel();
+}
+
+// What happened before is told by nobody: whoever has compared until now compares once more.
+void Watcher::begun(Account& account) {
+  account.begun = true;
+  const auto all = account.subscriptions;  // one that wakes may end, and another begin
+  for (auto* subscription : all) {
+    if (subscription->stale_ && subscription->wake_) subscription->wake_();
+  }
 }
 
 void Watcher::handle(const store::v1::WatchResponse& event) {
   if (event.resync()) return wake_all();
   const auto found = accounts_.find(event.account_id());
   if (found == accounts_.end()) return;
+  if (event.begun() != 0) {
+    if (event.begun() == found->second.serial) begun(found->second);
+    return;
+  }
   // A wake-up may end a session's interest in it, so the list is copied.
   const auto subscriptions = found->second.subscriptions;
   for (auto* subscription : subscriptions) {
@@ -114,14 +142,19 @@ asio::awaitable<void> Watcher::write_requests(Stream& stream) {
 
 asio::awaitable<void> Watcher::run_once() {
   using namespace asio::experimental::awaitable_operators;
-  auto stream = co_await store_->watch();
+  rpc::CallOptions options;
+  options.cell = cell_;
+  auto stream = co_await store_->watch(options);
   if (stream.has_error()) {
     log::debug("imap_watch_failed", "cannot watch the store", {{"error", stream.error().describe()}});
     co_return;
   }
   connected_ = true;
   outgoing_.clear();
-  for (const auto& [account, entry] : accounts_) send(account, entry.token, false);
+  for (auto& [account, entry] : accounts_) {
+    entry.begun = false;
+    request(account, entry);
+  }
   wake_all();
   co_await (read_events(**stream) || write_requests(**stream));
   (*stream)->cancel();

@@ -1,5 +1,5 @@
-// Watcher: the one Watch stream of a loop to the store, for all its sessions. It tells a session that its mailbox moved
-// on, so that NOOP and IDLE cost no call when nothing changed.
+// Watcher: the one Watch stream of a loop to the store of a cell, for all its sessions there. It tells a session that
+// its mailbox moved on, so that NOOP and IDLE cost no call when nothing changed.
 #pragma once
 
 #include <cstdint>
@@ -24,7 +24,8 @@ namespace merpati::imap {
 /// Used on its loop's thread. Must outlive its subscriptions.
 class Watcher {
  public:
-  Watcher(asio::any_io_executor executor, std::shared_ptr<store::v1::StoreClient> store, const Probe& probe);
+  Watcher(asio::any_io_executor executor, std::shared_ptr<store::v1::StoreClient> store, std::string cell,
+          const Probe& probe);
   ~Watcher();
 
   /// One session's interest in one mailbox; ends when destroyed.
@@ -38,7 +39,7 @@ class Watcher {
       return stale_ || !watcher_.connected_ || known_modseq_ > modseq;
     }
     /// The session has compared with the store just now.
-    void compared() { stale_ = !watcher_.connected_; }
+    void compared() { stale_ = !watcher_.told_of(account_); }
     void mark_stale() { stale_ = true; }
     /// Told when something may have changed; empty while the session does not wait.
     void set_wake(std::function<void()> wake) { wake_ = std::move(wake); }
@@ -53,7 +54,7 @@ class Watcher {
     std::int64_t account_;
     std::int64_t mailbox_;
     std::uint64_t known_modseq_ = 0;
-    bool stale_ = true;  // until the first comparison: the store may not have seen our request yet
+    bool stale_ = true;  // until the first comparison after the store has taken our request
     std::function<void()> wake_;
   };
   std::unique_ptr<Subscription> watch(std::int64_t account, const std::string& token, std::int64_t mailbox);
@@ -70,10 +71,15 @@ class Watcher {
  private:
   struct Account {
     std::string token;
+    std::uint64_t serial = 0;  // of the latest request
+    bool begun = false;        // the store tells every change of the account from now on
     std::vector<Subscription*> subscriptions;
   };
   void forget(Subscription* subscription);
-  void send(std::int64_t account, const std::string& token, bool stop);
+  bool told_of(std::int64_t account) const;
+  void request(std::int64_t id, Account& account);
+  void stop(std::int64_t account);
+  void begun(Account& account);
   void handle(const store::v1::WatchResponse& event);
   template <class Stream>
   asio::awaitable<void> read_events(Stream& stream);
@@ -83,10 +89,12 @@ class Watcher {
 
   asio::any_io_executor executor_;
   std::shared_ptr<store::v1::StoreClient> store_;
+  const std::string cell_;
   const Probe& probe_;
   std::unordered_map<std::int64_t, Account> accounts_;
   std::deque<store::v1::WatchRequest> outgoing_;
   asio::steady_timer wake_writer_;
+  std::uint64_t serial_ = 0;
   bool connected_ = false;
 };
 

@@ -79,24 +79,36 @@ Task<std::string> Content::next_by_call() {
   co_return std::move(*content.mutable_octets());
 }
 
+Task<void> Content::open_stream() {
+  store::v1::StreamContentRequest request;
+  request.set_account_id(session_.maildrop().account());
+  request.set_mailbox_id(session_.maildrop().mailbox());
+  request.mutable_range()->set_uid(message_.uid);
+  request.mutable_range()->set_offset(offset_);
+  auto options = session_.maildrop().call_options(session_.edge());
+  options.deadline = Deadline::never();  // as slow as the client; each write to it has its own deadline
+  MERPATI_CO_TRY(stream_, co_await session_.edge().store.stream_content(request, options));
+  stream_from_ = offset_;
+  co_return Result<void>();
+}
+
 Task<std::string> Content::next_of_stream() {
-  if (!stream_) {
-    store::v1::StreamContentRequest request;
-    request.set_account_id(session_.maildrop().account());
-    request.set_mailbox_id(session_.maildrop().mailbox());
-    request.mutable_range()->set_uid(message_.uid);
-    auto options = session_.maildrop().call_options(session_.edge());
-    options.deadline = Deadline::never();  // as slow as the client; each write to it has its own deadline
-    MERPATI_CO_TRY(stream_, co_await session_.edge().store.stream_content(request, options));
+  if (!stream_) MERPATI_CO_CHECK(co_await open_stream());
+  auto response = co_await stream_->read();
+  // The store that answered has gone: another one goes on where it ended.
+  while (response.has_error() && response.error().code() == ErrorCode::kUnavailable && response.error().may_retry() &&
+         offset_ > stream_from_) {
+    MERPATI_CO_CHECK(co_await open_stream());
+    response = co_await stream_->read();
   }
-  MERPATI_CO_TRY(auto response, co_await stream_->read());
-  if (!response) {
+  if (response.has_error()) co_return std::move(response).error();
+  if (!response->has_value()) {
     complete_ = true;
     if (offset_ < message_.size) co_return Error(ErrorCode::kDataLoss, "the stream ended early");
     co_return std::string();
   }
-  offset_ += response->chunk().size();
-  co_return std::move(*response->mutable_chunk());
+  offset_ += (*response)->chunk().size();
+  co_return std::move(*(*response)->mutable_chunk());
 }
 
 Task<void> send_message(Session& session, const Maildrop::Message& message, std::optional<std::uint32_t> lines) {

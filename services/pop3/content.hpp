@@ -18,6 +18,7 @@ class Content {
 
  private:
   Task<std::string> next_by_call();
+  Task<void> open_stream();
   Task<std::string> next_of_stream();
 
   Session& session_;
@@ -27,6 +28,7 @@ class Content {
   std::uint64_t offset_ = 0;
   bool complete_ = false;
   std::unique_ptr<rpc::Reader<store::v1::StreamContentResponse>> stream_;
+  std::uint64_t stream_from_ = 0;  // where it began
 };
 
 /// "+OK", the message (or its header and `lines` lines of its body) and the final dot. Errors before the first octet

@@ -8,6 +8,7 @@
 
 #include "merpati/auth/v1/auth.rpc.hpp"
 #include "merpati/base/clock.hpp"
+#include "merpati/base/task.hpp"
 #include "merpati/net/address.hpp"
 #include "merpati/net/tls.hpp"
 #include "merpati/store/v1/store.rpc.hpp"
@@ -37,12 +38,13 @@ struct ListenerPolicy {
 
 struct Edge {
   Edge(Settings s, auth::v1::AuthClient a, store::v1::StoreClient st, Probe p)
-      : settings(std::move(s)), auth(std::move(a)), store(std::move(st)), probe(std::move(p)) {}
+      : settings(std::move(s)), auth(std::move(a)), store(std::move(st)), probe(p) {}
   Settings settings;
   auth::v1::AuthClient auth;
   store::v1::StoreClient store;
   Probe probe;
   std::shared_ptr<net::TlsContext> tls;  ///< null: no TLS
+  TaskGroup* background = nullptr;       ///< the module's, which outlives the sessions
 };
 
 }  // namespace merpati::pop3

@@ -44,8 +44,9 @@ Task<void> login_succeeded(Session& session, auth::v1::LoginResult result) {
   const auto account = result.claims().account_id();
   const auto address = result.claims().address();
   Login login{std::move(*result.mutable_token()), std::move(*result.mutable_claims())};
-  auto maildrop = co_await Maildrop::open(edge, std::move(login), session.id());
+  auto maildrop = co_await Maildrop::open(edge, login, session.id());
   if (maildrop.has_error()) {
+    if (is_temporary(maildrop.error())) session.lease_is_doubtful(std::move(login));
     const auto code = pop3::response_code(maildrop.error(), ErrorSite::kMaildrop);
     edge.probe.login(code == ResponseCode::kInUse ? LoginOutcome::kInUse : LoginOutcome::kTemporary);
     session.say_err(maildrop.error(), ErrorSite::kMaildrop);

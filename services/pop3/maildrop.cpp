@@ -13,18 +13,50 @@ std::int32_t lease_seconds(const Edge& edge) {
   return static_cast<std::int32_t>(std::chrono::duration_cast<std::chrono::seconds>(edge.settings.lease).count());
 }
 
+asio::awaitable<void> keep_giving_back(std::shared_ptr<Edge> edge, Maildrop drop) {
+  const auto until = Deadline::after(edge->settings.lease);
+  while (!until.passed()) {
+    if ((co_await sleep_for(std::chrono::seconds(1))).has_error()) co_return;
+    auto given = co_await drop.give_back(*edge);
+    if (!given.has_error() || !is_temporary(given.error())) co_return;
+  }
+}
+
+asio::awaitable<void> keep_taking_back(std::shared_ptr<Edge> edge, Login login, std::string session_id) {
+  const auto until = Deadline::after(edge->settings.lease);
+  while (!until.passed()) {
+    if ((co_await sleep_for(std::chrono::seconds(1))).has_error()) co_return;
+    auto drop = co_await Maildrop::open(*edge, login, session_id);
+    if (drop.has_error() && is_temporary(drop.error())) continue;
+    if (drop.has_value() && drop->is_open()) co_await keep_giving_back(edge, *std::move(drop));
+    co_return;
+  }
+}
+
+}  // namespace
+
 bool is_temporary(const Error& error) {
   return error.code() == ErrorCode::kUnavailable || error.code() == ErrorCode::kDeadlineExceeded ||
          error.code() == ErrorCode::kResourceExhausted;
 }
 
-}  // namespace
+void give_back_later(std::shared_ptr<Edge> edge, Maildrop drop) {
+  auto* const tasks = edge->background;
+  tasks->spawn(keep_giving_back(std::move(edge), std::move(drop)));
+}
+
+void give_back_later(std::shared_ptr<Edge> edge, Login login, std::string session_id) {
+  auto* const tasks = edge->background;
+  tasks->spawn(keep_taking_back(std::move(edge), std::move(login), std::move(session_id)));
+}
 
 rpc::CallOptions Maildrop::call_options(const Edge& edge) const {
   rpc::CallOptions options;
   options.deadline = Deadline::after(edge.settings.call_timeout);
   options.token = login_.token;
   options.account_id = account();
+  options.cell = login_.claims.cell();
+  options.trace_id = trace_;
   return options;
 }
 
@@ -134,7 +166,6 @@ Task<std::uint32_t> Maildrop::commit(const Edge& edge) {
 
 Task<void> Maildrop::give_back(const Edge& edge) {
   if (given_back_) co_return Result<void>();
-  given_back_ = true;
   MERPATI_CO_CHECK(co_await close(edge, {}));
   co_return Result<void>();
 }

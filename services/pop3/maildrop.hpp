@@ -47,12 +47,14 @@ class Maildrop {
 
   /// UPDATE: removes what is marked and gives the lease back. Returns how many were there to be removed.
   Task<std::uint32_t> commit(const Edge& edge);
-  /// Gives the lease back and removes nothing.
+  /// Gives the lease back and removes nothing. May be repeated after an error.
   Task<void> give_back(const Edge& edge);
 
   std::int64_t account() const { return login_.claims.account_id(); }
   std::int64_t mailbox() const { return mailbox_id_; }
   rpc::CallOptions call_options(const Edge& edge) const;
+  /// Of the command in hand; empty where traces are not exported.
+  void set_trace(std::string trace) { trace_ = std::move(trace); }
 
  private:
   Task<std::uint32_t> close(const Edge& edge, std::vector<std::uint32_t> uids);
@@ -65,7 +67,17 @@ class Maildrop {
   std::uint32_t count_ = 0;
   std::uint64_t bytes_ = 0;
   SteadyTime keep_at_{};
+  std::string trace_;
   bool given_back_ = false;
 };
+
+/// May the call have been carried out, or succeed a little later?
+bool is_temporary(const Error& error);
+
+/// A store that was away as a session ended gets its lease back when it has returned: until then, and no longer than
+/// the lease lasts, a task of the edge tries every second. Otherwise nobody could log in for a minute afterwards.
+void give_back_later(std::shared_ptr<Edge> edge, Maildrop drop);
+/// The same for a lease that a failed login may have been given.
+void give_back_later(std::shared_ptr<Edge> edge, Login login, std::string session_id);
 
 }  // namespace merpati::pop3

@@ -1,7 +1,10 @@
 #include "pop3/session.hpp"
 
 #include "merpati/base/ids.hpp"
+#include "merpati/edge/sasl.hpp"
 #include "merpati/runtime/log.hpp"
+#include "merpati/runtime/seldom.hpp"
+#include "merpati/runtime/span.hpp"
 #include "pop3/commands.hpp"
 
 namespace merpati::pop3 {
@@ -20,7 +23,9 @@ asio::awaitable<void> Session::run() {
   if (maildrop_) {
     // No QUIT, no deletion; but the next session need not wait for the lease's end.
     auto given = co_await maildrop_->give_back(*edge_);
-    if (given.has_error()) log::debug("pop3_lease_left", given.error().message(), {{"session_id", id_}});
+    if (given.has_error()) give_back_later(edge_, *maildrop_);
+  } else if (doubtful_login_) {
+    give_back_later(edge_, std::move(*doubtful_login_), id_);
   }
   auto flushed = co_await connection_.flush(Deadline::after(std::chrono::seconds(10)));
   static_cast<void>(flushed);
@@ -118,6 +123,10 @@ Task<void> Session::handle(std::string line) {
     co_return Result<void>();
   }
   const auto start = std::chrono::steady_clock::now();
+  const auto trace = runtime::begin_sampled_trace();
+  auto span = runtime::Span::root(to_string(command->verb), runtime::SpanKind::kServer, trace);
+  span.attribute("network.protocol.name", "pop3");
+  if (maildrop_) maildrop_->set_trace(trace);
   said_err_ = false;
   auto done = co_await dispatch(*command);
   edge_->probe.command(command->verb, !said_err_ && !done.has_error(), std::chrono::steady_clock::now() - start);
@@ -143,8 +152,9 @@ void Session::say_err(const Error& error, ErrorSite site) {
   said_err_ = true;
   connection_.write(err(error, site));
   const auto code = response_code(error, site);
+  static log::Seldom seldom;
   if (code == ResponseCode::kSysTemp || code == ResponseCode::kSysPerm)
-    log::warning("pop3_command_failed", error.describe(), {{"session_id", id_}, {"code", to_string(code)}});
+    seldom.warning("pop3_command_failed", error.describe(), {{"session_id", id_}, {"code", to_string(code)}});
 }
 
 void Session::count_error() {
@@ -164,13 +174,7 @@ bool Session::allows_plaintext() const {
 }
 
 auth::v1::ClientInfo Session::client_info() const {
-  auth::v1::ClientInfo info;
-  const auto address = net::unmapped(connection_.stream().remote().address());
-  info.set_address(address.to_string());
-  info.set_tls(is_tls());
-  info.set_protocol("pop3");
-  info.set_proxy_trusted(policy_->proxies.contains(address));
-  return info;
+  return edge::client_info(connection_.stream(), "pop3", policy_->proxies);
 }
 
 }  // namespace merpati::pop3

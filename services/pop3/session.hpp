@@ -43,6 +43,8 @@ class Session : public net::Session {
   /// A line of the client's in the middle of a command (AUTH), with the deadline of the present state.
   Task<std::string> read_line();
   void enter_transaction(Maildrop maildrop) { maildrop_ = std::move(maildrop); }
+  /// The store may have given a lease to a login that failed.
+  void lease_is_doubtful(Login login) { doubtful_login_ = std::move(login); }
   /// After STLS nothing that was said before is true (RFC 2595 4).
   void forget_user() { user_.clear(); }
   void count_failed_login();
@@ -64,6 +66,7 @@ class Session : public net::Session {
   std::shared_ptr<Edge> edge_;
   std::string id_;
   std::optional<Maildrop> maildrop_;
+  std::optional<Login> doubtful_login_;
   SteadyTime began_;
   SteadyTime last_input_;
   unsigned errors_ = 0;

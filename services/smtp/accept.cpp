@@ -74,7 +74,8 @@ Task<void> Session::finish_message(std::unique_ptr<Incoming> incoming) {
                          .filter_view = filter_transaction(),
                          .buffer = incoming->buffer,
                          .received = std::move(received),
-                         .sender_account_id = login_ ? login_->account_id : 0});
+                         .sender_account_id = login_ ? login_->account_id : 0,
+                         .accept_unfiltered = door_->accept_unfiltered});
   auto outcome = co_await acceptance.run();
   const std::chrono::duration<double> took = std::chrono::steady_clock::now() - started;
   const auto answer = outcome.has_value() ? *outcome : reply_for(outcome.error());
@@ -82,6 +83,13 @@ Task<void> Session::finish_message(std::unique_ptr<Incoming> incoming) {
                        : answer.permanent() ? Probe::Outcome::kRefused
                                             : Probe::Outcome::kTemporary,
                        size, took.count());
+  acceptance.conclude(answer);
+  if (auto& span = transaction_->span; span.active()) {
+    span.attribute("smtp.reply_code", std::int64_t{answer.code});
+    span.attribute("smtp.recipients", static_cast<std::int64_t>(transaction_->recipients.size()));
+    span.attribute("smtp.size", static_cast<std::int64_t>(size));
+    if (!answer.positive()) span.fail(answer.enhanced);  // the text may name people
+  }
   if (outcome.has_error()) {
     reply_error(outcome.error());
   } else {

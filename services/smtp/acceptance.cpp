@@ -4,13 +4,16 @@
 #include <set>
 
 #include "merpati/runtime/log.hpp"
+#include "merpati/runtime/seldom.hpp"
 #include "smtp/edits.hpp"
 #include "smtp/filter_reply.hpp"
+#include "smtp/verdict_event.hpp"
 
 namespace merpati::smtp {
 namespace {
 
 constexpr auto kWholeTime = std::chrono::minutes(2);
+constexpr auto kSettle = std::chrono::seconds(2);
 
 std::int64_t milliseconds_now() {
   return std::chrono::duration_cast<std::chrono::milliseconds>(std::chrono::system_clock::now().time_since_epoch())
@@ -30,15 +33,17 @@ Acceptance::Acceptance(Parts parts)
       received_(parts_.received),
       reverse_path_(parts_.transaction.reverse_path) {}
 
+const auth::v1::Recipient* Acceptance::first_local() const {
+  const auto found = std::find_if(targets_.begin(), targets_.end(), [](const auto& t) { return t.local != nullptr; });
+  return found == targets_.end() ? nullptr : found->local;
+}
+
 rpc::CallOptions Acceptance::options() const {
   rpc::CallOptions options;
   options.deadline = deadline_;
   options.trace_id = transaction_.trace_id;
-  for (const auto& target : targets_) {
-    if (target.local == nullptr) continue;
-    options.account_id = target.local->claims().account_id();
-    break;
-  }
+  if (const auto* account = first_local()) options.account_id = account->claims().account_id();
+  options.cell = cell_;
   return options;
 }
 
@@ -52,9 +57,31 @@ void Acceptance::fill_in_missing() {
 }
 
 Task<Reply> Acceptance::run() {
+  auto reply = co_await accept();
+  // Of an error nobody knows what became of it; the filter asks the store when it matters.
+  if (settle_ && reply.has_value()) co_await settle(reply->positive());
+  co_return reply;
+}
+
+/// Before the client hears of it, so that the next message finds what this one's scripts remember.
+asio::awaitable<void> Acceptance::settle(bool taken) {
+  filter::v1::SettleMessageRequest request;
+  request.set_delivery_id(transaction_.id);
+  request.set_taken(taken);
+  auto call = options();
+  call.deadline = deadline_.within(kSettle);
+  const auto settled = co_await site_.filter.settle_message(request, call);
+  static log::Seldom seldom;
+  if (settled.has_error())
+    seldom.warning("smtp_settle_failed", settled.error().describe(), {{"delivery_id", transaction_.id}});
+}
+
+Task<Reply> Acceptance::accept() {
   find_targets();
+  if (const auto* account = first_local()) cell_ = account->claims().cell();
   MERPATI_CO_CHECK(co_await source_.load_header());
   if (parts_.sender_account_id != 0) fill_in_missing();
+  if (site_.events) message_id_ = message_id_of(source_.header());
   size_ = source_.size();
   if (source_.is_small()) {
     message_ = source_.take_whole();
@@ -64,10 +91,10 @@ Task<Reply> Acceptance::run() {
   }
   auto verdict = co_await ask_filter();
   if (verdict.has_error()) {
-    if (!site_.policy.accept_unfiltered) co_return std::move(verdict).error();
+    if (!parts_.accept_unfiltered) co_return std::move(verdict).error();
     prepended_ = "X-Merpati-Filter: unchecked\r\n";
+    verdict_ = "unchecked";
   } else if (auto refusal = apply_verdicts(*verdict)) {
-    log_outcome(*refusal);
     co_return *refusal;
   }
   if (body_.source_case() == store::v1::Body::SOURCE_NOT_SET) {
@@ -75,9 +102,7 @@ Task<Reply> Acceptance::run() {
   }
   MERPATI_CO_CHECK(co_await fill_delivery());
   MERPATI_CO_CHECK(co_await fill_queue());
-  MERPATI_CO_TRY(auto reply, co_await commit());
-  log_outcome(reply);
-  co_return reply;
+  co_return co_await commit();
 }
 
 /// Every account once, whatever number of its addresses the transaction names; every address elsewhere once.
@@ -108,6 +133,7 @@ Task<filter::v1::CheckMessageResponse> Acceptance::ask_filter() {
     recipient.set_account_id(target.local->claims().account_id());
     recipient.set_detail(target.local->claims().detail());
     recipient.set_address(target.local->claims().address());
+    recipient.set_cell(target.local->claims().cell());
   }
   if (blob_id_.empty()) {
     request.set_message(std::move(message_));
@@ -115,6 +141,7 @@ Task<filter::v1::CheckMessageResponse> Acceptance::ask_filter() {
     request.set_header(std::string(source_.header()));
     request.set_blob_id(blob_id_);
   }
+  request.set_cell(cell_);
   request.set_size(size_);
   const auto call = options();
   auto verdict = co_await site_.filter.check_message(request, call);
@@ -130,6 +157,12 @@ Reply Acceptance::confused(const char* why) const {
 
 /// The refusal of the whole message, if that is what the filter wants.
 std::optional<Reply> Acceptance::apply_verdicts(filter::v1::CheckMessageResponse& verdict) {
+  if (site_.events) {
+    verdict_ = in_words(verdict);
+    judged_ = verdict_of(verdict);
+  }
+  settle_ = verdict.settle();
+  scripted_ = true;
   if (auto refusal = filter_refusal(verdict.decision(), verdict.reply())) return refusal;
   message_junk_ = verdict.decision() == filter::v1::DECISION_JUNK;
   if (verdict.decision() == filter::v1::DECISION_DISCARD) return Reply{250, "2.0.0", "Ok: " + transaction_.id};
@@ -166,15 +199,32 @@ std::optional<Reply> Acceptance::apply_verdicts(filter::v1::CheckMessageResponse
   return std::nullopt;
 }
 
-void Acceptance::log_outcome(const Reply& reply) const {
+void Acceptance::conclude(const Reply& reply) {
+  const auto client = parts_.received.client.to_string();
   log::info(reply.positive() ? "smtp_message_accepted" : "smtp_message_refused", reply.text,
             {{"trace_id", transaction_.trace_id},
              {"delivery_id", transaction_.id},
              {"code", reply.code},
              {"size", size_},
              {"recipients", transaction_.recipients.size()},
-             {"client", parts_.received.client.to_string()},
+             {"client", client},
              {"account_id", parts_.sender_account_id}});
+  if (!site_.events) return;
+  auto event =
+      trace::event(reply.positive() ? trace::v1::KIND_RECEIVED : trace::v1::KIND_REFUSED, transaction_.trace_id);
+  event.set_at_us(received_at_ms_ * 1000);  // before what came of it
+  event.set_delivery_id(transaction_.id);
+  event.set_message_id(message_id_);
+  event.set_reverse_path(transaction_.reverse_path);
+  event.set_account_id(parts_.sender_account_id);
+  event.set_code(reply.code);
+  event.set_status(reply.enhanced);
+  event.set_text(reply.text);
+  event.set_peer("[" + client + "] " + parts_.received.helo);
+  event.set_size(static_cast<std::int64_t>(size_));
+  event.set_detail(parts_.received.protocol + (verdict_.empty() ? "" : ", verdict " + verdict_));
+  if (judged_) *event.mutable_verdict() = std::move(*judged_);
+  site_.events->record(std::move(event));
 }
 
 }  // namespace merpati::smtp

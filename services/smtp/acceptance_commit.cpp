@@ -6,6 +6,7 @@
 #include "merpati/base/fail_point.hpp"
 #include "merpati/base/ids.hpp"
 #include "merpati/runtime/log.hpp"
+#include "merpati/runtime/seldom.hpp"
 #include "smtp/acceptance.hpp"
 
 namespace merpati::smtp {
@@ -47,12 +48,14 @@ bool is_served(const DeliverResult& result) { return has_copy(result) || is_with
 
 /// Hold what leaves, deliver what stays, release. The delivery decides; without one the enqueue does.
 Task<Reply> Acceptance::commit() {
-  const auto call = options();
   if (leaves()) {
-    MERPATI_CO_CHECK(co_await site_.queue.enqueue(outbound_, call));
+    MERPATI_CO_CHECK(co_await enqueue_outbound());
     MERPATI_CO_FAIL_POINT("smtp_after_enqueue");
   }
-  if (deliveries_.empty()) co_return accepted();
+  if (deliveries_.empty()) {
+    if (outbound_.size() > 1) MERPATI_CO_CHECK(co_await let_go());
+    co_return accepted();
+  }
   auto reply = deliveries_.size() == 1 ? co_await deliver_together() : co_await deliver_cells();
   // What is held is left to the queue, which asks the store later.
   if (reply.has_error()) co_return std::move(reply).error();
@@ -82,14 +85,16 @@ Task<void> Acceptance::let_go() {
   if (!released->taken_back()) co_return Result<void>();
   // The delivery took longer than the queue holds, so it goes in once more; nothing of the first one can leave.
   log::warning("smtp_held_was_taken_back", "enqueued once more", {{"delivery_id", transaction_.id}});
-  outbound_.set_delivery_id(new_uuid());
-  outbound_.set_held(false);
-  for (auto& further : *outbound_.mutable_also()) {
-    further.set_delivery_id(new_uuid());
-    further.set_held(false);
+  const auto anew = [](queue::v1::EnqueueRequest& message) {
+    message.set_delivery_id(new_uuid());
+    message.set_held(false);
+  };
+  for (auto& request : outbound_) {
+    anew(request);
+    request.clear_decided_by();
+    for (auto& further : *request.mutable_also()) anew(further);
   }
-  MERPATI_CO_CHECK(co_await site_.queue.enqueue(outbound_, call));
-  co_return Result<void>();
+  co_return co_await enqueue_outbound();
 }
 
 Task<void> Acceptance::take_back() {
@@ -121,7 +126,8 @@ Task<Reply> Acceptance::deliver_together() {
 /// with what leaves. False: it was stored after all.
 Task<bool> Acceptance::leave_out(CellDelivery& delivery, const Results& results) {
   // A repeated call may still be under way under the first id. Nothing of it may be stored later.
-  MERPATI_CO_TRY(const bool committed, co_await was_committed(delivery.targets.front()->local->claims().account_id()));
+  MERPATI_CO_TRY(const bool committed,
+                 co_await was_committed(delivery, delivery.targets.front()->local->claims().account_id()));
   if (committed) co_return false;
   if (leaves()) MERPATI_CO_CHECK(co_await take_back());
   for (auto& message : messages_for(delivery, unserved(delivery, results))) add_outbound(std::move(message));
@@ -142,8 +148,7 @@ Task<bool> Acceptance::leave_out(CellDelivery& delivery, const Results& results)
   delivery.request.set_delivery_id(delivery_id_);
   if (!leaves()) co_return true;
   MERPATI_CO_CHECK(hold_outbound());
-  const auto call = options();
-  MERPATI_CO_CHECK(co_await site_.queue.enqueue(outbound_, call));
+  MERPATI_CO_CHECK(co_await enqueue_outbound());
   MERPATI_CO_FAIL_POINT("smtp_after_leaving_out");
   log::info("smtp_recipients_left_to_the_queue", "they cannot have it now; the others get it",
             {{"delivery_id", transaction_.id}, {"served", delivery.targets.size()}, {"under", delivery_id_}});
@@ -154,7 +159,7 @@ Task<bool> Acceptance::leave_out(CellDelivery& delivery, const Results& results)
 Task<Reply> Acceptance::deliver_cells() {
   std::vector<Results> all;
   for (auto& delivery : deliveries_) {
-    *delivery.request.mutable_body() = body_;
+    if (delivery.cell == cell_) *delivery.request.mutable_body() = body_;
     MERPATI_CO_TRY(all.emplace_back(), co_await deliver_to(delivery));
   }
   co_return co_await settle(all);
@@ -162,9 +167,10 @@ Task<Reply> Acceptance::deliver_cells() {
 
 /// One result for each of the delivery's recipients. An error when the outcome cannot be learnt.
 Task<Acceptance::Results> Acceptance::deliver_to(const CellDelivery& delivery) {
-  auto response = co_await deliver(delivery.request);
+  auto response = co_await deliver(delivery);
   if (response.has_error()) {
-    log::warning("smtp_delivery_failed", response.error().describe(), {{"delivery_id", transaction_.id}});
+    static log::Seldom seldom;
+    seldom.warning("smtp_delivery_failed", response.error().describe(), {{"delivery_id", transaction_.id}});
     failure_ = response.error();
     response = co_await outcome_of_failed(delivery);
     if (response.has_error()) co_return std::move(response).error();
@@ -187,10 +193,11 @@ Task<store::v1::DeliverResponse> Acceptance::outcome_of_failed(const CellDeliver
     // Asking also keeps a late call from delivering after the client was told to try again. One answer holds for all
     // where all or none get it.
     if (!committed || !delivery.request.all_or_none()) {
-      const auto answer = co_await was_committed(target->local->claims().account_id());
+      const auto answer = co_await was_committed(delivery, target->local->claims().account_id());
       if (answer.has_error()) {
         site_.probe.in_doubt();
-        log::warning("smtp_delivery_in_doubt", answer.error().describe(), {{"delivery_id", transaction_.id}});
+        static log::Seldom seldom;
+        seldom.warning("smtp_delivery_in_doubt", answer.error().describe(), {{"delivery_id", transaction_.id}});
         co_return *failure_;
       }
       committed = *answer;
@@ -201,23 +208,25 @@ Task<store::v1::DeliverResponse> Acceptance::outcome_of_failed(const CellDeliver
 }
 
 /// Repeats an ambiguous call once with the same delivery id, which the store knows again.
-Task<store::v1::DeliverResponse> Acceptance::deliver(const store::v1::DeliverRequest& request) {
+Task<store::v1::DeliverResponse> Acceptance::deliver(const CellDelivery& delivery) {
   for (int attempt = 1;; ++attempt) {
     auto call = options();
     call.deadline = deadline_.within(kOneDelivery);
-    auto response = co_await site_.store.deliver(request, call);
+    call.cell = delivery.cell;
+    auto response = co_await site_.store.deliver(delivery.request, call);
     if (response.has_value() || attempt == 2 || !is_ambiguous(response.error())) co_return response;
-    MERPATI_CO_CHECK(co_await sleep_for(std::chrono::milliseconds(200)));
+    MERPATI_CO_CHECK(co_await sleep_for(std::chrono::milliseconds(50)));
   }
 }
 
 /// Asks the store what became of the delivery; when it was not committed, a tombstone keeps it from being so later.
-Task<bool> Acceptance::was_committed(std::int64_t account_id) {
+Task<bool> Acceptance::was_committed(const CellDelivery& delivery, std::int64_t account_id) {
   store::v1::ResolveDeliveryRequest request;
   request.set_delivery_id(delivery_id_);
   request.set_account_id_of_recipient(account_id);
   auto call = options();
   call.deadline = Deadline::after(std::chrono::seconds(5));
+  call.cell = delivery.cell;
   MERPATI_CO_TRY(const auto answer, co_await site_.store.resolve_delivery(request, call));
   co_return answer.committed();
 }
@@ -242,6 +251,8 @@ std::vector<queue::v1::EnqueueRequest> Acceptance::messages_for(const CellDelive
                                                                 const std::vector<std::size_t>& recipients) const {
   std::vector<queue::v1::EnqueueRequest> out;
   auto common = envelope();
+  common.set_cell(delivery.cell);  // which has the bodies of its recipients
+  common.set_scripted(scripted_);
   common.set_header_prefix(prepended_ + received_.line({}));
   *common.mutable_body() = delivery.request.body();
   for (const auto i : recipients) {
@@ -254,6 +265,8 @@ std::vector<queue::v1::EnqueueRequest> Acceptance::messages_for(const CellDelive
       continue;
     }
     auto& own = out.emplace_back(envelope());
+    own.set_cell(delivery.cell);
+    own.set_scripted(scripted_);
     own.set_header_prefix(prepended(target.verdict.edits()) + common.header_prefix());
     own.add_recipients()->set_address(address);
     *own.mutable_body() = recipient.has_body() ? recipient.body() : delivery.request.body();

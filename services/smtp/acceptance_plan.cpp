@@ -3,12 +3,14 @@
 #include <set>
 
 #include "merpati/base/ids.hpp"
+#include "merpati/cells/copy_blob.hpp"
 #include "smtp/acceptance.hpp"
 
 namespace merpati::smtp {
 namespace {
 
 constexpr int kMostTogether = 32;  // messages in one Enqueue, copies for one account in one Deliver
+constexpr std::size_t kMostCalls = 32;
 
 bool is_ascii(std::string_view text) {
   return std::all_of(text.begin(), text.end(), [](char c) { return static_cast<unsigned char>(c) < 0x80; });
@@ -108,18 +110,70 @@ Task<void> Acceptance::fill_delivery() {
       delivery.targets.push_back(&target);
       auto& recipient = *delivery.request.add_recipients();
       recipient.set_grant(target.local->grant());
-      recipient.set_header_prefix(prefix_for(target));
+      if (!copy->composed()) recipient.set_header_prefix(prefix_for(target));
       recipient.set_part(part++);
       recipient.set_mailbox(copy->mailbox());
       recipient.set_create(copy->create());
       *recipient.mutable_flags() = copy->flags();
       // A mailbox that the recipient's script names stands above what the checks think.
-      recipient.set_into_junk((target.junk || message_junk_) && names_inbox(copy->mailbox()));
+      recipient.set_into_junk((target.junk || message_junk_) && names_inbox(copy->mailbox()) && !copy->composed());
       if (copy->has_body())
         *recipient.mutable_body() = copy->body();
       else if (own)
         *recipient.mutable_body() = *own;
     }
+  }
+  MERPATI_CO_CHECK(co_await move_to_deciding_cell());
+  for (auto& delivery : deliveries_)
+    if (delivery.cell != cell_) MERPATI_CO_CHECK(co_await bring_bodies(delivery));
+  co_return Result<void>();
+}
+
+/// The body as a cell can take it, whose store cannot see another one's blobs.
+Task<store::v1::Body> Acceptance::body_in(std::string cell, store::v1::Body body) {
+  if (cell == cell_ || !body.has_blob_id()) co_return body;
+  const auto call = options();
+  MERPATI_CO_TRY(auto id, co_await cells::copy_blob(site_.store, body.blob_id(), cell_, std::move(cell), call));
+  body.set_blob_id(std::move(id));
+  co_return body;
+}
+
+/// The first delivery decides. What leaves is asked about where that is, so its bodies have to be there too.
+Task<void> Acceptance::move_to_deciding_cell() {
+  const auto own = std::find_if(deliveries_.begin(), deliveries_.end(), [&](const auto& d) { return d.cell == cell_; });
+  if (own != deliveries_.end()) {
+    std::iter_swap(deliveries_.begin(), own);
+    co_return Result<void>();
+  }
+  // Who lives where the blobs are does not get it.
+  if (deliveries_.empty()) co_return Result<void>();
+  std::vector<store::v1::Body*> bodies{&body_};
+  for (auto& delivery : deliveries_)
+    for (auto& recipient : *delivery.request.mutable_recipients())
+      if (recipient.has_body()) bodies.push_back(recipient.mutable_body());
+  for (auto& target : targets_)
+    for (auto& action : *target.verdict.mutable_actions())
+      if (action.has_redirect() && action.redirect().has_body())
+        bodies.push_back(action.mutable_redirect()->mutable_body());
+  store::v1::Body whole;
+  if (!blob_id_.empty()) {
+    whole.set_blob_id(blob_id_);
+    bodies.push_back(&whole);
+  }
+  const auto cell = deliveries_.front().cell;
+  for (auto* body : bodies) {
+    MERPATI_CO_TRY(*body, co_await body_in(cell, *body));
+  }
+  blob_id_ = whole.blob_id();
+  cell_ = cell;
+  co_return Result<void>();
+}
+
+Task<void> Acceptance::bring_bodies(CellDelivery& delivery) {
+  MERPATI_CO_TRY(*delivery.request.mutable_body(), co_await body_in(delivery.cell, body_));
+  for (auto& recipient : *delivery.request.mutable_recipients()) {
+    if (!recipient.has_body()) continue;
+    MERPATI_CO_TRY(*recipient.mutable_body(), co_await body_in(delivery.cell, recipient.body()));
   }
   co_return Result<void>();
 }
@@ -134,6 +188,7 @@ queue::v1::EnqueueRequest Acceptance::envelope() const {
   request.set_body_type(std::string(to_string(transaction_.mail.body)));
   request.set_smtputf8(transaction_.mail.smtputf8);
   request.set_received_at_ms(received_at_ms_);
+  request.set_cell(cell_);
   return request;
 }
 
@@ -141,7 +196,10 @@ Task<queue::v1::EnqueueRequest> Acceptance::redirected(const filter::v1::Redirec
   auto request = envelope();
   request.set_reverse_path(redirect.reverse_path());
   request.set_header_prefix(prepended(redirect.edits()) + prepended_ + received_.line({}));
-  request.add_recipients()->set_address(redirect.address());
+  auto& recipient = *request.add_recipients();
+  recipient.set_address(redirect.address());
+  recipient.set_notify(redirect.notify());
+  request.set_return_headers_only(redirect.return_headers_only());
   if (redirect.has_body()) {
     *request.mutable_body() = redirect.body();
   } else if (edits_body(redirect.edits())) {
@@ -199,7 +257,8 @@ Task<void> Acceptance::fill_queue() {
     for (const auto& action : target.verdict.actions()) {
       if (action.has_redirect()) {
         const auto& redirect = action.redirect();
-        if (!redirect.has_body() && redirect.edits().empty() && redirect.reverse_path() == reverse_path_) {
+        const bool plain = redirect.edits().empty() && redirect.notify().empty() && !redirect.return_headers_only();
+        if (plain && !redirect.has_body() && redirect.reverse_path() == reverse_path_) {
           add(redirect.address());
         } else {
           MERPATI_CO_TRY(messages.emplace_back(), co_await redirected(redirect));
@@ -220,27 +279,37 @@ Task<void> Acceptance::fill_queue() {
 }
 
 void Acceptance::add_outbound(queue::v1::EnqueueRequest message) {
-  if (leaves())
-    *outbound_.add_also() = std::move(message);
+  if (leaves() && outbound_.back().also_size() + 1 < kMostTogether)
+    *outbound_.back().add_also() = std::move(message);
   else
-    outbound_ = std::move(message);
+    outbound_.push_back(std::move(message));
 }
 
-/// What leaves waits for the delivery, if there is one. The queue may ask the store about it by its id and an account
-/// that it serves.
+/// What leaves waits for the delivery, if there is one; and for the last call, if it takes several. The queue may ask
+/// the store about it by its id and an account that it serves.
 Result<void> Acceptance::hold_outbound() {
-  if (outbound_.also_size() >= kMostTogether)
+  if (outbound_.size() > kMostCalls)
     return Error(ErrorCode::kResourceExhausted, "the filter wants too many messages sent");
-  const auto hold = [this](queue::v1::EnqueueRequest& message, std::string id) {
+  const auto* decider = deliveries_.empty() ? first_local() : deliveries_.front().targets.front()->local;
+  const bool held = !deliveries_.empty() || outbound_.size() > 1;
+  const auto hold = [&](queue::v1::EnqueueRequest& message, std::string id) {
     message.set_delivery_id(std::move(id));
-    if (deliveries_.empty()) return;
-    message.set_held(true);
-    message.set_deciding_account_id(deliveries_.front().targets.front()->local->claims().account_id());
-    message.set_cell(deliveries_.front().cell);
+    message.set_held(held);
+    if (held && decider != nullptr) message.set_deciding_account_id(decider->claims().account_id());
   };
-  hold(outbound_, delivery_id_);
-  for (auto& further : *outbound_.mutable_also()) hold(further, new_uuid());
+  for (auto& call : outbound_) {
+    const bool first = &call == &outbound_.front();
+    hold(call, first ? delivery_id_ : new_uuid());
+    if (!first) call.set_decided_by(delivery_id_);
+    for (auto& further : *call.mutable_also()) hold(further, new_uuid());
+  }
   return {};
+}
+
+Task<void> Acceptance::enqueue_outbound() {
+  const auto call = options();
+  for (const auto& request : outbound_) MERPATI_CO_CHECK(co_await site_.queue.enqueue(request, call));
+  co_return Result<void>();
 }
 
 }  // namespace merpati::smtp

@@ -1,5 +1,4 @@
 // MAIL FROM (RFC 5321 4.1.1.2).
-#include "merpati/base/encoding.hpp"
 #include "merpati/base/ids.hpp"
 #include "merpati/runtime/log.hpp"
 #include "smtp/filter_reply.hpp"
@@ -47,7 +46,8 @@ Task<void> Session::cmd_mail(std::string_view argument) {
 
   transaction_ = std::make_unique<Transaction>();
   transaction_->id = new_uuid();
-  transaction_->trace_id = to_hex(random_bytes(16));
+  transaction_->trace_id = runtime::trace_id_of(transaction_->id);
+  transaction_->span = runtime::Span::root("smtp transaction", runtime::SpanKind::kServer, transaction_->trace_id);
   transaction_->mail = std::move(*mail);
   transaction_->reverse_path = reverse_path;
   ++transactions_;
@@ -63,7 +63,7 @@ Task<bool> Session::connection_passes() {
   const auto options = call_options();
   auto answer = co_await site_->filter.check_connection(request, options);
   if (answer.has_error()) {
-    if (site_->policy.accept_unfiltered) co_return true;
+    if (door_->accept_unfiltered) co_return true;
     reply_error(answer.error());
     co_return false;
   }

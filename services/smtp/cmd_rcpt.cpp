@@ -93,7 +93,8 @@ Task<bool> Session::has_room(const ResolveRecipientResponse& resolved) {
   store::v1::CheckRoomRequest request;
   request.set_grant(recipient.grant());
   request.set_size(transaction_->mail.size);
-  const auto options = call_options(recipient.claims().account_id());
+  auto options = call_options(recipient.claims().account_id());
+  options.cell = recipient.claims().cell();
   const auto answer = co_await site_->store.check_room(request, options);
   if (answer.has_error() || answer->room()) co_return true;  // the delivery decides
   reply(452, "4.2.2", "Mailbox full");
@@ -120,7 +121,7 @@ Task<bool> Session::recipient_passes(EnvelopeRecipient& recipient) {
   const auto options = call_options();
   auto answer = co_await site_->filter.check_recipient(request, options);
   if (answer.has_error()) {
-    if (site_->policy.accept_unfiltered) co_return true;
+    if (door_->accept_unfiltered) co_return true;
     reply_error(answer.error());
     co_return false;
   }

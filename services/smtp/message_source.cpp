@@ -7,6 +7,7 @@ namespace {
 
 constexpr std::size_t kLargestHeader = 256 * 1024;
 constexpr std::size_t kChunk = 256 * 1024;
+constexpr int kUploads = 3;
 
 }  // namespace
 
@@ -33,7 +34,18 @@ std::string MessageSource::take_whole() {
   return whole(header_);
 }
 
+/// A replica that is lost half way costs nothing but time: the octets are here, and the store knows them again.
 Task<std::string> MessageSource::upload(Site& site, std::string_view header, const rpc::CallOptions& options) const {
+  for (int attempt = 1;; ++attempt) {
+    auto blob = co_await upload_once(site, header, options);
+    const bool lost = blob.has_error() && blob.error().code() == ErrorCode::kUnavailable && blob.error().may_retry();
+    if (!lost || attempt == kUploads) co_return blob;
+    MERPATI_CO_CHECK(co_await sleep_for(std::chrono::milliseconds(10 * attempt)));
+  }
+}
+
+Task<std::string> MessageSource::upload_once(Site& site, std::string_view header,
+                                             const rpc::CallOptions& options) const {
   MERPATI_CO_TRY(auto call, co_await site.store.put_blob(options));
   store::v1::PutBlobRequest request;
   request.set_chunk(std::string(header));

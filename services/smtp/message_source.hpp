@@ -33,6 +33,7 @@ class MessageSource {
   Task<std::string> upload(Site& site, std::string_view header, const rpc::CallOptions& options) const;
 
  private:
+  Task<std::string> upload_once(Site& site, std::string_view header, const rpc::CallOptions& options) const;
   MessageBuffer* buffer_;
   std::string header_;
   std::uint64_t skip_ = 0;  ///< octets of the buffer that header_ has

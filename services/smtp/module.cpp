@@ -1,25 +1,20 @@
 #include "smtp/module.hpp"
 
-#include <unistd.h>
-
 #include "merpati/runtime/duration.hpp"
 #include "merpati/runtime/log.hpp"
+#include "merpati/runtime/machine_name.hpp"
+#include "merpati/trace/v1/trace.rpc.hpp"
 #include "smtp/session.hpp"
 
 namespace merpati::smtp {
 namespace {
 
 constexpr auto kCertificateCheck = std::chrono::seconds(5);
-
-std::string machine_name() {
-  char name[256] = {};
-  if (::gethostname(name, sizeof name - 1) != 0 || name[0] == '\0') return "localhost";
-  return name;
-}
+constexpr auto kLastEvents = std::chrono::seconds(1);
 
 Policy policy_of(const config::v1::Smtp& config) {
   Policy policy;
-  policy.hostname = config.hostname().empty() ? machine_name() : config.hostname();
+  policy.hostname = config.hostname().empty() ? runtime::machine_name() : config.hostname();
   policy.max_message_size = config.max_message_size();
   policy.max_recipients = config.max_recipients();
   policy.max_errors = config.max_errors();
@@ -40,8 +35,17 @@ Policy policy_of(const config::v1::Smtp& config) {
   if (policy.postmaster.empty()) {
     log::warning("smtp_no_postmaster", "mail to <postmaster> is refused: set smtp.postmaster to an address of yours");
   }
-  policy.accept_unfiltered = config.filter_down() == config::v1::FILTER_DOWN_ACCEPT;
   return policy;
+}
+
+Task<void> send_events(std::shared_ptr<rpc::Channel> queue, const std::vector<trace::v1::Event>& batch) {
+  trace::v1::TraceClient client(std::move(queue));
+  trace::v1::RecordEventsRequest request;
+  for (const auto& event : batch) *request.add_events() = event;
+  rpc::CallOptions options;
+  options.deadline = Deadline::after(std::chrono::seconds(10));
+  MERPATI_CO_CHECK(co_await client.record_events(request, options));
+  co_return Result<void>();
 }
 
 std::vector<asio::io_context*> contexts(runtime::Loops& loops) {
@@ -68,17 +72,30 @@ net::ServerHooks hooks(std::shared_ptr<Site> site) {
 
 Module::Module(runtime::Process& process, const config::v1::Smtp& config, std::shared_ptr<rpc::Channel> auth,
                std::shared_ptr<rpc::Channel> store, std::shared_ptr<rpc::Channel> filter,
-               std::shared_ptr<rpc::Channel> queue)
+               std::shared_ptr<rpc::Channel> queue, const config::v1::TraceEvents& trace_events)
     : config_(config),
       auth_(auth),
       site_(std::make_shared<Site>(policy_of(config), process.metrics(), process.blocking(), std::move(auth),
-                                   std::move(filter), std::move(store), std::move(queue))),
+                                   std::move(filter), std::move(store), queue)),
       server_(contexts(process.loops()), hooks(site_)),
       background_(process.loops().main()),
       before_scrape_(process.metrics().before_scrape(
-          [site = site_] { site->probe.bytes_in_flight(static_cast<double>(site->bytes_in_flight.load())); })) {}
+          [site = site_] { site->probe.bytes_in_flight(static_cast<double>(site->bytes_in_flight.load())); })) {
+  if (trace_events.enabled()) site_->events = events_to(std::move(queue), process.metrics());
+}
 
 Module::~Module() = default;
+
+/// The edge keeps nothing: the queue takes its events.
+std::unique_ptr<trace::Recorder> Module::events_to(std::shared_ptr<rpc::Channel> queue, runtime::Metrics& metrics) {
+  trace::Recorder::Options options;
+  options.service = "smtp";
+  options.host = runtime::machine_name();
+  auto write = [queue = std::move(queue)](const std::vector<trace::v1::Event>& batch) {
+    return send_events(queue, batch);
+  };
+  return std::make_unique<trace::Recorder>(std::move(options), metrics, std::move(write));
+}
 
 Task<void> Module::start() {
   if (!config_.tls().certificate_file().empty()) {
@@ -90,6 +107,7 @@ Task<void> Module::start() {
   }
   for (const auto& listener : config_.listeners()) MERPATI_CO_CHECK(listen(listener));
   background_.spawn(rpc::follow_account_events(auth_, event_handlers()));
+  if (site_->events) background_.spawn(site_->events->run());
   co_return Result<void>();
 }
 
@@ -99,6 +117,8 @@ Result<void> Module::listen(const config::v1::Listener& listener) {
   door->name = listener.name().empty() ? "smtp-" + std::to_string(listener.port()) : listener.name();
   door->starttls = listener.tls() == config::v1::TLS_MODE_STARTTLS && site_->tls != nullptr;
   door->plaintext_login_from_loopback = listener.plaintext_login_from_loopback();
+  const bool says = listener.filter_down() != config::v1::FILTER_DOWN_UNSPECIFIED;
+  door->accept_unfiltered = (says ? listener.filter_down() : config_.filter_down()) == config::v1::FILTER_DOWN_ACCEPT;
   MERPATI_TRY(door->trusted_proxies, net::CidrSet::parse(listener.proxy_trusted()));
 
   net::ListenerOptions options;
@@ -132,7 +152,9 @@ Task<void> Module::stop() {
     log::warning("smtp_sessions_cut", "sessions were cut at the end of the grace period", {{"sessions", cut}});
   }
   background_.cancel();
-  co_return co_await background_.join(Deadline::never());
+  auto joined = co_await background_.join(Deadline::never());
+  if (site_->events) static_cast<void>(co_await with_deadline(site_->events->flush(), Deadline::after(kLastEvents)));
+  co_return joined;
 }
 
 asio::awaitable<void> Module::watch_certificate() {

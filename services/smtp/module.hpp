@@ -17,8 +17,8 @@ class Module final : public runtime::Module {
  public:
   /// The channels carry the role smtp.
   Module(runtime::Process& process, const config::v1::Smtp& config, std::shared_ptr<rpc::Channel> auth,
-         std::shared_ptr<rpc::Channel> store, std::shared_ptr<rpc::Channel> filter,
-         std::shared_ptr<rpc::Channel> queue);
+         std::shared_ptr<rpc::Channel> store, std::shared_ptr<rpc::Channel> filter, std::shared_ptr<rpc::Channel> queue,
+         const config::v1::TraceEvents& trace_events = {});
   ~Module() override;
 
   std::string_view name() const override { return "smtp"; }
@@ -34,6 +34,7 @@ class Module final : public runtime::Module {
   Result<void> listen(const config::v1::Listener& listener);
   asio::awaitable<void> watch_certificate();
   rpc::AccountEventHandlers event_handlers();
+  static std::unique_ptr<trace::Recorder> events_to(std::shared_ptr<rpc::Channel> queue, runtime::Metrics& metrics);
 
   config::v1::Smtp config_;
   std::shared_ptr<rpc::Channel> auth_;

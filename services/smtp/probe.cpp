@@ -12,6 +12,9 @@ Probe::Probe(runtime::Metrics& metrics) {
           metrics.counter("merpati_smtp_commands_total", "Commands by verb and class of the reply",
                           {{"command", name}, {"class", std::to_string(code) + "xx"}});
     }
+    command_seconds_[verb] =
+        metrics.histogram("merpati_smtp_command_seconds", "From a command to its reply; DATA and BDAT with the message",
+                          runtime::Metrics::latency_bounds(), {{"command", name}});
   }
   const char* const outcomes[] = {"accepted", "refused", "temporary"};
   for (std::size_t i = 0; i < messages_.size(); ++i)

@@ -15,6 +15,9 @@ class Probe {
 
   enum class Outcome { kAccepted, kRefused, kTemporary };
   void command(Verb verb, int code) const;
+  void command_took(Verb verb, double seconds) const {
+    command_seconds_[static_cast<std::size_t>(verb)].observe(seconds);
+  }
   void message(Outcome outcome, std::uint64_t bytes, double seconds) const;
   void refused_connection() const { refused_connections_.add(); }
   void accept_error() const { accept_errors_.add(); }
@@ -27,6 +30,7 @@ class Probe {
  private:
   static constexpr std::size_t kVerbs = static_cast<std::size_t>(Verb::kAuth) + 1;
   std::array<std::array<runtime::Counter, 6>, kVerbs> commands_;
+  std::array<runtime::Histogram, kVerbs> command_seconds_;
   std::array<runtime::Counter, 3> messages_;
   runtime::Histogram message_bytes_, message_seconds_;
   runtime::Counter refused_connections_, accept_errors_, smuggling_, in_doubt_, cut_;

@@ -1,6 +1,7 @@
 #include "smtp/session.hpp"
 
 #include "merpati/runtime/log.hpp"
+#include "merpati/runtime/seldom.hpp"
 
 namespace merpati::smtp {
 namespace {
@@ -42,7 +43,10 @@ Task<void> Session::serve() {
       verb_ = Verb::kUnknown;
       reply(500, "5.5.2", "Lines end with CRLF");
     } else {
-      MERPATI_CO_CHECK(co_await dispatch(line->text));
+      const auto begun = std::chrono::steady_clock::now();
+      auto done = co_await dispatch(line->text);
+      site_->probe.command_took(verb_, std::chrono::duration<double>(std::chrono::steady_clock::now() - begun).count());
+      MERPATI_CO_CHECK(std::move(done));
     }
     if (!ended_ && errors_ > site_->policy.max_errors) goodbye(421, "4.7.0", "Too many errors");
   }
@@ -141,7 +145,9 @@ void Session::reply(const Reply& given) { reply(given.code, given.enhanced, give
 void Session::reply_error(const Error& error) {
   const auto answer = reply_for(error);
   if (!answer.permanent()) {
-    log::warning("smtp_backend_failed", error.describe(), {{"command", to_string(verb_)}});
+    static log::Seldom seldom;
+    seldom.warning("smtp_backend_failed", error.describe(),
+                   {{"trace_id", transaction_ ? transaction_->trace_id : std::string()}, {"command", to_string(verb_)}});
   }
   reply(answer);
 }

@@ -15,6 +15,7 @@
 #include "merpati/queue/v1/queue.rpc.hpp"
 #include "merpati/rpc/revocations.hpp"
 #include "merpati/store/v1/store.rpc.hpp"
+#include "merpati/trace/recorder.hpp"
 #include "smtp/probe.hpp"
 #include "smtp/recipient_cache.hpp"
 
@@ -35,8 +36,7 @@ struct Policy {
   std::uint64_t max_bytes_in_flight = 1024 * 1024 * 1024;
   bool check_from_header = true;  ///< of submitted mail
   std::uint32_t max_connections_per_account = 100;
-  std::string postmaster;          ///< who gets the mail to postmasters that do not exist; empty: nobody
-  bool accept_unfiltered = false;  ///< when the filter does not answer
+  std::string postmaster;  ///< who gets the mail to postmasters that do not exist; empty: nobody
 };
 
 /// What a listener is for.
@@ -46,6 +46,7 @@ struct Door {
   Kind kind = Kind::kMx;
   bool starttls = false;
   bool plaintext_login_from_loopback = false;
+  bool accept_unfiltered = false;  ///< when the filter does not answer
   net::CidrSet trusted_proxies;
 };
 
@@ -73,6 +74,7 @@ struct Site {
   rpc::Revocations revocations;
   net::AccountConnections accounts;
   std::atomic<std::uint64_t> bytes_in_flight = 0;
+  std::unique_ptr<trace::Recorder> events;  ///< null: no events of messages' lives are kept
 };
 
 }  // namespace merpati::smtp

@@ -4,6 +4,9 @@
 #include <cstdio>
 #include <ctime>
 
+#include "merpati/mime/header.hpp"
+#include "merpati/mime/message_id.hpp"
+
 namespace merpati::smtp {
 
 std::string mail_date(WallTime when) {
@@ -71,6 +74,14 @@ bool has_field(std::string_view message, std::string_view lower_case_name) {
     message.remove_prefix(end + 2);
   }
   return false;
+}
+
+std::string message_id_of(std::string_view header) {
+  const auto field = mime::find_field(header, "message-id");
+  if (!field) return {};
+  const auto ids = mime::parse_message_ids(field->value, 1);
+  if (ids.empty() || ids.front().size() < 2) return {};
+  return ids.front().substr(1, ids.front().size() - 2);
 }
 
 }  // namespace merpati::smtp

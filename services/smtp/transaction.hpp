@@ -5,6 +5,7 @@
 #include <string>
 #include <vector>
 
+#include "merpati/runtime/span.hpp"
 #include "merpati/smtp/command.hpp"
 #include "smtp/recipient_cache.hpp"
 
@@ -18,6 +19,7 @@ struct EnvelopeRecipient {
 };
 
 struct Transaction {
+  runtime::Span span;    ///< from MAIL to the end; inactive where traces are not exported
   std::string id;        ///< delivery id, a UUID
   std::string trace_id;  ///< 32 hexadecimal digits
   MailCommand mail;

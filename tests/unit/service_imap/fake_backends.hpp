@@ -75,6 +75,8 @@ class FakeStore final : public pb::StoreService {
   std::map<std::string, int> calls;  ///< by method
   std::map<std::string, std::string> blobs;
   std::optional<Error> fail;  ///< what every call answers
+  bool takes_no_watch = false;
+  int streams_to_break = 0;  ///< after their first chunk
 
   Task<pb::PutBlobResponse> put_blob(rpc::Context&, rpc::Reader<pb::PutBlobRequest>& in) override {
     std::string all;
@@ -255,6 +257,10 @@ class FakeStore final : public pb::StoreService {
     const auto octets =
         by_id(in.mailbox_id())->messages.at(in.range().uid()).octets.substr(in.range().offset(), in.range().length());
     for (std::size_t at = 0; at < octets.size(); at += 10000) {
+      if (at > 0 && streams_to_break > 0) {
+        --streams_to_break;
+        co_return Error(ErrorCode::kUnavailable, "this replica has gone");
+      }
       pb::StreamContentResponse chunk;
       chunk.set_chunk(octets.substr(at, 10000));
       MERPATI_CO_CHECK(co_await to.write(std::move(chunk)));
@@ -325,22 +331,17 @@ class FakeStore final : public pb::StoreService {
   }
 
   Task<void> watch(rpc::Context&, rpc::Reader<pb::WatchRequest>& in, rpc::Writer<pb::WatchResponse>& to) override {
-    Events events{{}, asio::steady_timer(co_await asio::this_coro::executor)};
+    using namespace asio::experimental::awaitable_operators;
+    Events events{{}, {}, asio::steady_timer(co_await asio::this_coro::executor)};
     watchers_.insert(&events);
-    Result<void> written;
-    while (written.has_value()) {
-      while (!events.queue.empty() && written.has_value()) {
-        auto event = events.queue.front();
-        events.queue.erase(events.queue.begin());
-        written = co_await to.write(std::move(event));
-      }
-      events.timer.expires_at(SteadyTime::max());
-      co_await events.timer.async_wait(kAwait);
-      const auto state = co_await asio::this_coro::cancellation_state;
-      if (state.cancelled() != asio::cancellation_type::none) break;
-    }
+    co_await (take_requests(events, in) || send_events(events, to));
     watchers_.erase(&events);
     co_return Result<void>();
+  }
+  /// Takes what a loop wants to watch, unless `takes_no_watch`; then take_watches() does.
+  void take_watches() {
+    takes_no_watch = false;
+    for (auto* events : watchers_) take(*events);
   }
   void remove(FakeMailbox& box, const Ranges& gone) {
     if (gone.empty()) return;
@@ -353,8 +354,40 @@ class FakeStore final : public pb::StoreService {
  private:
   struct Events {
     std::vector<pb::WatchResponse> queue;
+    std::vector<pb::WatchRequest> requests;
     asio::steady_timer timer;
   };
+  asio::awaitable<void> take_requests(Events& events, rpc::Reader<pb::WatchRequest>& in) {
+    for (;;) {
+      const auto request = co_await in.read();
+      if (request.has_error() || !request->has_value()) co_return;
+      if (!(*request)->stop()) events.requests.push_back(**request);
+      if (!takes_no_watch) take(events);
+    }
+  }
+  static void take(Events& events) {
+    for (const auto& request : events.requests) {
+      pb::WatchResponse& begun = events.queue.emplace_back();
+      begun.set_account_id(request.account_id());
+      begun.set_begun(request.serial());
+    }
+    events.requests.clear();
+    events.timer.cancel();
+  }
+  static asio::awaitable<void> send_events(Events& events, rpc::Writer<pb::WatchResponse>& to) {
+    Result<void> written;
+    while (written.has_value()) {
+      while (!events.queue.empty() && written.has_value()) {
+        auto event = events.queue.front();
+        events.queue.erase(events.queue.begin());
+        written = co_await to.write(std::move(event));
+      }
+      events.timer.expires_at(SteadyTime::max());
+      co_await events.timer.async_wait(kAwait);
+      const auto state = co_await asio::this_coro::cancellation_state;
+      if (state.cancelled() != asio::cancellation_type::none) break;
+    }
+  }
   Result<void> enter(const char* method) {
     ++calls[method];
     if (fail) return *fail;

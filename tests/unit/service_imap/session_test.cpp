@@ -177,12 +177,22 @@ TEST_F(ImapTest, BatchesContentsThatNeedSeveralReplies) {
   EXPECT_LT(store.calls["read_content"], 25);
 }
 
+TEST_F(ImapTest, ALargeBodyGoesOnAtAnotherStore) {
+  const std::string body = small_mail("large", std::string(100'000, 'x') + "the end\r\n");
+  store.add("INBOX", body);
+  store.streams_to_break = 2;
+  start();
+  auto client = open();
+  EXPECT_TRUE(client->run("FETCH 1 BODY.PEEK[]").find(body + ")") != std::string::npos);
+  EXPECT_EQ(store.calls["stream_content"], 3);
+}
+
 TEST_F(ImapTest, NoopCostsNoCallWhenNothingChanged) {
   store.add("INBOX", small_mail("one"));
   start();
   auto client = open();
-  client->run("NOOP");
-  const auto before = store.calls["get_changes"];
+  int before = -1;
+  while (std::exchange(before, store.calls["get_changes"]) != store.calls["get_changes"]) client->run("NOOP");
   for (int i = 0; i < 5; ++i) client->run("NOOP");
   EXPECT_EQ(store.calls["get_changes"], before);
   client->run("STORE 1 +FLAGS (\\Flagged)");
@@ -208,6 +218,24 @@ TEST_F(ImapTest, IdleTellsWhatOthersDo) {
   EXPECT_THAT(client->until("* 1 EXPUNGE"), HasSubstr("* 1 EXPUNGE"));
   client->send("DONE\r\n");
   EXPECT_THAT(client->until("t "), HasSubstr("t OK"));
+}
+
+// The store tells nothing of an account before it has taken the request, however late that is.
+TEST_F(ImapTest, NothingIsMissedUntilTheStoreWatches) {
+  store.add("INBOX", small_mail("one"));
+  store.takes_no_watch = true;
+  start();
+  auto client = open();
+  client->run("NOOP");
+  on_loop([this] { store.add("INBOX", small_mail("two")); });
+  EXPECT_THAT(client->run("NOOP"), StartsWith("* 2 EXISTS"));
+  client->send("t IDLE\r\n");
+  client->until("+ idling");
+  on_loop([this] {
+    store.add("INBOX", small_mail("three"));
+    store.take_watches();
+  });
+  EXPECT_THAT(client->until("* 3 RECENT"), HasSubstr("* 3 EXISTS"));
 }
 
 TEST_F(ImapTest, ExpungesWaitForACommandThatAllowsThem) {

@@ -10,6 +10,7 @@
 #include "merpati/rpc/dispatcher.hpp"
 #include "merpati/rpc/token.hpp"
 #include "merpati/store/v1/store.rpc.hpp"
+#include "support/fake_auth.hpp"
 
 namespace merpati::pop3::test {
 
@@ -20,7 +21,8 @@ class FakeStore : public store::v1::StoreService {
     std::int64_t lease = 0;
     bool leased = false;
     bool down = false;
-    bool lose_bodies = false;    ///< a stream breaks half way
+    bool lose_bodies = false;    ///< a stream breaks half way, and no other one goes on
+    int streams_to_break = 0;    ///< half way; others go on
     std::uint32_t gone_uid = 0;  ///< its octets are collected
     int renewals = 0;
   };
@@ -93,9 +95,11 @@ class FakeStore : public store::v1::StoreService {
   Task<void> stream_content(rpc::Context&, const store::v1::StreamContentRequest& r,
                             rpc::Writer<store::v1::StreamContentResponse>& out) override {
     const auto text = state.with([&](State& s) { return s.messages.at(r.range().uid()); });
+    const auto begin = r.range().offset();
     const bool lose = state.with([](State& s) { return s.lose_bodies; });
-    for (std::size_t at = 0; at < text.size(); at += 50000) {
-      if (lose && at > 0) co_return Error(ErrorCode::kUnavailable, "objects are down");
+    const bool breaks = state.with([](State& s) { return s.streams_to_break > 0 && s.streams_to_break-- > 0; });
+    for (std::size_t at = begin; at < text.size(); at += 50000) {
+      if ((lose && at > 0) || (breaks && at > begin)) co_return Error(ErrorCode::kUnavailable, "objects are down");
       store::v1::StreamContentResponse chunk;
       chunk.set_chunk(text.substr(at, 50000));
       MERPATI_CO_CHECK(co_await out.write(std::move(chunk)));
@@ -104,71 +108,8 @@ class FakeStore : public store::v1::StoreService {
   }
 };
 
-class FakeAuth : public auth::v1::AuthService {
- public:
-  explicit FakeAuth(const rpc::SigningKey& key) : key_(key) {}
-  Guarded<bool> down{false};
-
-  auth::v1::LoginResult result() const {
-    auth::v1::LoginResult result;
-    auto& claims = *result.mutable_claims();
-    claims.set_account_id(7);
-    claims.set_address("alice@example.test");
-    claims.add_scopes(auth::v1::SCOPE_MAIL_READ);
-    claims.add_scopes(auth::v1::SCOPE_MAIL_WRITE);
-    const auto now = std::chrono::system_clock::to_time_t(std::chrono::system_clock::now());
-    claims.set_issued_at(now);
-    claims.set_expires_at(now + 900);
-    result.set_token(rpc::sign(key_, rpc::TokenKind::kSession, claims.SerializeAsString()));
-    return result;
-  }
-
-  static auth::v1::LoginFailure failure() {
-    auth::v1::LoginFailure failure;
-    failure.set_reason(auth::v1::LoginFailure::REASON_CREDENTIALS);
-    failure.set_text("wrong name or password");
-    return failure;
-  }
-
-  Task<auth::v1::LoginResponse> login(rpc::Context&, const auth::v1::LoginRequest& r) override {
-    if (down.with([](bool d) { return d; })) co_return Error(ErrorCode::kUnavailable, "down");
-    auth::v1::LoginResponse response;
-    if (r.user() == "alice@example.test" && r.password() == "a secret" && r.client().protocol() == "pop3")
-      *response.mutable_success() = result();
-    else
-      *response.mutable_failure() = failure();
-    co_return response;
-  }
-
-  /// PLAIN with the same password; SCRAM-SHA-256 stands for any mechanism with a challenge and data with success.
-  Task<void> sasl(rpc::Context&, rpc::Reader<auth::v1::SaslRequest>& in,
-                  rpc::Writer<auth::v1::SaslResponse>& out) override {
-    MERPATI_CO_TRY(auto first, co_await in.read());
-    if (!first) co_return Result<void>();
-    std::string given = first->start().initial_response();
-    auth::v1::SaslResponse answer;
-    if (!first->start().has_initial_response()) {
-      answer.set_challenge(first->start().mechanism() == "PLAIN" ? "" : "who?");
-      MERPATI_CO_CHECK(co_await out.write(answer));
-      MERPATI_CO_TRY(auto next, co_await in.read());
-      if (!next || next->cancel()) co_return Result<void>();
-      given = next->response();
-    }
-    if (given == std::string("\0alice@example.test\0a secret", 28) || given == "me") {
-      *answer.mutable_success() = result();
-      if (given == "me") answer.mutable_success()->set_server_final("v=proof");
-    } else {
-      *answer.mutable_failure() = failure();
-    }
-    co_return co_await out.write(std::move(answer));
-  }
-
- private:
-  rpc::SigningKey key_;
-};
-
 struct Backends {
-  Backends() : auth(key) {
+  Backends() : auth(key, "pop3", {auth::v1::SCOPE_MAIL_READ, auth::v1::SCOPE_MAIL_WRITE}) {
     auto ring = std::make_shared<rpc::KeyRing>();
     ring->add(key.id, key.pub);
     auth_dispatcher.set_token_verifier(ring);
@@ -177,7 +118,7 @@ struct Backends {
     store_dispatcher.register_service(store);
   }
   rpc::SigningKey key = rpc::SigningKey::generate("k1");
-  FakeAuth auth;
+  merpati::test::FakeAuth auth;
   FakeStore store;
   rpc::Dispatcher auth_dispatcher, store_dispatcher;
 };

@@ -285,6 +285,23 @@ TEST_F(Pop3Session, AStoreThatIsDownIsTemporary) {
   EXPECT_EQ(second.log_in(), "-ERR [SYS/TEMP] temporarily unavailable, try again later");
 }
 
+TEST_F(Pop3Session, ALargeMessageGoesOnAtAnotherStore) {
+  start();
+  Client client(port);
+  client.log_in();
+  client.send("RETR 2\r\n");
+  const auto read_whole = [&] {
+    std::string all;
+    for (auto text = client.line(); text != "." && text != "<eof>"; text = client.line()) all += text + "\n";
+    return all;
+  };
+  const auto whole = read_whole();
+  EXPECT_GT(whole.size(), 100'000u);
+  backends.store.state.with([](auto& s) { s.streams_to_break = 1; });
+  client.send("RETR 2\r\n");
+  EXPECT_TRUE(read_whole() == whole);
+}
+
 TEST_F(Pop3Session, HalfAMessageNeverLooksWhole) {
   start();
   backends.store.state.with([](auto& s) {

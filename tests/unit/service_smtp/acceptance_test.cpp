@@ -123,6 +123,7 @@ TEST(Acceptance, SomeRecipientsOverQuotaGoOnByTheQueueAllOverQuotaIsTemporary) {
   EXPECT_EQ(edge.queue.items[0].recipients(0).address(), "bob@example.test");
   EXPECT_EQ(edge.queue.items[0].body().inline_(), kMessage);
   EXPECT_TRUE(edge.queue.items[0].held());
+  EXPECT_TRUE(edge.queue.items[0].scripted()) << "what his script wants sent is sent already";
   EXPECT_EQ(edge.queue.released, std::vector<std::string>{edge.queue.items[0].delivery_id()});
   EXPECT_EQ(edge.store.only_mail().account, 7);
   EXPECT_EQ(client.mail("s@elsewhere.test", {"bob@example.test"}, kMessage), "452 4.2.2 Mailbox full");
@@ -320,6 +321,77 @@ TEST(Acceptance, ScriptsThatKeepNothing) {
   EXPECT_TRUE(edge.store.mails.empty());
 }
 
+TEST(Acceptance, TheFilterHearsWhatBecameOfTheMessageWhenItWants) {
+  Edge edge;
+  edge.filter.answer = [](const auto&, filter::v1::CheckMessageResponse& out) { out.set_settle(true); };
+  Client client(edge.port(0));
+  EXPECT_EQ(client.mail("s@elsewhere.test", {"alice@example.test"}, kMessage).substr(0, 3), "250");
+  ASSERT_EQ(edge.filter.settled.size(), 1U);
+  EXPECT_EQ(edge.filter.settled[0].delivery_id(), edge.filter.last.transaction().delivery_id());
+  EXPECT_TRUE(edge.filter.settled[0].taken());
+  edge.store.over_quota = {7};
+  EXPECT_EQ(client.mail("s@elsewhere.test", {"alice@example.test"}, kMessage).substr(0, 3), "452");
+  ASSERT_EQ(edge.filter.settled.size(), 2U);
+  EXPECT_FALSE(edge.filter.settled[1].taken());
+  edge.store.over_quota.clear();
+  edge.filter.settle_fails = Error(ErrorCode::kUnavailable, "down");
+  EXPECT_EQ(client.mail("s@elsewhere.test", {"alice@example.test"}, kMessage).substr(0, 3), "250")
+      << "the message was taken";
+  edge.filter.answer = nullptr;
+  EXPECT_EQ(client.mail("s@elsewhere.test", {"alice@example.test"}, kMessage).substr(0, 3), "250");
+  EXPECT_EQ(edge.filter.settled.size(), 3U);
+}
+
+TEST(Acceptance, MoreThanOneCallToTheQueueCarries) {
+  Edge edge;
+  const auto send_many = [](filter::v1::CheckMessageResponse& out, bool keep) {
+    auto& alice = *out.add_recipients();
+    if (keep) alice.add_actions()->mutable_file_into();
+    for (int i = 0; i < 70; ++i) {
+      auto& notice = *alice.add_actions()->mutable_send();
+      notice.add_recipients("s" + std::to_string(i) + "@elsewhere.test");
+      notice.set_message("Subject: away\r\n\r\n");
+    }
+  };
+  for (const bool keep : {true, false}) {
+    edge.queue.items.clear();
+    edge.queue.released.clear();
+    edge.filter.answer = [&](const auto&, filter::v1::CheckMessageResponse& out) { send_many(out, keep); };
+    Client client(edge.port(0));
+    EXPECT_EQ(client.mail("s@elsewhere.test", {"alice@example.test"}, kMessage).substr(0, 3), "250");
+    ASSERT_EQ(edge.queue.items.size(), 3U);
+    const auto& first = edge.queue.items[0];
+    EXPECT_EQ(first.decided_by(), "");
+    EXPECT_EQ(first.also_size(), 31);
+    int messages = 0;
+    for (const auto& call : edge.queue.items) {
+      EXPECT_TRUE(call.held()) << "all or none, also when nothing is delivered here";
+      EXPECT_EQ(call.deciding_account_id(), 7);
+      if (&call != &first) EXPECT_EQ(call.decided_by(), first.delivery_id());
+      messages += 1 + call.also_size();
+    }
+    EXPECT_EQ(messages, 70);
+    EXPECT_EQ(edge.queue.released, std::vector<std::string>{first.delivery_id()});
+  }
+}
+
+TEST(Acceptance, WhatAScriptComposedForAMailboxIsNoFormOfTheMessage) {
+  Edge edge;
+  edge.filter.answer = [](const auto&, filter::v1::CheckMessageResponse& out) {
+    auto& alice = *out.add_recipients();
+    alice.set_decision(filter::v1::DECISION_JUNK);
+    auto& copy = *alice.add_actions()->mutable_file_into();
+    copy.mutable_body()->set_inline_("Subject: away\r\n\r\n");
+    copy.set_composed(true);
+  };
+  Client client(edge.port(0));
+  EXPECT_EQ(client.mail("s@elsewhere.test", {"alice@example.test"}, kMessage).substr(0, 3), "250");
+  ASSERT_EQ(edge.store.mails.size(), 1U);
+  EXPECT_EQ(edge.store.mails[0].prefix, "");
+  EXPECT_EQ(edge.store.mails[0].body, "Subject: away\r\n\r\n");
+  EXPECT_FALSE(edge.store.mails[0].junk);
+}
+
 TEST(Acceptance, TheFilterMayGiveANewBodyAndSender) {
   Edge edge;
   edge.filter.answer = [](const auto&, filter::v1::CheckMessageResponse& out) {
@@ -370,6 +442,23 @@ TEST(Acceptance, FilterDownIsTemporaryOrMarked) {
   edge.filter.fail = down();
   Client client(edge.port(0));
   EXPECT_EQ(client.mail("s@elsewhere.test", {"alice@example.test"}, kMessage).substr(0, 3), "250");
+  EXPECT_NE(edge.store.only_mail().prefix.find("X-Merpati-Filter: unchecked\r\n"), std::string::npos);
+}
+
+TEST(Acceptance, FilterDownIsAListenersOwnChoice) {
+  config::v1::Smtp config;
+  config.set_filter_down(config::v1::FILTER_DOWN_ACCEPT);
+  auto& strict = *config.add_listeners();
+  strict.set_address("127.0.0.1");
+  strict.set_kind(config::v1::LISTENER_KIND_MX);
+  strict.set_filter_down(config::v1::FILTER_DOWN_TEMPFAIL);
+  Edge edge(config);
+  edge.filter.fail = down();
+  Client refused(edge.port(0));
+  EXPECT_EQ(refused.mail("s@elsewhere.test", {"alice@example.test"}, kMessage).substr(0, 3), "451");
+  EXPECT_TRUE(edge.store.mails.empty());
+  Client accepted(edge.port(1));
+  EXPECT_EQ(accepted.mail("s@elsewhere.test", {"alice@example.test"}, kMessage).substr(0, 3), "250");
   EXPECT_NE(edge.store.only_mail().prefix.find("X-Merpati-Filter: unchecked\r\n"), std::string::npos);
 }
 

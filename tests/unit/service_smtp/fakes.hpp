@@ -225,8 +225,16 @@ class FakeFilter final : public filter::v1::FilterService {
     if (answer) answer(request, out);
     co_return out;
   }
-  std::optional<Error> fail;
+  Task<filter::v1::SettleMessageResponse> settle_message(rpc::Context&,
+                                                         const filter::v1::SettleMessageRequest& request) override {
+    std::lock_guard lock(mutex);
+    settled.push_back(request);
+    if (settle_fails) co_return *settle_fails;
+    co_return filter::v1::SettleMessageResponse();
+  }
+  std::optional<Error> fail, settle_fails;
   std::mutex mutex;
+  std::vector<filter::v1::SettleMessageRequest> settled;
   filter::v1::CheckMessageRequest last;
   std::function<void(const filter::v1::CheckMessageRequest&, filter::v1::CheckMessageResponse&)> answer;
 };

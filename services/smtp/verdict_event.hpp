@@ -1,0 +1,16 @@
+// The filter's verdict as it stands in the events of a message's life.
+#pragma once
+
+#include <string>
+
+#include "merpati/filter/v1/filter.pb.h"
+#include "merpati/trace/v1/trace.pb.h"
+
+namespace merpati::smtp {
+
+/// "junk: BAYES_SPAM, SPF_FAIL": the decision and the first symbols.
+std::string in_words(const filter::v1::CheckMessageResponse& verdict);
+/// All of it: each engine with what it found.
+trace::v1::Verdict verdict_of(const filter::v1::CheckMessageResponse& response);
+
+}  // namespace merpati::smtp
