@@ -1,0 +1,20 @@
+// SETACTIVE (RFC 5804 2.8): an empty name means no script.
+#include "sieve/commands.hpp"
+
+namespace merpati::managesieve {
+
+Task<void> cmd_setactive(Session& session, const Command& command) {
+  filter::v1::SetActiveScriptRequest request;
+  request.set_account_id(session.account());
+  request.set_name(command.name);
+  const auto options = session.call_options();
+  auto answer = co_await session.site().scripts.set_active_script(request, options);
+  if (answer.has_error()) {
+    session.no(answer.error());
+  } else {
+    session.ok();
+  }
+  co_return Result<void>();
+}
+
+}  // namespace merpati::managesieve
