@@ -15,13 +15,14 @@ std::unique_ptr<pg::Pool> make_pool(runtime::Process& process, const config::v1:
   options.dsn = config.dsn();
   options.schema = "admin";
   options.application_name = "merpati-admin";
-  options.read_connections = 1;
-  options.write_connections = 1;
+  options.read_connections = std::max(1, static_cast<int>(config.connections()) / 2);
+  options.write_connections = options.read_connections;
   options.max_waiting = std::min<std::size_t>(100, std::max(1U, config.max_waiting()));
   options.connect_timeout =
       std::chrono::duration_cast<std::chrono::milliseconds>(runtime::to_chrono(config.connect_timeout()));
   options.statement_timeout =
       std::chrono::duration_cast<std::chrono::milliseconds>(runtime::to_chrono(config.statement_timeout()));
+  options.observer = pg::pool_observer(process.metrics(), "admin");
   // Operators are few: one loop's connections serve all.
   return std::make_unique<pg::Pool>(std::vector<asio::any_io_executor>{process.loops().main()}, std::move(options));
 }

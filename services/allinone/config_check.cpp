@@ -7,11 +7,15 @@
 #include <charconv>
 #include <fstream>
 #include <map>
+#include <set>
 
-#include "allinone/version.hpp"
+#include "filter/config_values.hpp"
+#include "filter/external_engines.hpp"
+#include "filter/operator_scripts.hpp"
 #include "merpati/base/encoding.hpp"
 #include "merpati/net/address.hpp"
 #include "merpati/net/tls.hpp"
+#include "merpati/runtime/machine_name.hpp"
 #include "queue/route.hpp"
 
 namespace merpati::allinone {
@@ -110,6 +114,14 @@ void check_store(Faults& faults, const config::v1::Store& store) {
   if (s3 && store.objects().s3().bucket().empty()) faults.push_back("store.objects.s3.bucket is not set");
 }
 
+void check_otlp(Faults& faults, const config::v1::Otlp& otlp) {
+  if (otlp.endpoint().empty()) return;
+  if (otlp.endpoint().find(':') == std::string::npos) faults.push_back("otlp.endpoint is not HOST:PORT");
+  if (otlp.ratio() < 0 || otlp.ratio() > 1) faults.push_back("otlp.ratio is not from 0 to 1");
+  if (otlp.max_queue() == 0 || otlp.max_batch() == 0) faults.push_back("otlp.max_queue or otlp.max_batch is 0");
+  if (!otlp.ca_file().empty()) need_file(faults, "otlp.ca_file", otlp.ca_file());
+}
+
 void check_peer(Faults& faults, const std::string& name, const config::v1::Peer& peer) {
   if (peer.target().empty()) return faults.push_back(fmt::format("peers.{}.target is not set", name));
   for (std::string_view rest = peer.target(); !rest.empty();) {
@@ -125,8 +137,15 @@ void check_peer(Faults& faults, const std::string& name, const config::v1::Peer&
   }
 }
 
+void check_srs(Faults& faults, const std::string& service, const config::v1::Srs& srs) {
+  if (!srs.domain().empty() && srs.key().size() < 16)
+    faults.push_back(service + ".srs.key (or key_file) has less than 16 characters");
+  if (srs.domain().empty() && !srs.key().empty()) faults.push_back(service + ".srs has a key and no domain");
+}
+
 void check_auth(Faults& faults, const config::v1::Auth& auth) {
   check_database(faults, "auth", auth.database());
+  check_srs(faults, "auth", auth.srs());
   check_ranges(faults, "auth.trusted_addresses", auth.trusted_addresses());
   if (auth.master_key().empty()) {
     faults.push_back("auth.master_key (or master_key_file) is not set");
@@ -144,11 +163,71 @@ void check_queue(Faults& faults, const config::v1::Queue& queue) {
     faults.push_back(std::string(parsed.error().message()));
 }
 
+void check_mail_authentication(Faults& faults, const config::v1::Filter& filter) {
+  const auto& config = filter.mail_authentication();
+  if (!config.enabled()) return;
+  const std::string key = "filter.mail_authentication";
+  const bool nobody = config.own_networks_size() == 1 && config.own_networks(0) == "none";
+  if (!nobody) check_ranges(faults, key + ".own_networks", config.own_networks());
+  if (config.lookup_time().seconds() == 0 && config.lookup_time().nanos() == 0)
+    faults.push_back(key + ".lookup_time is 0: nothing would be found out");
+  if (!filter.dns_trust_anchor().empty()) need_file(faults, "filter.dns_trust_anchor", filter.dns_trust_anchor());
+}
+
+void check_filter(Faults& faults, const config::v1::Filter& filter) {
+  check_database(faults, "filter", filter.database());
+  check_srs(faults, "filter", filter.srs());
+  check_positive(faults, "filter.sieve.max_scripts", filter.sieve().max_scripts());
+  const auto& sieve = filter.sieve();
+  if (sieve.max_script_size() == 0 || sieve.max_script_size() > (1U << 20))
+    faults.push_back("filter.sieve.max_script_size is not from 1 to 1MiB");
+  if (auto loaded = filter::load_operator_scripts(sieve); loaded.has_error())
+    faults.push_back(fmt::format("filter.sieve: {}", loaded.error().message()));
+  std::set<std::string> symbols;
+  for (const auto& weight : filter.weights()) {
+    if (weight.symbol().empty()) faults.push_back("filter.weights has a score without a symbol");
+    if (!symbols.insert(weight.symbol()).second)
+      faults.push_back(fmt::format("filter.weights has {} twice: keep one", weight.symbol()));
+  }
+  const auto& at = filter.thresholds();
+  if (at.junk() < 0 || at.temporary() < 0 || at.refuse() < 0)
+    faults.push_back("filter.thresholds has a negative score: 0 switches a threshold off");
+  if (at.refuse() > 0 && std::max(at.junk(), at.temporary()) > at.refuse())
+    faults.push_back("filter.thresholds.refuse is below another threshold, which is then never reached");
+  check_mail_authentication(faults, filter);
+}
+
+void check_scanner(Faults& faults, const std::string& key, const std::string& address, std::uint32_t max_scans) {
+  if (address.empty()) return;
+  if (!filter::ScannerLink::is_address(address))
+    faults.push_back(fmt::format("{}.address \"{}\" is neither host:port nor a path", key, address));
+  check_positive(faults, key + ".max_scans", max_scans);
+}
+
+void check_engines(Faults& faults, const config::v1::Filter& filter) {
+  check_scanner(faults, "filter.clamd", filter.clamd().address(), filter.clamd().max_scans());
+  check_scanner(faults, "filter.rspamd", filter.rspamd().address(), filter.rspamd().max_scans());
+  const auto& lists = filter.dns_lists();
+  if (auto parsed = filter::list_settings(lists); parsed.has_error()) faults.push_back(parsed.error().message());
+  if (auto own = filter::networks_from("filter.dns_lists.own_networks", lists.own_networks()); own.has_error())
+    faults.push_back(own.error().message());
+}
+
 void check_smtp(Faults& faults, const config::v1::Smtp& smtp) {
   check_positive(faults, "smtp.max_message_size", smtp.max_message_size());
   check_positive(faults, "smtp.max_recipients", smtp.max_recipients());
   check_positive(faults, "smtp.max_transactions", smtp.max_transactions());
   check_positive(faults, "smtp.max_bytes_in_flight", smtp.max_bytes_in_flight());
+}
+
+void check_sieve(Faults& faults, const config::v1::Sieve& sieve) {
+  for (int i = 0; i < sieve.listeners_size(); ++i) {
+    if (sieve.listeners(i).tls() == config::v1::TLS_MODE_IMPLICIT)
+      faults.push_back(fmt::format("sieve.listeners[{}].tls is IMPLICIT, which ManageSieve does not have", i));
+  }
+  check_positive(faults, "sieve.max_script_size", sieve.max_script_size());
+  check_positive(faults, "sieve.max_bytes_in_flight", sieve.max_bytes_in_flight());
+  check_positive(faults, "sieve.max_connections_per_account", sieve.max_connections_per_account());
 }
 
 void check_trust(Faults& faults, const config::v1::Trust& trust) {
@@ -164,10 +243,17 @@ void check_peers(Faults& faults, const config::v1::Peers& peers, std::string_vie
   const auto is = [&](std::initializer_list<std::string_view> names) {
     return std::find(names.begin(), names.end(), service) != names.end();
   };
-  if (is({"smtp", "pop3", "imap", "store", "queue", "admin"})) check_peer(faults, "auth", peers.auth());
+  if (is({"smtp", "pop3", "imap", "sieve", "store", "filter", "queue", "admin"}))
+    check_peer(faults, "auth", peers.auth());
   if (is({"smtp", "pop3", "imap", "filter", "queue", "admin"})) check_peer(faults, "store", peers.store());
-  if (is({"smtp"})) check_peer(faults, "filter", peers.filter());
+  if (is({"smtp", "sieve", "queue", "admin"})) check_peer(faults, "filter", peers.filter());
   if (is({"smtp", "admin"})) check_peer(faults, "queue", peers.queue());
+  std::set<std::string> names;
+  for (const auto& cell : peers.cells()) {
+    if (cell.name().empty() || !names.insert(cell.name()).second)
+      faults.push_back("peers.cells: each needs a name of its own; \"" + cell.name() + "\" is empty or there twice");
+    check_peer(faults, "cells." + cell.name() + ".store", cell.store());
+  }
 }
 
 }  // namespace
@@ -180,6 +266,7 @@ const config::v1::GrpcServer& grpc_of(const config::v1::Config& config, std::str
   if (service == "smtp") return config.smtp().grpc();
   if (service == "pop3") return config.pop3().grpc();
   if (service == "imap") return config.imap().grpc();
+  if (service == "sieve") return config.sieve().grpc();
   return config.admin().grpc();
 }
 
@@ -189,14 +276,21 @@ std::vector<std::string> find_faults(const config::v1::Config& config, std::span
   Ports ports(faults);
   ports.take("http.port", config.http().port());
   check_address(faults, "http.address", config.http().address());
+  check_otlp(faults, config.otlp());
   for (const auto service : services) {
     if (network || service == "admin") ports.take(std::string(service) + ".grpc.port", grpc_of(config, service).port());
     if (service == "smtp") check_edge(faults, ports, "smtp", config.smtp());
     if (service == "smtp") check_smtp(faults, config.smtp());
     if (service == "pop3") check_edge(faults, ports, "pop3", config.pop3());
     if (service == "imap") check_edge(faults, ports, "imap", config.imap());
+    // All in one, a configuration from before there was ManageSieve stays good.
+    if (service == "sieve" && (network || !config.sieve().listeners().empty()))
+      check_edge(faults, ports, "sieve", config.sieve());
+    if (service == "sieve") check_sieve(faults, config.sieve());
     if (service == "auth") check_auth(faults, config.auth());
     if (service == "store") check_store(faults, config.store());
+    if (service == "filter") check_filter(faults, config.filter());
+    if (service == "filter") check_engines(faults, config.filter());
     if (service == "queue") check_queue(faults, config.queue());
     if (service == "admin") check_database(faults, "admin", config.admin().database());
     if (network) check_peers(faults, config.peers(), service);
@@ -208,10 +302,11 @@ std::vector<std::string> find_faults(const config::v1::Config& config, std::span
 }
 
 void complete(config::v1::Config& config) {
-  const std::string name = machine_name();
+  const std::string name = runtime::machine_name();
   if (config.smtp().hostname().empty()) config.mutable_smtp()->set_hostname(name);
   if (config.pop3().hostname().empty()) config.mutable_pop3()->set_hostname(name);
   if (config.imap().hostname().empty()) config.mutable_imap()->set_hostname(name);
+  if (config.sieve().hostname().empty()) config.mutable_sieve()->set_hostname(name);
   if (config.queue().hostname().empty()) config.mutable_queue()->set_hostname(name);
   if (config.filter().authserv_id().empty()) config.mutable_filter()->set_authserv_id(config.smtp().hostname());
 }

@@ -70,6 +70,7 @@ void fill_edges(const Samples& samples, runtime::v1::GetStatusResponse& status) 
   fill_edge(samples, "smtp", {{"class", "5xx"}}, status);
   fill_edge(samples, "imap", {{"result", "no"}}, status);
   fill_edge(samples, "pop3", {{"outcome", "err"}}, status);
+  fill_edge(samples, "sieve", {{"outcome", "no"}}, status);
   for (auto& edge : *status.mutable_edges()) {
     if (edge.protocol() != "imap") continue;
     edge.set_failed_commands_total(edge.failed_commands_total() +
@@ -87,6 +88,7 @@ void fill_pools(const Samples& samples, runtime::v1::GetStatusResponse& status) 
     out.set_waiting(samples.count("merpati_pg_waiting_statements", pool));
     out.set_statements_total(samples.count("merpati_pg_statements_total", pool));
     out.set_failed_statements_total(samples.count("merpati_pg_failed_statements_total", pool));
+    out.set_wait_seconds_total(samples.sum("merpati_pg_wait_seconds_sum", pool));
     out.set_available(samples.sum("merpati_pg_available", pool) > 0);
   }
 }

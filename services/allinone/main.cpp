@@ -12,9 +12,12 @@
 #include "allinone/version.hpp"
 #include "allinone/wiring.hpp"
 #include "certs/command.hpp"
+#include "merpati/otlp/exporter.hpp"
 #include "merpati/runtime/config_loader.hpp"
 #include "merpati/runtime/duration.hpp"
 #include "merpati/runtime/log.hpp"
+#include "merpati/runtime/machine_name.hpp"
+#include "merpati/runtime/span.hpp"
 
 namespace merpati::allinone {
 namespace {
@@ -64,12 +67,35 @@ int ready(const config::v1::Config& config) {
   return 1;
 }
 
+/// Spans go to the exporter (null: nowhere) while this lives.
+class RecordedSpans {
+ public:
+  explicit RecordedSpans(std::shared_ptr<otlp::Exporter> exporter) : exporter_(std::move(exporter)) {
+    runtime::set_span_sink(exporter_);
+  }
+  ~RecordedSpans() {
+    if (exporter_) exporter_->stop();
+    runtime::set_span_sink(nullptr);
+  }
+  RecordedSpans(const RecordedSpans&) = delete;
+  RecordedSpans& operator=(const RecordedSpans&) = delete;
+
+ private:
+  std::shared_ptr<otlp::Exporter> exporter_;
+};
+
 int serve(const config::v1::Config& config, const std::string& service) {
   if (service.empty()) {
     if (const int status = migrate(config, false, {}); status != 0) return status;
   }
   Wiring wiring;
-  runtime::Process process(process_options(config, service.empty() ? "merpati" : service));
+  const std::string name = service.empty() ? "merpati" : service;
+  runtime::Process process(process_options(config, name));
+  auto exporter = otlp::Exporter::make(config.otlp(),
+                                       {service.empty() ? name : "merpati-" + name, runtime::machine_name(), kVersion},
+                                       process.metrics());
+  if (exporter.has_error()) return complain({exporter.error().message()});
+  const RecordedSpans recorded(*exporter);
   if (service.empty()) {
     wiring.wire_all(process, config);
   } else if (!wiring.wire_one(process, config, service)) {

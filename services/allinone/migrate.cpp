@@ -8,6 +8,7 @@
 #include "admin/migrations.hpp"
 #include "allinone/version.hpp"
 #include "auth/migrations.hpp"
+#include "filter/migrations.hpp"
 #include "merpati/base/clock.hpp"
 #include "merpati/pg/migration.hpp"
 #include "merpati/runtime/log.hpp"
@@ -31,6 +32,7 @@ std::vector<Schema> schemas(const config::v1::Config& config) {
   };
   add("auth", config.auth().database(), auth::migrations());
   add("store", config.store().database(), store::migrations());
+  add("filter", config.filter().database(), filter::migrations());
   add("queue", config.queue().database(), queue::migrations());
   add("admin", config.admin().database(), admin::migrations());
   return out;

@@ -1,9 +1,8 @@
 #include "allinone/status_service.hpp"
 
-#include <unistd.h>
-
 #include "allinone/figures.hpp"
 #include "allinone/version.hpp"
+#include "merpati/runtime/machine_name.hpp"
 
 namespace merpati::allinone {
 
@@ -12,12 +11,6 @@ std::int64_t milliseconds(WallTime time) {
   return std::chrono::duration_cast<std::chrono::milliseconds>(time.time_since_epoch()).count();
 }
 }  // namespace
-
-std::string machine_name() {
-  char name[256] = {};
-  if (gethostname(name, sizeof name - 1) != 0 || name[0] == '\0') return "localhost";
-  return name;
-}
 
 StatusService::StatusService(runtime::Process& process, std::string service)
     : process_(process),
@@ -34,7 +27,7 @@ Task<runtime::v1::GetStatusResponse> StatusService::get_status(rpc::Context&, co
   runtime::v1::GetStatusResponse response;
   response.set_service(service_);
   response.set_version(kVersion);
-  response.set_host(machine_name());
+  response.set_host(runtime::machine_name());
   response.set_ready(process_.health().ready());
   response.set_draining(process_.health().draining());
   response.set_started_at(started_at_);

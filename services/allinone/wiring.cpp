@@ -12,9 +12,11 @@
 #include "auth/module.hpp"
 #include "filter/module.hpp"
 #include "imap/module.hpp"
+#include "merpati/rpc/cell_channel.hpp"
 #include "merpati/rpc/network_channel.hpp"
 #include "pop3/module.hpp"
 #include "queue/module.hpp"
+#include "sieve/module.hpp"
 #include "smtp/module.hpp"
 #include "store/module.hpp"
 
@@ -53,6 +55,10 @@ const config::v1::Peer* peer_config(const config::v1::Peers& peers, Role role) {
       return &peers.pop3();
     case Role::kImap:
       return &peers.imap();
+    case Role::kSieve:
+      return &peers.sieve();
+    case Role::kAdmin:
+      return &peers.admin();
     default:
       return nullptr;
   }
@@ -65,15 +71,22 @@ class NetworkPeers : public Peers {
   Channel to(Role callee, Role) override {
     const auto* peer = peer_config(config_.peers(), callee);
     if (peer == nullptr || peer->target().empty()) return std::make_shared<LateChannel>();
-    rpc::NetworkChannelOptions options;
-    options.target = peer->target();
-    options.credentials = credentials(config_.trust());
-    options.server_role = callee;
-    options.mux = peer->mux();
-    return rpc::network_channel(std::move(options));
+    if (callee != Role::kStore || config_.peers().cells().empty()) return to_one(*peer, callee);
+    std::map<std::string, Channel> cells{{"", to_one(*peer, callee)}};
+    for (const auto& cell : config_.peers().cells()) cells.emplace(cell.name(), to_one(cell.store(), callee));
+    return rpc::cell_channel(std::move(cells));
   }
 
  private:
+  Channel to_one(const config::v1::Peer& peer, Role callee) const {
+    rpc::NetworkChannelOptions options;
+    options.target = peer.target();
+    options.credentials = credentials(config_.trust());
+    options.server_role = callee;
+    options.mux = peer.mux();
+    return rpc::network_channel(std::move(options));
+  }
+
   const Config& config_;
 };
 
@@ -115,18 +128,22 @@ rpc::Dispatcher* add_service(Process& process, const Config& config, std::string
   };
   if (service == "auth") return add(std::make_unique<auth::Module>(process, config.auth()));
   if (service == "store") {
-    return add(std::make_unique<store::Module>(process, config.store(), peers.to(Role::kAuth, Role::kStore)));
+    return add(std::make_unique<store::Module>(process, config.store(), peers.to(Role::kAuth, Role::kStore),
+                                               config.trace_events()));
   }
-  if (service == "filter")
-    return add(std::make_unique<filter::Module>(process, config.filter(), peers.to(Role::kStore, Role::kFilter)));
+  if (service == "filter") {
+    return add(std::make_unique<filter::Module>(process, config.filter(), peers.to(Role::kAuth, Role::kFilter),
+                                                peers.to(Role::kStore, Role::kFilter)));
+  }
   if (service == "queue") {
     return add(std::make_unique<queue::Module>(process, config.queue(), peers.to(Role::kAuth, Role::kQueue),
-                                               peers.to(Role::kStore, Role::kQueue)));
+                                               peers.to(Role::kStore, Role::kQueue),
+                                               peers.to(Role::kFilter, Role::kQueue), config.trace_events()));
   }
   if (service == "smtp") {
     return add(std::make_unique<smtp::Module>(process, config.smtp(), peers.to(Role::kAuth, Role::kSmtp),
                                               peers.to(Role::kStore, Role::kSmtp), peers.to(Role::kFilter, Role::kSmtp),
-                                              peers.to(Role::kQueue, Role::kSmtp)));
+                                              peers.to(Role::kQueue, Role::kSmtp), config.trace_events()));
   }
   if (service == "pop3") {
     return add(std::make_unique<pop3::Module>(process, config.pop3(), peers.to(Role::kAuth, Role::kPop3),
@@ -136,9 +153,13 @@ rpc::Dispatcher* add_service(Process& process, const Config& config, std::string
     return add(std::make_unique<imap::Module>(process, config.imap(), peers.to(Role::kAuth, Role::kImap),
                                               peers.to(Role::kStore, Role::kImap)));
   }
+  if (service == "sieve") {
+    return add(std::make_unique<managesieve::Module>(process, config.sieve(), peers.to(Role::kAuth, Role::kSieve),
+                                                     peers.to(Role::kFilter, Role::kSieve)));
+  }
   if (service == "admin") {
     admin::Peers whom{peers.to(Role::kAuth, Role::kAdmin), peers.to(Role::kStore, Role::kAdmin),
-                      peers.to(Role::kQueue, Role::kAdmin), std::move(status)};
+                      peers.to(Role::kFilter, Role::kAdmin), peers.to(Role::kQueue, Role::kAdmin), std::move(status)};
     return add(std::make_unique<admin::Module>(process, config.admin(), std::move(whom)));
   }
   return nullptr;
@@ -167,7 +188,7 @@ Wiring::Wiring() : parts_(std::make_unique<Parts>()) {}
 Wiring::~Wiring() = default;
 
 std::vector<std::string_view> Wiring::services() {
-  return {"auth", "store", "filter", "queue", "admin", "smtp", "pop3", "imap"};
+  return {"auth", "store", "filter", "queue", "admin", "smtp", "pop3", "imap", "sieve"};
 }
 
 void Wiring::wire_all(Process& process, const Config& config) {
@@ -194,20 +215,21 @@ bool Wiring::wire_one(Process& process, const Config& config, std::string_view s
   parts_->status = std::make_unique<StatusService>(process, std::string(service));
   std::map<std::string, Channel> status;
   if (service == "admin") {
-    for (const auto role :
-         {Role::kAuth, Role::kStore, Role::kFilter, Role::kQueue, Role::kSmtp, Role::kPop3, Role::kImap}) {
+    for (const auto role : {Role::kAuth, Role::kStore, Role::kFilter, Role::kQueue, Role::kSmtp, Role::kPop3,
+                            Role::kImap, Role::kSieve}) {
       const auto* peer = peer_config(parts_->config.peers(), role);
       if (!peer->target().empty()) status.emplace(rpc::to_string(role), peers.to(role, Role::kAdmin));
     }
-    status.emplace("admin", rpc::in_process_channel(parts_->status_dispatcher, Role::kAdmin));
+    status.emplace("admin", parts_->config.peers().admin().target().empty()
+                                ? rpc::in_process_channel(parts_->status_dispatcher, Role::kAdmin)
+                                : peers.to(Role::kAdmin, Role::kAdmin));
   }
   auto* dispatcher = add_service(process, parts_->config, service, peers, std::move(status));
-  // admin's own dispatcher is for people; nobody asks it for status over the network.
   if (dispatcher == nullptr || service == "admin") parts_->status_dispatcher.register_service(*parts_->status);
   if (dispatcher == nullptr) {
     dispatcher = &parts_->status_dispatcher;
-  } else if (service != "admin") {
-    dispatcher->register_service(*parts_->status);
+  } else {
+    dispatcher->register_service(*parts_->status);  // admin's too, for the other replicas of admin
   }
   add_server(process, parts_->config, service, *dispatcher);
   return true;

@@ -2,7 +2,10 @@
 
 #include <yaml-cpp/yaml.h>
 
+#include <boost/asio/io_context.hpp>
+#include <boost/asio/ip/tcp.hpp>
 #include <fstream>
+#include <list>
 #include <sstream>
 
 #include "merpati/rpc/network_channel.hpp"
@@ -42,7 +45,39 @@ std::string read_token(const std::string& path) {
   return token;
 }
 
+/// For one of the server's addresses to take a connection.
+constexpr auto kConnect = std::chrono::milliseconds(800);
+
+/// Whether no address of `server` ("host:port") says anything. False when one takes or refuses a connection, and for a
+/// name that is not found: gRPC then tells what is wrong.
+bool is_silent(const std::string& server) {
+  const auto colon = server.rfind(':');
+  if (colon == std::string::npos) return false;
+  std::string host = server.substr(0, colon);
+  if (host.starts_with('[') && host.ends_with(']')) host = host.substr(1, host.size() - 2);
+  asio::io_context loop;
+  boost::system::error_code failed;
+  const auto found = asio::ip::tcp::resolver(loop).resolve(host, server.substr(colon + 1), failed);
+  bool heard = failed.failed() || found.empty();
+  std::size_t refusals = 0;
+  std::list<asio::ip::tcp::socket> sockets;
+  for (const auto& entry : found)
+    sockets.emplace_back(loop).async_connect(entry.endpoint(), [&](boost::system::error_code error) {
+      heard = heard || !error || ++refusals == found.size();
+      if (heard) loop.stop();
+    });
+  if (!heard) loop.run_for(kConnect);
+  return !heard;
+}
+
 }  // namespace
+
+Result<void> Client::reach() {
+  if (!reached_ && is_silent(target_.server))
+    return Error(ErrorCode::kUnavailable, target_.server + " does not answer: nothing takes a connection there");
+  reached_ = true;
+  return {};
+}
 
 Client::Client(Target target) : target_(std::move(target)) {
   read_config(target_);

@@ -40,6 +40,8 @@ class Client {
   }
   template <class Method, class Request>
   auto try_call(Method method, const Request& request) {
+    using Answer = decltype(runtime::block_on(loops_.main(), ((*admin_).*method)(request, rpc::CallOptions{})));
+    if (auto there = reach(); there.has_error()) return Answer(std::move(there).error());
     const auto options = call_options();
     return runtime::block_on(loops_.main(), ((*admin_).*method)(request, options));
   }
@@ -47,8 +49,11 @@ class Client {
 
  private:
   rpc::CallOptions call_options() const;
+  /// Whether one of the server's addresses takes a connection: gRPC would try one silent address after the other.
+  Result<void> reach();
 
   Target target_;
+  bool reached_ = false;
   runtime::Loops loops_{1};
   std::unique_ptr<admin::v1::AdminClient> admin_;
 };

@@ -11,6 +11,7 @@ struct AccountOptions {
   std::string query;
   std::string display_name;
   std::string quota;
+  std::string cell;
   std::int64_t count = 0;
   bool password_stdin = false;
   bool no_password = false;
@@ -28,6 +29,7 @@ void create(Client& client, const Session& session, const AccountOptions& option
   auth::v1::CreateAccountRequest request;
   request.set_address(options.address);
   request.set_display_name(options.display_name);
+  request.set_cell(options.cell);
   if (!options.quota.empty()) request.set_quota_bytes(parse_quota(options.quota));
   if (!options.no_password) request.set_password(read_password(options.password_stdin));
   auto made = client.try_call(&AdminClient::create_account, request);
@@ -73,6 +75,7 @@ void create_many(Client& client, const Session& session, const AccountOptions& o
   std::int64_t made = 0;
   auth::v1::CreateAccountsRequest request;
   request.set_password(password);
+  request.set_cell(options.cell);
   for (std::int64_t i = 1; i <= options.count; ++i) {
     auto address = numbered(options.address, i);
     if (!present.contains(address)) request.add_addresses(std::move(address));
@@ -141,6 +144,7 @@ void add_account_commands(CLI::App& app, Session& session) {
   made->add_flag("--no-password", options->no_password, "no login until one is set")->excludes(from_stdin);
   made->add_option("--display-name", options->display_name);
   made->add_option("--quota", options->quota, "such as 5GiB; 0: no limit");
+  made->add_option("--cell", options->cell, "whose store has its mail; default: the first");
   made->add_flag("--if-missing", options->if_missing, "an existing account is no error");
 
   auto* many =
@@ -148,6 +152,7 @@ void add_account_commands(CLI::App& app, Session& session) {
                   [&session, options](Client& client) { create_many(client, session, *options); });
   many->add_option("pattern", options->address, "such as u%d@example.test")->required();
   many->add_option("--count", options->count, "the last number")->required()->check(CLI::Range(1, 10'000'000));
+  many->add_option("--cell", options->cell, "whose store has their mail; default: the first");
   many->add_flag("--password-stdin", options->password_stdin, "the password is the first line of standard input");
 
   auto* get = add_command(group, session, "get", "Show an account", [&session, options](Client& client) {

@@ -31,21 +31,24 @@ void print_frame(const Json& frame) {
                            n("smtp_commands_per_second"), n("messages_accepted_per_second"));
   std::cout << fmt::format("imap      {} sessions, {} commands/s\n", n("imap_sessions"), n("imap_commands_per_second"));
   std::cout << fmt::format("pop3      {} sessions, {} commands/s\n", n("pop3_sessions"), n("pop3_commands_per_second"));
+  std::cout << fmt::format("sieve     {} sessions, {} commands/s\n", n("sieve_sessions"),
+                           n("sieve_commands_per_second"));
   std::cout << fmt::format("store     {} deliveries/s, {} appends/s, {} object errors/s\n", n("deliveries_per_second"),
                            n("appends_per_second"), n("object_errors_per_second"));
   std::cout << fmt::format(
       "queue     {} held, {} due, {} sending, oldest due {} s; {} sent/s, {} deferred/s, {} failed/s\n",
       n("queue_held"), n("queue_due"), n("queue_sending"), n("queue_oldest_due_seconds"),
       n("queue_delivered_per_second"), n("queue_deferred_per_second"), n("queue_failed_per_second"));
-  std::cout << fmt::format("database  {} statements/s, {} errors/s, {} waiting\n", n("statements_per_second"),
-                           n("statement_errors_per_second"), n("pool_waiting"));
+  std::cout << fmt::format("database  {} statements/s, {} errors/s, {} waiting, {} s waited/s\n",
+                           n("statements_per_second"), n("statement_errors_per_second"), n("pool_waiting"),
+                           n("pool_wait_seconds_per_second"));
   std::cout << fmt::format("errors    {} calls/s, {} log lines/s\n\n", n("rpc_errors_per_second"),
                            n("log_errors_per_second"));
   Json rows = frame["replicas"];
   for (auto& row : rows) {
     std::int64_t sessions = 0;
     double commands = 0;
-    for (const char* protocol : {"smtp", "imap", "pop3"}) {
+    for (const char* protocol : {"smtp", "imap", "pop3", "sieve"}) {
       sessions += row.value(std::string(protocol) + "_sessions", std::int64_t{0});
       commands += row.value(std::string(protocol) + "_commands_per_second", 0.0);
     }

@@ -19,6 +19,8 @@ struct Session {
   Target target;
   Format format = Format::kTable;
   std::function<void(Client&)> run;
+  /// Instead of `run`, for commands that need no server; gives the exit code. May throw Failure.
+  std::function<int()> run_locally;
 
   /// A note for people, kept away from scripts' output.
   void done(const std::string& text) const;
@@ -48,9 +50,15 @@ void add_service_commands(CLI::App& app, Session& session);
 void add_key_commands(CLI::App& app, Session& session);
 void add_status_command(CLI::App& app, Session& session);
 void add_top_command(CLI::App& app, Session& session);
+void add_trace_command(CLI::App& app, Session& session);
+void add_filter_commands(CLI::App& app, Session& session);
 void add_token_commands(CLI::App& app, Session& session);
 void add_audit_commands(CLI::App& app, Session& session);
 void add_selftest_command(CLI::App& app, Session& session);
+void add_sieve_commands(CLI::App& app, Session& session);
+/// Below `sieve`.
+void add_script_commands(CLI::App* sieve, Session& session);
+void add_mailauth_commands(CLI::App& app, Session& session);
 
 /// A shell's completion script for the whole tree; empty for an unknown shell.
 std::string completion_script(const CLI::App& app, const std::string& shell);

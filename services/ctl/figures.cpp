@@ -24,6 +24,7 @@ std::map<std::string, double> totals_of(const GetStatusResponse& status) {
   for (const auto& pool : status.pools()) {
     out["statements"] += static_cast<double>(pool.statements_total());
     out["statement_errors"] += static_cast<double>(pool.failed_statements_total());
+    out["pool_wait_seconds"] += pool.wait_seconds_total();
   }
   if (status.has_queue()) {
     out["queue_delivered"] = static_cast<double>(status.queue().delivered_total());

@@ -67,6 +67,7 @@ int report(const Failure& failure, const Target* target) {
 int run(const Session& session) {
   std::optional<Client> client;
   try {
+    if (session.run_locally) return session.run_locally();
     client.emplace(session.target);
     session.run(*client);
     return 0;
@@ -112,9 +113,13 @@ int main(int argc, char** argv) {
   add_key_commands(app, session);
   add_status_command(app, session);
   add_top_command(app, session);
+  add_trace_command(app, session);
+  add_filter_commands(app, session);
   add_token_commands(app, session);
   add_audit_commands(app, session);
   add_selftest_command(app, session);
+  add_sieve_commands(app, session);
+  add_mailauth_commands(app, session);
   auto* completion =
       app.add_subcommand("completion", "Completion script for a shell: source <(merpatictl completion bash)");
   completion->add_option("shell", shell, "bash, zsh or fish")

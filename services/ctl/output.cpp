@@ -101,15 +101,6 @@ std::string size_text(double octets) {
   return fmt::format("{:.1f} TiB", octets / 1024);
 }
 
-std::string time_text(std::int64_t seconds) {
-  if (seconds == 0) return "-";
-  const time_t at = seconds;
-  tm utc{};
-  gmtime_r(&at, &utc);
-  return fmt::format("{:04}-{:02}-{:02} {:02}:{:02}:{:02}", utc.tm_year + 1900, utc.tm_mon + 1, utc.tm_mday,
-                     utc.tm_hour, utc.tm_min, utc.tm_sec);
-}
-
 /// What a peer wrote may not steer the operator's terminal.
 std::string printable(std::string text) {
   std::replace_if(
@@ -162,6 +153,19 @@ void print_line(const std::vector<std::string>& cells, const std::vector<std::si
 }
 
 }  // namespace
+
+std::string time_text(std::int64_t seconds) {
+  if (seconds == 0) return "-";
+  const time_t at = seconds;
+  tm utc{};
+  gmtime_r(&at, &utc);
+  return fmt::format("{:04}-{:02}-{:02} {:02}:{:02}:{:02}", utc.tm_year + 1900, utc.tm_mon + 1, utc.tm_mday,
+                     utc.tm_hour, utc.tm_min, utc.tm_sec);
+}
+
+std::string moment_text(std::int64_t microseconds) {
+  return fmt::format("{}.{:03}", time_text(microseconds / 1'000'000), microseconds / 1000 % 1000);
+}
 
 Json to_json(const Message& message) {
   Json out = Json::object();

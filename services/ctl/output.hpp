@@ -3,6 +3,7 @@
 
 #include <google/protobuf/message.h>
 
+#include <cstdint>
 #include <nlohmann/json.hpp>
 #include <string>
 #include <vector>
@@ -15,6 +16,11 @@ enum class Format { kTable, kJson, kYaml };
 
 /// Every field, numbers as numbers, enums by their short name.
 Json to_json(const google::protobuf::Message& message);
+
+/// Unix seconds in UTC, "2026-11-24 21:30:05"; 0: "-".
+std::string time_text(std::int64_t seconds);
+/// Unix microseconds in UTC, "2026-11-24 21:30:05.123".
+std::string moment_text(std::int64_t microseconds);
 
 /// A column of a table: heading and how its cell reads.
 struct Column {

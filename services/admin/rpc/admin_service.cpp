@@ -1,6 +1,7 @@
 #include "admin/rpc/admin_service.hpp"
 
 #include "admin/rpc/convert.hpp"
+#include "merpati/rpc/cell_channel.hpp"
 #include "merpati/runtime/log.hpp"
 
 namespace merpati::admin {
@@ -37,15 +38,19 @@ AdminService::AdminService(Tokens& tokens, Audit& audit, Peers peers, runtime::M
       audit_(audit),
       status_(std::move(peers.status)),
       directory_(present(std::move(peers.auth), "auth")),
-      store_(present(std::move(peers.store), "store")),
-      queue_(present(std::move(peers.queue), "queue")),
+      store_(present(peers.store, "store")),
+      scripts_(present(std::move(peers.filter), "filter")),
+      queue_(present(peers.queue, "queue")),
+      store_trace_(present(peers.store, "store")),
+      cells_(rpc::cells_of(*present(std::move(peers.store), "store"))),
+      queue_trace_(present(std::move(peers.queue), "queue")),
       metrics_(metrics),
       tasks_(tasks) {}
 
 rpc::CallOptions AdminService::forward(const rpc::Context& context) {
   rpc::CallOptions options;
   options.deadline = context.deadline();
-  options.trace_id = context.trace_id();
+  options.trace_id = context.trace();
   return options;
 }
 

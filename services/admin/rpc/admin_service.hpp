@@ -10,20 +10,24 @@
 #include "admin/tokens.hpp"
 #include "merpati/admin/v1/admin.rpc.hpp"
 #include "merpati/auth/v1/directory.rpc.hpp"
+#include "merpati/filter/v1/scripts.rpc.hpp"
 #include "merpati/queue/v1/queue.rpc.hpp"
 #include "merpati/runtime/metrics.hpp"
 #include "merpati/store/v1/store.rpc.hpp"
+#include "merpati/trace/v1/trace.rpc.hpp"
 
 namespace merpati::admin {
 
 using Channel = std::shared_ptr<rpc::Channel>;
 using Directory = auth::v1::DirectoryClient;
+using Scripts = filter::v1::ScriptsClient;
 using Queue = queue::v1::QueueClient;
 
 /// Whom admin calls. A null channel: that service is not part of this installation.
 struct Peers {
   Channel auth;
   Channel store;
+  Channel filter;
   Channel queue;
   std::map<std::string, Channel> status;  ///< every process by its name
 };
@@ -57,6 +61,14 @@ class AdminService : public v1::AdminService {
   // rpc/mailboxes.cpp
   Task<v1::ListMailboxesResponse> list_mailboxes(rpc::Context&, const v1::ListMailboxesRequest&) override;
   Task<v1::GetQuotaResponse> get_quota(rpc::Context&, const v1::GetQuotaRequest&) override;
+  // rpc/scripts.cpp
+  Task<filter::v1::ListScriptsResponse> list_scripts(rpc::Context&, const v1::ListScriptsRequest&) override;
+  Task<filter::v1::GetScriptResponse> get_script(rpc::Context&, const v1::GetScriptRequest&) override;
+  Task<filter::v1::PutScriptResponse> put_script(rpc::Context&, const v1::PutScriptRequest&) override;
+  Task<filter::v1::SetActiveScriptResponse> set_active_script(rpc::Context&,
+                                                              const v1::SetActiveScriptRequest&) override;
+  Task<filter::v1::DeleteScriptResponse> delete_script(rpc::Context&, const v1::DeleteScriptRequest&) override;
+  Task<filter::v1::RenameScriptResponse> rename_script(rpc::Context&, const v1::RenameScriptRequest&) override;
   // rpc/queue.cpp
   Task<queue::v1::ListItemsResponse> list_queue(rpc::Context&, const queue::v1::ListItemsRequest&) override;
   Task<queue::v1::Item> get_queue_item(rpc::Context&, const queue::v1::GetItemRequest&) override;
@@ -65,6 +77,8 @@ class AdminService : public v1::AdminService {
   // rpc/keys.cpp
   Task<auth::v1::RotateSigningKeyResponse> rotate_signing_key(rpc::Context&,
                                                               const auth::v1::RotateSigningKeyRequest&) override;
+  // rpc/trace.cpp
+  Task<v1::GetTraceResponse> get_trace(rpc::Context&, const v1::GetTraceRequest&) override;
   // rpc/services.cpp
   Task<v1::GetServicesResponse> get_services(rpc::Context&, const v1::GetServicesRequest&) override;
   // rpc/tokens.cpp
@@ -97,7 +111,12 @@ class AdminService : public v1::AdminService {
 
   Task<v1::ListMailboxesResponse> read_mailboxes(const rpc::Context& context, const std::string& address);
   Task<v1::GetQuotaResponse> read_quota(const rpc::Context& context, const std::string& address);
+  /// rpc/scripts.cpp: `method` of Scripts for the account of that address, whose id goes into `request`.
+  template <class Request, class Response>
+  Task<Response> for_scripts_of(const rpc::Context& context, const std::string& address, Request request,
+                                Task<Response> (Scripts::*method)(const Request&, rpc::CallOptions) const);
   Task<v1::GetServicesResponse> ask_services(Deadline deadline);
+  Task<v1::GetTraceResponse> find_trace(const rpc::Context& context, const Token& token, const std::string& id);
   Task<v1::CreateTokenResponse> make_token(const v1::CreateTokenRequest& request, Deadline deadline);
   Task<v1::RevokeTokenResponse> end_token(const std::string& name, Deadline deadline);
 
@@ -106,7 +125,11 @@ class AdminService : public v1::AdminService {
   std::map<std::string, Channel> status_;
   Directory directory_;
   store::v1::StoreClient store_;
+  Scripts scripts_;
   Queue queue_;
+  trace::v1::TraceClient store_trace_;
+  const std::vector<std::string> cells_;  ///< that store_trace_ reaches
+  trace::v1::TraceClient queue_trace_;
   runtime::Metrics& metrics_;
   TaskGroup& tasks_;
 };

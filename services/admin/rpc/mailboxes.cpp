@@ -10,10 +10,11 @@ Task<v1::ListMailboxesResponse> AdminService::list_mailboxes(rpc::Context& conte
 }
 
 Task<v1::ListMailboxesResponse> AdminService::read_mailboxes(const rpc::Context& context, const std::string& address) {
-  const auto options = forward(context);
+  auto options = forward(context);
   auth::v1::GetAccountRequest who;
   who.set_address(address);
   MERPATI_CO_TRY(const auto account, co_await directory_.get_account(who, options));
+  options.cell = account.cell();
   store::v1::ListMailboxesRequest request;
   request.set_account_id(account.account_id());
   request.set_with_counts(true);
@@ -29,10 +30,11 @@ Task<v1::GetQuotaResponse> AdminService::get_quota(rpc::Context& context, const 
 }
 
 Task<v1::GetQuotaResponse> AdminService::read_quota(const rpc::Context& context, const std::string& address) {
-  const auto options = forward(context);
+  auto options = forward(context);
   auth::v1::GetAccountRequest who;
   who.set_address(address);
   MERPATI_CO_TRY(const auto account, co_await directory_.get_account(who, options));
+  options.cell = account.cell();
   store::v1::GetQuotaRequest request;
   request.set_account_id(account.account_id());
   MERPATI_CO_TRY(const auto used, co_await store_.get_quota(request, options));
