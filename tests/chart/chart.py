@@ -10,10 +10,11 @@ CHART = ROOT / "helm/merpati"
 EXAMPLES = sorted((CHART / "examples").glob("*.yaml"))
 SERVICES = yaml.safe_load((CHART / "files/services.yaml").read_text())
 RELEASE = "m"
+KUBERNETES = ["--kube-version", "1.28.0"]  # the oldest that the chart supports
 NAME = "m-merpati"
 
 sys.path.insert(0, str(ROOT / "tests/support"))
-from not_run import need_programs  # noqa: E402
+from not_run import main, need_programs  # noqa: E402
 
 
 def helm(*arguments):
@@ -24,7 +25,7 @@ def helm(*arguments):
 
 def template(*arguments):
     """What helm renders, as text; fails with helm's own words."""
-    done = helm("template", RELEASE, str(CHART), "--namespace", "mail", *arguments)
+    done = helm("template", RELEASE, str(CHART), "--namespace", "mail", *KUBERNETES, *arguments)
     if done.returncode != 0:
         raise AssertionError(done.stderr)
     return done.stdout
@@ -36,7 +37,7 @@ def render(*arguments):
 
 def refusal(*arguments):
     """Why helm refuses to render."""
-    done = helm("template", RELEASE, str(CHART), *arguments)
+    done = helm("template", RELEASE, str(CHART), *KUBERNETES, *arguments)
     if done.returncode == 0:
         raise AssertionError(f"helm accepted {' '.join(arguments)}")
     return done.stderr
@@ -49,6 +50,11 @@ def profiles():
 
 def of_kind(objects, kind):
     return {each["metadata"]["name"]: each for each in objects if each["kind"] == kind}
+
+
+def configuration(objects, name):
+    """merpati.yaml of a Deployment, as text."""
+    return of_kind(objects, "Deployment")[name]["spec"]["template"]["metadata"]["annotations"]["merpati.yaml"]
 
 
 def pods(objects):

@@ -8,7 +8,7 @@ import unittest
 
 import yaml
 
-from chart import NAME, ROOT, SERVICES, of_kind, profiles, render
+from chart import NAME, ROOT, SERVICES, configuration, main, of_kind, profiles, render
 
 PROGRAM = ROOT / "build" / os.environ.get("MERPATI_PRESET", "dev") / "bin/merpati"
 
@@ -44,23 +44,30 @@ class Configuration(unittest.TestCase):
                 for item in volume["secret"]["items"]:
                     certificate = self.folder / "certs/smtp" / item["key"]
                     (etc / volume["name"] / item["path"]).write_text(certificate.read_text())
-        text = of_kind(objects, "ConfigMap")[name]["data"]["merpati.yaml"]
+        text = configuration(objects, name)
         (etc / "merpati.yaml").write_text(text.replace("/etc/merpati/", f"{etc}/"))
         return etc / "merpati.yaml"
 
     def test_services(self):
         self.merpati("certs", "--directory", str(self.folder / "certs"))
-        for profile, arguments in profiles():
+        traced = ["--set", "config.otlp.endpoint=collector:4317,config.trace_events.keep=48h", "--set-json",
+                  "config.otlp.ratio=0.1", "--set",
+                  "otlp.caSecret=collector,otlp.headersSecret=collector"]
+        for profile, arguments in [*profiles(), ("traced", traced)]:
             objects = render("--set", "fullnameOverride=" + profile, *arguments)
-            for service in SERVICES:
-                with self.subTest(profile=profile, service=service):
-                    self.merpati(service, "--check-config", "--config", str(self.mount(objects, f"{profile}-{service}")))
+            cells = [name.removeprefix(f"{profile}-") for name in of_kind(objects, "Deployment") if "-store-" in name]
+            self.assertEqual(cells, ["store-south"] if profile == "cells" else [])
+            for component in [*SERVICES, *cells]:
+                with self.subTest(profile=profile, component=component):
+                    service = "store" if component in cells else component
+                    config = str(self.mount(objects, f"{profile}-{component}"))
+                    self.merpati(service, "--check-config", "--config", config)
 
     def test_peers_are_services_of_the_release(self):
         objects = render()
         services = of_kind(objects, "Service")
         for service, row in SERVICES.items():
-            config = yaml.safe_load(of_kind(objects, "ConfigMap")[f"{NAME}-{service}"]["data"]["merpati.yaml"])
+            config = yaml.safe_load(configuration(objects, f"{NAME}-{service}"))
             self.assertEqual(set(config["peers"]), set(row["calls"]))
             for name, peer in config["peers"].items():
                 host, port = peer["target"].split(":")
@@ -70,7 +77,7 @@ class Configuration(unittest.TestCase):
 
     def test_listeners_behind_a_balancer_want_its_header(self):
         objects = render("--set", "services.imap.proxyTrusted={10.0.0.0/8,fd00::/8}")
-        config = yaml.safe_load(of_kind(objects, "ConfigMap")[f"{NAME}-imap"]["data"]["merpati.yaml"])
+        config = yaml.safe_load(configuration(objects, f"{NAME}-imap"))
         self.assertEqual([each["proxy_trusted"] for each in config["imap"]["listeners"]], [["10.0.0.0/8", "fd00::/8"]] * 2)
 
     def test_migrations_and_certificates(self):
@@ -93,4 +100,4 @@ class Configuration(unittest.TestCase):
 
 
 if __name__ == "__main__":
-    unittest.main()
+    main()

@@ -1,7 +1,7 @@
 """Every pod is one that Pod Security "restricted" admits, and what an operator expects of a service's pods."""
 import unittest
 
-from chart import NAME, SERVICES, containers, of_kind, pods, profiles, render
+from chart import NAME, SERVICES, containers, main, of_kind, pods, profiles, render
 
 # https://kubernetes.io/docs/concepts/security/pod-security-standards/, version 1.35.
 VOLUMES = {"configMap", "csi", "downwardAPI", "emptyDir", "ephemeral", "persistentVolumeClaim", "projected", "secret"}
@@ -104,4 +104,4 @@ class Pods(unittest.TestCase):
 
 
 if __name__ == "__main__":
-    unittest.main()
+    main()

@@ -2,7 +2,7 @@
 import re
 import unittest
 
-from chart import ROOT, SERVICES, of_kind, profiles, render
+from chart import ROOT, SERVICES, main, of_kind, profiles, render
 
 TABLE = ROOT / "libs/rpc/src/authorization_table.cpp"
 GRPC = 50051
@@ -27,10 +27,12 @@ def authorization_table():
                 found |= sets.get(part, set())  # a scope otherwise
         if package == "rpc":
             continue  # the Mux stream: its calls are checked one by one
-        for service in SERVICES if package == "runtime" else [package]:
+        # Every process tells its status; store and queue keep what happened to messages.
+        for service in {"runtime": SERVICES, "trace": ["store", "queue"]}.get(package, [package]):
             callers[service] |= found
-    # A service that calls itself does so in its own process; people reach admin by its own rule.
-    return {service: (roles & SERVICES.keys()) - {service} for service, roles in callers.items()}
+    # A service that calls itself does so in its own process, but for admin, which asks its other replicas how they are;
+    # people reach it by its own rule.
+    return {service: (roles & SERVICES.keys()) - ({service} - {"admin"}) for service, roles in callers.items()}
 
 
 def components(peers):
@@ -39,6 +41,15 @@ def components(peers):
 
 def has_port(rule, port):
     return port in [each["port"] for each in rule.get("ports", [])]
+
+
+def is_cell(component):
+    return (component or "").startswith("store-")
+
+
+def service_of(component):
+    """store-NAME is the store of a further cell."""
+    return "store" if is_cell(component) else component
 
 
 class Policies(unittest.TestCase):
@@ -54,10 +65,20 @@ class Policies(unittest.TestCase):
         self.assertTrue(all(expected[service] for service in SERVICES if service != "admin"))
         for profile, arguments in profiles():
             policies = self.policies(*arguments)
-            for service in SERVICES:
-                with self.subTest(profile=profile, callee=service):
-                    rules = [rule for rule in policies[service]["ingress"] if has_port(rule, GRPC) and "from" in rule]
-                    self.assertEqual(set().union(*(components(rule["from"]) for rule in rules)), expected[service])
+            for callee in [*SERVICES, *filter(is_cell, policies)]:
+                with self.subTest(profile=profile, callee=callee):
+                    rules = [rule for rule in policies[callee]["ingress"] if has_port(rule, GRPC) and "from" in rule]
+                    callers = set().union(*(components(rule["from"]) for rule in rules))
+                    self.assertEqual({service_of(each) for each in callers}, expected[service_of(callee)])
+
+    def test_every_cell_is_reached_by_those_who_call_store(self):
+        policies = self.policies("--set", "stores[0].name=a,stores[1].name=b,stores[2].name=c")
+        for caller in (each for each in SERVICES if "store" in SERVICES[each]["calls"]):
+            rules = [rule for rule in policies[caller]["egress"] if has_port(rule, GRPC)]
+            self.assertLess({"store", "store-b", "store-c"}, components(rules[0]["to"]) | {"-"})
+            for cell in ("store-b", "store-c"):
+                rules = [rule for rule in policies[cell]["ingress"] if has_port(rule, GRPC) and "from" in rule]
+                self.assertIn(caller, set().union(*(components(rule["from"]) for rule in rules)))
 
     def test_both_sides_agree(self):
         policies = self.policies()
@@ -103,6 +124,26 @@ class Policies(unittest.TestCase):
             sends = any(has_port(rule, 25) for rule in policy.get("egress", []))
             self.assertEqual(sends, component == "queue", component)
 
+    def test_the_collector_of_traces_is_reached_where_there_is_one(self):
+        for policy in self.policies().values():
+            self.assertFalse([rule for rule in policy.get("egress", []) if has_port(rule, 4317)])
+        policies = self.policies("--set", "config.otlp.endpoint=collector.tracing:4317", "--set-json",
+                                 'networkPolicy.otlp.to=[{"ipBlock":{"cidr":"192.0.2.0/24"}}]')
+        for service in SERVICES:
+            rules = [rule for rule in policies[service]["egress"] if has_port(rule, 4317)]
+            self.assertEqual([rule["to"] for rule in rules], [[{"ipBlock": {"cidr": "192.0.2.0/24"}}]], service)
+        self.assertFalse([rule for rule in policies["migrate"]["egress"] if has_port(rule, 4317)])
+
+    def test_scanners_are_reached_by_the_filter_where_there_are_some(self):
+        for policy in self.policies().values():
+            self.assertFalse([rule for rule in policy.get("egress", []) if has_port(rule, 3310)])
+        policies = self.policies("--set", "services.filter.config.clamd.address=clamd.scan:3310", "--set-json",
+                                 'networkPolicy.scanners.to=[{"ipBlock":{"cidr":"192.0.2.0/24"}}]')
+        for service in SERVICES:
+            rules = [rule for rule in policies[service]["egress"] if has_port(rule, 3310)]
+            wanted = [[{"ipBlock": {"cidr": "192.0.2.0/24"}}]] if service == "filter" else []
+            self.assertEqual([rule["to"] for rule in rules], wanted, service)
+
     def test_everybody_may_ask_for_names(self):
         for component, policy in self.policies().items():
             if component in SERVICES or component in ("migrate", "certs", "test"):
@@ -115,4 +156,4 @@ class Policies(unittest.TestCase):
 
 
 if __name__ == "__main__":
-    unittest.main()
+    main()

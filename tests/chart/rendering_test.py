@@ -3,7 +3,7 @@ import unittest
 
 import yaml
 
-from chart import CHART, EXAMPLES, NAME, SERVICES, helm, of_kind, profiles, refusal, render
+from chart import CHART, EXAMPLES, KUBERNETES, NAME, SERVICES, configuration, helm, main, of_kind, profiles, refusal, render
 
 
 class Rendering(unittest.TestCase):
@@ -28,12 +28,13 @@ class Rendering(unittest.TestCase):
         services = of_kind(render(), "Service")
         deployments = of_kind(render(), "Deployment")
         found = {}
-        for edge in ("smtp", "pop3", "imap"):
+        for edge in ("smtp", "pop3", "imap", "sieve"):
             pod = deployments[f"{NAME}-{edge}"]["spec"]["template"]["spec"]
             numbers = {port["name"]: port["containerPort"] for port in pod["containers"][0]["ports"]}
             for port in services[f"{NAME}-{edge}"]["spec"]["ports"]:
                 found[port["port"]] = numbers[port["targetPort"]]
-        self.assertEqual(found, {25: 2525, 2525: 2525, 465: 2465, 587: 2587, 110: 2110, 995: 2995, 143: 2143, 993: 2993})
+        self.assertEqual(found, {25: 2525, 2525: 2525, 465: 2465, 587: 2587, 110: 2110, 995: 2995, 143: 2143, 993: 2993,
+                                 4190: 4190})
 
     def test_an_autoscaler_owns_the_replicas(self):
         objects = render("--set", "services.imap.autoscaling.enabled=true", "--set",
@@ -50,7 +51,8 @@ class Rendering(unittest.TestCase):
                         "services.smtp.config.hostnam=x", "services.smtp.config.max_recipients=many",
                         "config.process.loop=1", "evaluation.enable=false", "image.tags=1", "networkPolicy.dns.port=53",
                         "services.smtp.service.externalTrafficPolicy=Locale", "services.imap.service.ports={smtp}",
-                        "services.store.service.type=LoadBalancer", "gracePeriod.edges=5"):
+                        "services.store.service.type=LoadBalancer", "gracePeriod.edges=5",
+                        "config.otlp.endpoit=x", "otlp.endpoint=x", "config.trace_events.days=3"):
             with self.subTest(mistake):
                 self.assertIn("values don't meet the specifications of the schema", refusal("--set", mistake))
 
@@ -58,14 +60,16 @@ class Rendering(unittest.TestCase):
         for key in ("auth.config.master_key", "queue.config.database.dsn", "store.config.objects.s3.secret_access_key"):
             with self.subTest(key):
                 self.assertIn("not allowed", refusal("--set", f"services.{key}=x"))
+        self.assertIn("not allowed", refusal("--set", "config.otlp.headers=x"))
 
     def test_what_cannot_work_is_refused_with_what_to_do(self):
         for values, answer in (
                 (["evaluation.enabled=false"], "database.existingSecret is empty"),
                 (["evaluation.enabled=false", "database.existingSecret=d"], "stores[0].objects needs endpoint"),
                 (["database.existingSecret=d"], "set evaluation.enabled=false"),
+                (["otlp.headersSecret=h"], "config.otlp.endpoint"),
                 (["certManager.internal.enabled=true"], "certManager.internal.issuerRef.name"),
-                (["stores[0].name=a", "stores[1].name=b"], "exactly one store"),
+                (["stores[0].name=a", "stores[1].name=a"], "another cell a"),
                 (["services.smtp.autoscaling.enabled=true", "services.smtp.autoscaling.cpu=0"], "nothing would ever scale"),
                 (["services.smtp.disruptionBudget.minAvailable=1", "services.smtp.disruptionBudget.maxUnavailable=1"],
                  "not both")):
@@ -85,7 +89,7 @@ class Rendering(unittest.TestCase):
     def test_the_grace_period_covers_what_the_process_needs(self):
         objects = render()
         for name, deployment in of_kind(objects, "Deployment").items():
-            config = yaml.safe_load(of_kind(objects, "ConfigMap")[name]["data"]["merpati.yaml"])
+            config = yaml.safe_load(configuration(objects, name))
             grace = int(config["process"]["grace_period"].removesuffix("s"))
             delay = int(config["process"]["endpoint_delay"].removesuffix("s"))
             # libs/runtime: the watchdog ends a process 10 s after its grace period.
@@ -93,7 +97,7 @@ class Rendering(unittest.TestCase):
             self.assertGreater(grace, delay)
 
     def test_names_differ_between_releases(self):
-        done = helm("template", "other", str(CHART), "--set", "fullnameOverride=post")
+        done = helm("template", "other", str(CHART), *KUBERNETES, "--set", "fullnameOverride=post")
         self.assertIn("name: post-smtp", done.stdout)
 
     def test_monitoring_is_there_when_asked_for(self):
@@ -111,4 +115,4 @@ class Rendering(unittest.TestCase):
 
 
 if __name__ == "__main__":
-    unittest.main()
+    main()

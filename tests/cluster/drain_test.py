@@ -6,7 +6,7 @@ import threading
 import time
 import unittest
 
-from cluster import Release
+from cluster import Release, main
 from mail import imap, inbox, patiently
 
 GRACE = 40  # seconds from SIGTERM
@@ -95,4 +95,4 @@ class Drain(unittest.TestCase):
 
 
 if __name__ == "__main__":
-    unittest.main()
+    main()

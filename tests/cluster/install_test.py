@@ -3,7 +3,7 @@
 import socket
 import unittest
 
-from cluster import WAIT, Release
+from cluster import PASSWORD, WAIT, Release, main
 from mail import inbox, maildrop, send, send_through_proxy
 
 
@@ -45,7 +45,7 @@ class Install(unittest.TestCase):
 
     def test_every_service_tells_its_state(self):
         states = self.release.ctl("service", "status")
-        for service in ("smtp", "pop3", "imap", "auth", "store", "filter", "queue", "admin"):
+        for service in ("smtp", "pop3", "imap", "sieve", "auth", "store", "filter", "queue", "admin"):
             self.assertRegex(states, rf"(?m)^{service} +ready")
 
     def test_no_pod_has_a_token_but_certs(self):
@@ -63,6 +63,22 @@ class Proxy(unittest.TestCase):
             user = target.account()
             send_through_proxy(release.address("smtp"), "203.0.113.9", user, "proxied")
             self.assertIn(b"[203.0.113.9]", inbox(target, user)[0])
+
+
+class Cells(unittest.TestCase):
+    def test_each_account_has_its_mail_in_its_cell(self):
+        with Release("cells") as release:
+            release.install("stores[0].name=north", "stores[1].name=south")
+            target = release.make_accounts(1)
+            release.ctl("account", "create", "far@example.test", "--cell", "south", "--password-stdin", input=PASSWORD + "\n")
+            near = target.account()
+            for user in (near, "far@example.test"):
+                send(target, user, "large\r\n\r\n" + "to-its-cell\r\n" * 8000)
+                self.assertIn(b"to-its-cell", inbox(target, user)[0])
+            release.kubectl("scale", f"deployment/{release.full}-store-south", "--replicas=0")
+            release.kubectl("wait", "--for=delete", "pod", "-l", "app.kubernetes.io/component=store-south", "--timeout=120s")
+            send(target, near, "the-other-goes-on")
+            self.assertEqual(len(inbox(target, near)), 2)
 
 
 class Uninstall(unittest.TestCase):
@@ -89,4 +105,4 @@ class Uninstall(unittest.TestCase):
 
 
 if __name__ == "__main__":
-    unittest.main()
+    main()

@@ -5,7 +5,7 @@ import unittest
 
 import yaml
 
-from cluster import ROOT, run, use_cluster
+from cluster import ROOT, main, run, use_cluster
 
 sys.path.append(str(ROOT / "tests/chart"))
 from chart import NAME, profiles, render  # noqa: E402
@@ -38,4 +38,4 @@ class Manifests(unittest.TestCase):
 
 
 if __name__ == "__main__":
-    unittest.main()
+    main()

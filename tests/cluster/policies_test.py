@@ -3,7 +3,7 @@
 import json
 import unittest
 
-from cluster import Release
+from cluster import Release, main
 
 
 class Policies(unittest.TestCase):
@@ -35,11 +35,11 @@ class Policies(unittest.TestCase):
         return "reached" in done
 
     def test_a_stranger_reaches_what_is_open(self):
-        for service, port in (("smtp", 25), ("imap", 143), ("pop3", 110), ("admin", 50051)):
+        for service, port in (("smtp", 25), ("imap", 143), ("pop3", 110), ("sieve", 4190), ("admin", 50051)):
             self.assertTrue(self.reaches("stranger", f"{self.release.full}-{service}", port), service)
 
     def test_and_nothing_else(self):
-        for service in ("auth", "store", "filter", "queue", "smtp-pods", "imap-pods", "pop3-pods"):
+        for service in ("auth", "store", "filter", "queue", "smtp-pods", "imap-pods", "pop3-pods", "sieve-pods"):
             self.assertFalse(self.reaches("stranger", f"{self.release.full}-{service}", 50051), service)
         for service, port in (("postgresql", 5432), ("objects", 7070)):
             self.assertFalse(self.reaches("stranger", f"{self.release.full}-{service}", port), service)
@@ -51,4 +51,4 @@ class Policies(unittest.TestCase):
 
 
 if __name__ == "__main__":
-    unittest.main()
+    main()

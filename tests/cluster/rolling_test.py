@@ -4,10 +4,10 @@ import socket
 import threading
 import unittest
 
-from cluster import Release
+from cluster import Release, main
 from mail import Load, imap
 
-COMPONENTS = ("smtp", "pop3", "imap", "auth", "store", "filter", "queue", "admin")
+COMPONENTS = ("smtp", "pop3", "imap", "sieve", "auth", "store", "filter", "queue", "admin")
 
 
 class Idler(threading.Thread):
@@ -114,4 +114,4 @@ class Rolling(unittest.TestCase):
 
 
 if __name__ == "__main__":
-    unittest.main()
+    main()

@@ -3,7 +3,7 @@
 import time
 import unittest
 
-from cluster import Release
+from cluster import Release, main
 from mail import Load
 
 
@@ -47,4 +47,4 @@ class Scaling(unittest.TestCase):
 
 
 if __name__ == "__main__":
-    unittest.main()
+    main()

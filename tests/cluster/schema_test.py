@@ -3,7 +3,7 @@
 import time
 import unittest
 
-from cluster import CHART, Release
+from cluster import CHART, Release, main
 from mail import inbox, send
 
 
@@ -59,4 +59,4 @@ class Schema(unittest.TestCase):
 
 
 if __name__ == "__main__":
-    unittest.main()
+    main()

@@ -4,10 +4,10 @@ import json
 import time
 import unittest
 
-from cluster import Release
+from cluster import Release, main
 from mail import Load
 
-SERVICES = ("smtp", "pop3", "imap", "auth", "store", "filter", "queue", "admin")
+SERVICES = ("smtp", "pop3", "imap", "sieve", "auth", "store", "filter", "queue", "admin")
 
 
 class Trust(unittest.TestCase):
@@ -67,4 +67,4 @@ class Trust(unittest.TestCase):
 
 
 if __name__ == "__main__":
-    unittest.main()
+    main()

@@ -14,7 +14,7 @@ from docker_cli import docker, succeeds
 from instance import ROOT, Target, free_ports
 from ledger import Work
 
-PORTS = ("SMTP", "SUBMISSION", "SUBMISSIONS", "POP3", "POP3S", "IMAP", "IMAPS", "ADMIN")
+PORTS = ("SMTP", "SUBMISSION", "SUBMISSIONS", "POP3", "POP3S", "IMAP", "IMAPS", "SIEVE", "ADMIN")
 
 
 def compose_command():

@@ -1,4 +1,4 @@
-"""The whole set as containers: PostgreSQL, S3, two replicas of every service, and a balancer before the edges and admin.
+"""The whole set as containers: PostgreSQL, Swift as S3, two replicas of every service, and a balancer before the edges and admin.
 
 Services are on a network of their own from which nothing leaves the machine. The balancer is on it too, and on a second
 network, on which Docker publishes its ports on loopback.
@@ -18,14 +18,21 @@ from ledger import QUEUE_ENVIRONMENT, SINK_DOMAIN
 from smtp_sink import Sink
 
 BACKENDS = ("auth", "store", "filter", "queue", "admin")
-EDGES = ("smtp", "pop3", "imap")
+EDGES = ("smtp", "pop3", "imap", "sieve")
 REPLICAS = (1, 2)
 LABEL = "merpati.test"
 # Name in target.env, service, port of the container.
 PORTS = (("SMTP", "smtp", 2525), ("SUBMISSION", "smtp", 2587), ("SUBMISSIONS", "smtp", 2465), ("POP3", "pop3", 2110),
-         ("POP3S", "pop3", 2995), ("IMAP", "imap", 2143), ("IMAPS", "imap", 2993), ("ADMIN", "admin", 50051))
-LISTENERS = {"smtp": 3, "pop3": 2, "imap": 2}
+         ("POP3S", "pop3", 2995), ("IMAP", "imap", 2143), ("IMAPS", "imap", 2993), ("SIEVE", "sieve", 4190),
+         ("ADMIN", "admin", 50051))
+LISTENERS = {"smtp": 3, "pop3": 2, "imap": 2, "sieve": 1}
 PASSWORD = "horse-4711"
+# In the container of the S3 endpoint: whether it answers, whatever it says.
+ANSWERS = """import urllib.error, urllib.request
+try:
+    urllib.request.urlopen("http://127.0.0.1:7070/", timeout=2)
+except urllib.error.HTTPError:
+    pass"""
 # What every container of the platform runs with.
 CONFINED = ("--read-only", "--tmpfs", "/tmp:noexec", "--cap-drop", "ALL", "--security-opt", "no-new-privileges")
 
@@ -146,13 +153,18 @@ class ContainerSet:
                           "-v", f"{self.secrets}/postgres:/run/secrets:ro",
                           "-v", f"{ROOT}/docker/compose/make-roles.sh:/docker-entrypoint-initdb.d/make-roles.sh:ro",
                           "-e", "POSTGRES_PASSWORD_FILE=/run/secrets/password", "-e", "POSTGRES_DB=merpati"))
-        objects = self.volume("objects")
-        docker("run", "--rm", "--label", f"{LABEL}={self.id}", "--network", "none", "-v", f"{objects}:/data", "--entrypoint",
-               "mkdir", f"merpati-s3:{self.tag}", "-p", "/data/mail")
-        self.run("s3", f"merpati-s3:{self.tag}", "--quiet", "posix", "/data",
-                 options=(*network, *CONFINED, "--network-alias", "s3", "--env-file", f"{self.secrets}/s3/environment",
-                          "-v", f"{objects}:/data"))
+        shutil.copytree(ROOT / "tests/containers/swift", self.folder / "swift")
+        shutil.copy2(ROOT / "tests/support/swift.py", self.folder / "swift")
+        self.build("merpati-swift", self.folder / "swift")
+        self.run("s3", f"merpati-swift:{self.tag}",
+                 options=(*network, *CONFINED, "--network-alias", "s3", "-v", f"{self.volume('objects')}:/data"))
         self.wait_ready("postgres")
+        self.wait_ready("s3")
+
+    def build(self, image, folder):
+        """An image that only the suite needs, on the base of the platform's."""
+        base = inspect("image", f"merpati:{self.tag}")["Config"]["Labels"]["org.opencontainers.image.base.name"]
+        docker("build", "--network", "host", "-q", "--build-arg", f"BASE={base}", "-t", f"{image}:{self.tag}", folder, timeout=600)
 
     def start_replica(self, service, replica):
         fixed = ()
@@ -173,19 +185,18 @@ class ContainerSet:
 
     def environment_of(self, service):
         out = {}
-        if service in ("auth", "store", "queue", "admin"):
+        if service in ("auth", "store", "filter", "queue", "admin"):
             out[f"MERPATI_{service.upper()}__DATABASE__DSN_FILE"] = "/run/merpati/dsn"
         if service == "migrate":
-            for schema in ("auth", "store", "queue", "admin"):
+            for schema in ("auth", "store", "filter", "queue", "admin"):
                 out[f"MERPATI_{schema.upper()}__DATABASE__DSN_FILE"] = f"/run/merpati/dsn-{schema}"
         if service == "auth":
             out["MERPATI_AUTH__MASTER_KEY_FILE"] = "/run/merpati/master-key"
             # The tests' logins that fail while auth is away must not slow down those that follow.
             out["MERPATI_AUTH__TRUSTED_ADDRESSES"] = '["10.0.0.0/8", "172.16.0.0/12", "192.168.0.0/16"]'
         if service == "store":
-            for line in (self.secrets / "store/environment").read_text().splitlines():
-                key, value = line.split("=", 1)
-                out[key] = value
+            out["MERPATI_STORE__OBJECTS__S3__ACCESS_KEY_ID"] = "test:tester"  # of tests/support/swift.py
+            out["MERPATI_STORE__OBJECTS__S3__SECRET_ACCESS_KEY"] = "testing"
         if service == "admin":
             out["MERPATI_ADMIN__BOOTSTRAP_TOKEN_FILE"] = "/run/merpati/token"
         if service == "queue":
@@ -208,9 +219,7 @@ class ContainerSet:
                 proxy = "send-proxy-v2" if service in EDGES else ""
                 text += f"  server {service}-{replica} {address}:{port} {proxy}\n"
         (self.folder / "balancer.cfg").write_text(text)
-        base = inspect("image", f"merpati:{self.tag}")["Config"]["Labels"]["org.opencontainers.image.base.name"]
-        docker("build", "--network", "host", "-q", "--build-arg", f"BASE={base}", "-t", f"merpati-balancer:{self.tag}",
-               ROOT / "tests/containers/balancer", timeout=600)
+        self.build("merpati-balancer", ROOT / "tests/containers/balancer")
         publish = []
         for name, _, port in PORTS:
             publish += ["-p", f"127.0.0.1:{self.published[name]}:{port}"]
@@ -262,7 +271,7 @@ class ContainerSet:
         if short == "balancer":
             return self.is_greeted("IMAP") and self.is_greeted("POP3") and self.is_greeted("SMTP")
         if short == "s3":
-            return inspect("container", self.name(short))["State"]["Running"]
+            return succeeds("exec", self.name(short), "python3", "-c", ANSWERS)
         return succeeds("exec", self.name(short), "merpati", "ready")
 
     def is_greeted(self, name):

@@ -8,8 +8,8 @@ sys.dont_write_bytecode = True
 sys.path.insert(0, str(pathlib.Path(__file__).resolve().parent))
 import metrics  # noqa: E402  (needs the path above)
 
-# Literals that are no metrics: channels of NOTIFY.
-NO_METRICS = {"merpati_store", "merpati_auth_events"}
+# Literals that are no metrics: channels of NOTIFY, and how names of statements begin.
+NO_METRICS = {"merpati_store", "merpati_auth_events", "merpati_pooler_"}
 UNITS = ("_seconds", "_bytes", "_copies")
 
 

@@ -1,4 +1,5 @@
-# Starts the evaluation profile's PostgreSQL, and makes it at the first start: one database, one role for each schema.
+# Starts the evaluation profile's PostgreSQL, and makes it at the first start: one database, one role for each schema, and a
+# database for each further cell.
 set -eu
 for folder in /usr/lib/postgresql/*/bin; do PATH=$folder:$PATH; done
 data=/data/postgresql
@@ -10,8 +11,10 @@ if [ ! -s "$data/PG_VERSION" ]; then
   {
     echo "create database merpati;"
     for service in @SERVICES@; do
-      echo "create role merpati_$service login password '$(cat "/etc/merpati-secrets/password-$service")';"
-      echo "grant create on database merpati to merpati_$service;"
+      database=merpati
+      case $service in store-*) database=merpati-$service; echo "create database \"$database\";" ;; esac
+      echo "create role \"merpati_$service\" login password '$(cat "/etc/merpati-secrets/password-$service")';"
+      echo "grant create on database \"$database\" to \"merpati_$service\";"
     done
   } | postgres --single -D "$data.new" postgres >/dev/null
   mv "$data.new" "$data"

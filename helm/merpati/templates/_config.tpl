@@ -8,11 +8,13 @@ session_dsn_file: /etc/merpati/secrets/{{ index . 1 }}-session-dsn
 {{- end }}
 {{- end -}}
 
+{{/* merpati.objectsConfig (list ROOT COMPONENT) */}}
 {{- define "merpati.objectsConfig" -}}
 {{- $objects := (include "merpati.store" . | fromYaml).objects -}}
+{{- $root := index . 0 -}}
 s3:
-  {{- if .Values.evaluation.enabled }}
-  endpoint: http://{{ include "merpati.fullname" . }}-objects:7070
+  {{- if $root.Values.evaluation.enabled }}
+  endpoint: http://{{ include "merpati.fullname" $root }}-objects:7070
   {{- else }}
   endpoint: {{ $objects.endpoint | quote }}
   {{- end }}
@@ -57,6 +59,9 @@ trust:
   trust_domain: {{ $root.Values.trustDomain | quote }}
 {{- end -}}
 
+{{/* The collector of traces, empty where none is named. */}}
+{{- define "merpati.collector" -}}{{- (.Values.config.otlp | default dict).endpoint | default "" -}}{{- end -}}
+
 {{/* merpati.config (list ROOT NAME): the whole file. */}}
 {{- define "merpati.config" -}}
 {{- $root := index . 0 -}}
@@ -65,11 +70,24 @@ trust:
 {{- $service := include "merpati.service" . | fromYaml -}}
 {{- $config := include "merpati.common" (list $root $service.grace $service.loops) | fromYaml -}}
 {{- $peers := dict -}}
+{{- $cells := list -}}
 {{- range $service.calls -}}
-{{- $target := printf "%s:50051" (include "merpati.pods" (list $root . (get $table .).kind)) -}}
-{{- $_ := set $peers . (dict "target" $target) -}}
+{{- $row := get $table . -}}
+{{- $peer := dict "target" (printf "%s:50051" (include "merpati.pods" (list $root . $row.kind))) -}}
+{{- if $row.cell -}}
+{{- $cells = append $cells (dict "name" $row.cell "store" $peer) -}}
+{{- else -}}
+{{- $_ := set $peers . $peer -}}
 {{- end -}}
+{{- end -}}
+{{- if $cells -}}{{- $_ := set $peers "cells" $cells -}}{{- end -}}
 {{- $_ := set $config "peers" $peers -}}
+{{- if include "merpati.collector" $root -}}
+{{- $otlp := dict -}}
+{{- if $root.Values.otlp.caSecret -}}{{- $_ := set $otlp "ca_file" "/etc/merpati/secrets/otlp-ca" -}}{{- end -}}
+{{- if $root.Values.otlp.headersSecret -}}{{- $_ := set $otlp "headers_file" "/etc/merpati/secrets/otlp-headers" -}}{{- end -}}
+{{- $_ := set $config "otlp" $otlp -}}
+{{- end -}}
 {{- $own := dict "grpc" (dict "port" 50051) -}}
 {{- if eq $service.kind "edge" -}}
 {{- $_ := set $own "hostname" $root.Values.hostname -}}
@@ -77,11 +95,12 @@ trust:
 {{- $_ := set $own "listeners" (include "merpati.listeners" $service | fromYamlArray) -}}
 {{- end -}}
 {{- if $service.database -}}{{- $_ := set $own "database" (include "merpati.databaseConfig" . | fromYaml) -}}{{- end -}}
-{{- if $service.objects -}}{{- $_ := set $own "objects" (include "merpati.objectsConfig" $root | fromYaml) -}}{{- end -}}
+{{- if $service.objects -}}{{- $_ := set $own "objects" (include "merpati.objectsConfig" . | fromYaml) -}}{{- end -}}
 {{- if eq $name "auth" -}}{{- $_ := set $own "master_key_file" "/etc/merpati/secrets/master-key" -}}{{- end -}}
 {{- if eq $name "filter" -}}{{- $_ := set $own "authserv_id" $root.Values.hostname -}}{{- end -}}
 {{- if eq $name "queue" -}}{{- $_ := set $own "hostname" $root.Values.hostname -}}{{- end -}}
 {{- if eq $name "admin" -}}{{- $_ := set $own "bootstrap_token_file" "/etc/merpati/secrets/admin-token" -}}{{- end -}}
-{{- $_ := set $config $name $own -}}
-{{- toYaml (mustMergeOverwrite $config (deepCopy $root.Values.config) (dict $name (deepCopy $service.config))) -}}
+{{- with $service.cell -}}{{- $_ := set $own "cell" . -}}{{- end -}}
+{{- $_ := set $config $service.role $own -}}
+{{- toYaml (mustMergeOverwrite $config (deepCopy $root.Values.config) (dict $service.role (deepCopy $service.config))) -}}
 {{- end -}}

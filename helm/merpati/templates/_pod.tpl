@@ -55,10 +55,10 @@ capabilities: {drop: [ALL]}
 {{- if $root.Values.evaluation.enabled -}}
 {{- $secret = printf "%s-evaluation" (include "merpati.fullname" $root) -}}
 {{- $key = printf "dsn-%s" $name -}}
-{{- else if eq $name "store" -}}
-{{- $store := include "merpati.store" $root | fromYaml -}}
+{{- else if or (eq $name "store") (hasPrefix "store-" $name) -}}
+{{- $store := include "merpati.store" (list $root $name) | fromYaml -}}
 {{- $secret = $store.database.existingSecret | default $secret -}}
-{{- $key = $store.database.key | default "store" -}}
+{{- $key = $store.database.key -}}
 {{- end -}}
 - secret:
     name: {{ $secret }}
