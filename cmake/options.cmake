@@ -10,6 +10,7 @@ endif()
 option(MERPATI_FAIL_POINTS "Compile fail points in (test builds only)" OFF)
 option(MERPATI_FUZZ "Build libFuzzer targets" OFF)
 set(MERPATI_SANITIZE "" CACHE STRING "address, thread or empty")
+set(MERPATI_PATIENCE 1 CACHE STRING "How many times as long a test and ./dev wait before they give up")
 
 find_program(CCACHE ccache)
 if(CCACHE)
@@ -42,8 +43,11 @@ find_package(Threads REQUIRED)
 # Every program of a sanitized build carries what the sanitizers shall do, so that it does not matter who starts it.
 if(MERPATI_SANITIZE)
   string(TOUPPER ${MERPATI_SANITIZE} sanitizer)
-  add_library(merpati_sanitizer_defaults OBJECT ${CMAKE_SOURCE_DIR}/tests/support/sanitizer_defaults.cpp)
-  target_compile_definitions(merpati_sanitizer_defaults PRIVATE MERPATI_SANITIZE_${sanitizer})
+  add_library(merpati_sanitizer_defaults OBJECT ${CMAKE_SOURCE_DIR}/tests/support/sanitizer_defaults.cpp
+              ${CMAKE_SOURCE_DIR}/tests/support/sanitizer_grpc.cpp)
+  find_program(MERPATI_SYMBOLIZER NAMES llvm-symbolizer-16 llvm-symbolizer-14 llvm-symbolizer)
+  target_compile_definitions(merpati_sanitizer_defaults PRIVATE MERPATI_SANITIZE_${sanitizer}
+                             $<$<BOOL:${MERPATI_SYMBOLIZER}>:MERPATI_SYMBOLIZER="${MERPATI_SYMBOLIZER}">)
   target_compile_options(merpati_sanitizer_defaults PRIVATE -fno-sanitize=all)  # it is asked before they have started
   link_libraries(merpati_sanitizer_defaults)
 endif()

@@ -2,6 +2,7 @@
 # merpati_library(NAME [DEPS ...])        libs/NAME: include/, src/*.cpp, and fuzz/*.cpp where there are any
 # merpati_service(NAME [DEPS ...])        services/NAME: *.cpp below it but main.cpp; main.cpp becomes merpati-NAME
 # merpati_test(SUITE [DEPS ...])          tests/unit/SUITE/*_test.cpp as one program, label "unit"
+# merpati_suite(TEST LABEL SECONDS [PROPERTY VALUE ...])  a test's label, and when it is given up (times MERPATI_PATIENCE)
 # merpati_fuzzer(NAME SOURCE [DEPS ...])  a libFuzzer target; in other builds it replays the corpus beside it as a test
 
 function(merpati_library name)
@@ -55,6 +56,11 @@ function(merpati_embed_migrations target name)
   target_sources(${target} PRIVATE ${out})
 endfunction()
 
+function(merpati_suite test label seconds)
+  math(EXPR limit "${seconds} * ${MERPATI_PATIENCE}")
+  set_tests_properties(${test} PROPERTIES LABELS ${label} TIMEOUT ${limit} ENVIRONMENT MERPATI_PATIENCE=${MERPATI_PATIENCE} ${ARGN})
+endfunction()
+
 function(merpati_test suite)
   cmake_parse_arguments(ARG "" "" "DEPS" ${ARGN})
   file(GLOB_RECURSE sources CONFIGURE_DEPENDS ${CMAKE_SOURCE_DIR}/tests/unit/${suite}/*_test.cpp)
@@ -66,7 +72,7 @@ function(merpati_test suite)
   target_link_libraries(unit_${suite} PRIVATE ${ARG_DEPS} GTest::gmock GTest::gtest_main)
   set_target_properties(unit_${suite} PROPERTIES RUNTIME_OUTPUT_DIRECTORY ${CMAKE_BINARY_DIR}/tests)
   add_test(NAME unit_${suite} COMMAND unit_${suite})
-  set_tests_properties(unit_${suite} PROPERTIES LABELS unit TIMEOUT 300)
+  merpati_suite(unit_${suite} unit 300)
 endfunction()
 
 function(merpati_fuzzer name source)
@@ -80,6 +86,6 @@ function(merpati_fuzzer name source)
   else()
     target_sources(fuzz_${name} PRIVATE ${CMAKE_SOURCE_DIR}/tests/fuzz/replay_main.cpp)
     add_test(NAME corpus_${name} COMMAND fuzz_${name} ${ARG_CORPUS})
-    set_tests_properties(corpus_${name} PROPERTIES LABELS unit TIMEOUT 300)
+    merpati_suite(corpus_${name} unit 300)
   endif()
 endfunction()

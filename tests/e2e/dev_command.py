@@ -19,7 +19,7 @@ import not_run  # noqa: E402  (needs the path above)
 from instance import ROOT, free_offset, is_free, read_env  # noqa: E402
 
 BUILT = ["--no-build"] if os.environ.get("MERPATI_PRESET") else []  # ./dev test has built it
-VARIABLES = ("HOST DOMAIN SMTP_PORT SUBMISSION_PORT SUBMISSIONS_PORT IMAP_PORT IMAPS_PORT POP3_PORT POP3S_PORT ADMIN_PORT "
+VARIABLES = ("HOST DOMAIN SMTP_PORT SUBMISSION_PORT SUBMISSIONS_PORT IMAP_PORT IMAPS_PORT POP3_PORT POP3S_PORT SIEVE_PORT ADMIN_PORT "
              "METRICS_PORT USER PASS USER_TEMPLATE CA_FILE").split()
 
 
@@ -107,7 +107,7 @@ class DevCommand(unittest.TestCase):
         # Up once more is the same instance; in another form it is refused, and so is another one on its ports.
         self.assertEqual(self.to_paste(self.up(state, offset)), paste)
         down = "./dev down --state " + str(state).replace(" ", "\\ ")
-        for more in (["--services"], ["--port-offset", offset + 100]):
+        for more in (["--services"], ["--port-offset", offset - 100]):
             said = self.refused("up", "--detach", *BUILT, "--state", state, "--port-offset", offset, *more)
             self.assertIn(down, said)
         self.assertIn(down, self.refused("up", *BUILT, "--state", state, "--port-offset", offset), "Ctrl-C would stop it")

@@ -3,6 +3,7 @@
 
 usage: bad_input.py [--services] [TEST ...]
 """
+import base64
 import email
 import json
 import os
@@ -28,6 +29,7 @@ import mail_corpus  # noqa: E402
 import not_run  # noqa: E402
 from instance import Instance, free_ports  # noqa: E402
 from mail_test import MailTest  # noqa: E402
+from managesieve import ManageSieve, Refused  # noqa: E402
 from processes import Processes  # noqa: E402
 
 SEED = 20261123
@@ -336,11 +338,35 @@ class BadInput(MailTest):
         raw.send(b"USER " + b"x" * 3_000_000 + b"\r\n")
         self.assertRegex(raw.line(), rb"^(-ERR|$)")
 
+    # --- ManageSieve
+
+    def sieve(self, login=True):
+        client = ManageSieve(self.target.host, self.target.port("SIEVE"))
+        self.addCleanup(client.close)
+        if login:
+            client.login(self.user, self.target.password)
+        return client
+
+    def test_managesieve_malformed_commands(self):
+        strange, known = self.sieve(login=False), self.sieve()
+        for client, commands in ((strange, (b"", b"FROB", b"LISTSCRIPTS", b"NOOP \"", b"\xff\0", b"AUTHENTICATE \"FROB\"",
+                                            b"PUTSCRIPT \"x\" {8+}\r\nLOGOUT\r\n")),
+                                 (known, (b"GETSCRIPT \"\"", b"GETSCRIPT \"\0\"", b"HAVESPACE \"x\" -1", b"RENAMESCRIPT \"x\"",
+                                          b"PUTSCRIPT \"x\" {3+}\r\n\xff\0\n", b"CHECKSCRIPT " + ManageSieve.literal(b"if not " * 5000)))):
+            for bad in commands:
+                with self.assertRaisesRegex(Refused, "^NO", msg=bad):
+                    client.command(bad)
+            client.command("NOOP")
+        with self.assertRaisesRegex(Refused, "^BYE"):
+            known.command(b"PUTSCRIPT \"x\" {4294967295+}")
+        with self.assertRaises((Refused, OSError, EOFError)):
+            strange.command(b"NOOP \"" + b"x" * 3_000_000 + b"\"")
+
     # --- all of them
 
     def test_random_bytes(self):
         rng = random.Random(SEED)
-        for port in ("SMTP", "SUBMISSION", "SUBMISSIONS", "IMAP", "IMAPS", "POP3", "POP3S"):
+        for port in ("SMTP", "SUBMISSION", "SUBMISSIONS", "IMAP", "IMAPS", "POP3", "POP3S", "SIEVE"):
             for number in range(20):
                 raw = Raw(self.target, port)
                 data = rng.randbytes(rng.randrange(1, 5000))
@@ -356,7 +382,9 @@ class BadInput(MailTest):
             "SMTP": b"EHLO x.test\r\nMAIL FROM:<a@x.test> SIZE=100\r\nRCPT TO:<" + b"nobody@example.test" + b">\r\nDATA\r\nS: x\r\n\r\nb\r\n.\r\nQUIT\r\n",
             "IMAP": b"a LOGIN " + user + b" " + password + b"\r\nb SELECT INBOX\r\nc FETCH 1:* (UID FLAGS BODY[1.2.MIME]<0.5>)\r\n"
                     b"d SEARCH OR (SUBJECT \"x\" FROM {1}\r\ny) NOT 1:5,7\r\ne STORE 1 +FLAGS (\\Seen)\r\nf LOGOUT\r\n",
-            "POP3": b"USER " + user + b"\r\nPASS " + password + b"\r\nSTAT\r\nLIST\r\nRETR 1\r\nTOP 1 5\r\nQUIT\r\n"}
+            "POP3": b"USER " + user + b"\r\nPASS " + password + b"\r\nSTAT\r\nLIST\r\nRETR 1\r\nTOP 1 5\r\nQUIT\r\n",
+            "SIEVE": b'AUTHENTICATE "PLAIN" "' + base64.b64encode(b"\0" + user + b"\0" + password) + b'"\r\nPUTSCRIPT "a" {5+}\r\nkeep;\r\n'
+                     b'RENAMESCRIPT "a" {1+}\r\nb\r\nCHECKSCRIPT "stop;"\r\nHAVESPACE "c" 10\r\nLISTSCRIPTS\r\nNOOP "x"\r\nLOGOUT\r\n'}
         for port, dialog in dialogs.items():
             for _ in range(60):
                 data = bytearray(dialog)

@@ -19,7 +19,7 @@ sys.path[:0] = [str(HERE.parent / "support"), str(HERE)]
 
 from instance import ROOT, Instance  # noqa: E402
 from ledger import EVERY_WAY, Work, environment_for  # noqa: E402
-from processes import Processes  # noqa: E402
+from processes import PATIENCE, Processes  # noqa: E402
 from smtp_sink import Sink  # noqa: E402
 
 MAILBOXES = 10
@@ -32,7 +32,7 @@ BESIDE = {
 }
 ACTIONS = ["kill@1", "kill@3", "error@2"]
 AT_LEAST = 32  # messages for each action
-AT_MOST = 15  # seconds to wait for what happens behind the last reply
+AT_MOST = 15 * PATIENCE  # seconds to wait for what happens behind the last reply
 
 
 def names_in_sources():

@@ -22,6 +22,7 @@ import subprocess
 import threading
 import time
 
+from processes import PATIENCE
 from smtp_sink import REFUSED
 
 imaplib._MAXLINE = 10_000_000
@@ -114,6 +115,7 @@ class Client(threading.Thread):
                 if number is None:
                     return
                 self.one(number)
+                time.sleep(self.work.pause)
                 if self.rng.random() < 0.1:
                     self.drop()
         except BaseException as error:  # told by the main thread
@@ -268,6 +270,7 @@ class Work:
         self.target, self.total, self.mailboxes, self.sink = target, total, mailboxes, sink
         self.entries = []  # append is atomic
         self.has_full = False
+        self.pause = 0  # seconds between two messages of a client
         self.lock = threading.Lock()
         self.given = 0
         self.clients = [Client(self, f"{seed}-{number}") for number in range(connections)]
@@ -324,7 +327,7 @@ class Work:
 
     def login(self, account, patience=30):
         """A session; waits while a backend that was killed last comes back (the server says UNAVAILABLE meanwhile)."""
-        give_up = time.monotonic() + patience
+        give_up = time.monotonic() + patience * PATIENCE
         while True:
             try:
                 client = imaplib.IMAP4_SSL(*self.target.address("IMAPS"), ssl_context=self.tls(), timeout=120)

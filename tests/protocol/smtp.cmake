@@ -10,4 +10,4 @@ target_link_libraries(smtp_dialog_server PRIVATE merpati_service_smtp GTest::gte
 set_target_properties(smtp_dialog_server PROPERTIES RUNTIME_OUTPUT_DIRECTORY ${CMAKE_BINARY_DIR}/tests)
 add_test(NAME protocol_smtp COMMAND smtp_dialog_server python3 ${CMAKE_CURRENT_SOURCE_DIR}/run_dialog.py
          ${CMAKE_CURRENT_SOURCE_DIR}/smtp ${smtp_certificate} ${smtp_key})
-set_tests_properties(protocol_smtp PROPERTIES LABELS protocol TIMEOUT 300)
+merpati_suite(protocol_smtp protocol 300)

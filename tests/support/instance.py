@@ -14,7 +14,7 @@ import tempfile
 
 ROOT = pathlib.Path(__file__).resolve().parents[2]
 # Edges; then gRPC and HTTP of the processes of ./dev up --services.
-BASE_PORTS = [2525, 2587, 2465, 2143, 2993, 2110, 2995, *range(50051, 50062), *range(9090, 9101)]
+BASE_PORTS = [2525, 2587, 2465, 2143, 2993, 2110, 2995, 4190, *range(50051, 50062), *range(9090, 9101)]
 
 # How the first line of a sanitizer's report looks, in the log of a program of the presets asan and tsan.
 SANITIZER_REPORT = re.compile(r"^(==\d+==ERROR: \w+Sanitizer|WARNING: ThreadSanitizer|\S+:\d+:\d+: runtime error:)")
@@ -48,6 +48,12 @@ def free_offset():
 def free_ports(count):
     """For servers that may be killed and started again; below those of clients."""
     return [port for port in random.sample(range(26000, 32000), 100 + 2 * count) if is_free(port)][:count]
+
+
+def free_block(count):
+    """The first of `count` ports in a row; none of them is one of free_ports()."""
+    return next(first for first in random.sample(range(22000, 26000 - count), 200)
+                if all(is_free(first + number) for number in range(count)))
 
 
 def is_free(port):

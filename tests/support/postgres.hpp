@@ -14,6 +14,7 @@
 #include <chrono>
 #include <cstdlib>
 #include <filesystem>
+#include <fstream>
 #include <stdexcept>
 #include <string>
 #include <thread>
@@ -47,6 +48,24 @@ class Postgres {
   Postgres(const Postgres&) = delete;
   Postgres& operator=(const Postgres&) = delete;
 
+  const std::string& directory() const { return directory_; }
+  /// A process of the server's user that ends with this one; its output is thrown away.
+  static pid_t spawn(const std::vector<std::string>& arguments) {
+    const auto* user = server_user();
+    const pid_t pid = ::fork();
+    if (pid != 0) return pid;
+    if (user && (::setgid(user->pw_gid) != 0 || ::setuid(user->pw_uid) != 0)) ::_exit(126);
+    ::prctl(PR_SET_PDEATHSIG, SIGQUIT);
+    const int null = ::open("/dev/null", O_RDWR);
+    ::dup2(null, 0), ::dup2(null, 1), ::dup2(null, 2);
+    static_cast<void>(!::chdir("/tmp"));
+    std::vector<char*> raw;
+    for (const auto& argument : arguments) raw.push_back(const_cast<char*>(argument.c_str()));
+    raw.push_back(nullptr);
+    ::execv(raw[0], raw.data());
+    ::_exit(127);
+  }
+
   /// For libpq and pg::Pool.
   std::string dsn() const { return "host=" + directory_ + " port=5432 user=postgres dbname=postgres"; }
   /// Starts it (again) and waits until it answers.
@@ -72,20 +91,24 @@ class Postgres {
       arguments.push_back(setting);
     }
     pid_ = spawn(arguments);
+    wait_until_it_answers("PostgreSQL", dsn());
+  }
+  static void wait_until_it_answers(const std::string& name, const std::string& dsn) {
     for (int i = 0; i < 2400; ++i) {  // a loaded machine takes its time
-      PGconn* connection = PQconnectdb(dsn().c_str());
+      PGconn* connection = PQconnectdb(dsn.c_str());
       const bool good = PQstatus(connection) == CONNECTION_OK;
       PQfinish(connection);
       if (good) return;
       std::this_thread::sleep_for(std::chrono::milliseconds(25));
     }
-    throw std::runtime_error("PostgreSQL did not start");
+    throw std::runtime_error(name + " did not start");
   }
   /// SIGKILL: as a crash.
   void kill() { stop(SIGKILL); }
   /// SIGQUIT ends without a checkpoint, SIGINT ends cleanly.
   void stop(int signal = SIGINT) {
     if (pid_ <= 0) return;
+    resume();
     ::kill(pid_, signal);
     int status = 0;
     ::waitpid(pid_, &status, 0);
@@ -98,6 +121,9 @@ class Postgres {
     }
     std::filesystem::remove(directory_ + "/data/postmaster.pid");
   }
+  /// SIGSTOP to all its processes: it keeps its connections and says nothing, until resume().
+  void pause() { signal_all(SIGSTOP); }
+  void resume() { signal_all(SIGCONT); }
   /// Runs SQL on a connection of its own; the first field of the first row, or "". Throws on an error.
   std::string sql(const std::string& text) const {
     PGconn* connection = PQconnectdb(dsn().c_str());
@@ -129,20 +155,12 @@ class Postgres {
     return best;
   }
 
-  static pid_t spawn(const std::vector<std::string>& arguments) {
-    const auto* user = server_user();
-    const pid_t pid = ::fork();
-    if (pid != 0) return pid;
-    if (user && (::setgid(user->pw_gid) != 0 || ::setuid(user->pw_uid) != 0)) ::_exit(126);
-    ::prctl(PR_SET_PDEATHSIG, SIGQUIT);
-    const int null = ::open("/dev/null", O_RDWR);
-    ::dup2(null, 0), ::dup2(null, 1), ::dup2(null, 2);
-    static_cast<void>(!::chdir("/tmp"));
-    std::vector<char*> raw;
-    for (const auto& argument : arguments) raw.push_back(const_cast<char*>(argument.c_str()));
-    raw.push_back(nullptr);
-    ::execv(raw[0], raw.data());
-    ::_exit(127);
+  void signal_all(int signal) const {
+    // The server first, so that it makes no child meanwhile.
+    ::kill(pid_, signal);
+    const auto number = std::to_string(pid_);
+    std::ifstream children("/proc/" + number + "/task/" + number + "/children");
+    for (pid_t child = 0; children >> child;) ::kill(child, signal);
   }
 
   static int run(const std::vector<std::string>& arguments) {

@@ -7,6 +7,9 @@ import time
 import urllib.error
 import urllib.request
 
+# How many times as long to wait before giving up: the programs of a sanitizer are slow (cmake/options.cmake).
+PATIENCE = int(os.environ.get("MERPATI_PATIENCE", "1"))
+
 
 def children_of(pid):
     try:
@@ -65,7 +68,7 @@ class Processes:
         self.wait_gone(name, victims)
 
     def wait_gone(self, name, pids, seconds=30):
-        give_up = time.monotonic() + seconds
+        give_up = time.monotonic() + seconds * PATIENCE
         for pid in pids:
             while True:
                 try:
@@ -124,7 +127,7 @@ class Processes:
             return False
 
     def wait_ready(self, name, seconds=60):
-        give_up = time.monotonic() + seconds
+        give_up = time.monotonic() + seconds * PATIENCE
         while not self.ready(name):
             if time.monotonic() > give_up:
                 raise RuntimeError(f"{name} is not ready after {seconds} s")

@@ -1,12 +1,13 @@
 #!/usr/bin/python3
 """Starts a private OpenStack Swift with s3api on loopback: a real S3 endpoint for tests, from Debian's archive.
 
-usage: swift.py DIRECTORY PORT
+usage: swift.py [--serve] DIRECTORY PORT
 
 Needs the packages swift-proxy, swift-account, swift-container, swift-object and memcached. One replica, one "disk" (a
 directory), ports PORT to PORT+4. Prints "READY http://127.0.0.1:PORT" on standard output when the bucket "mail" exists
 (access key "test:tester", secret "testing"), then serves until standard input is closed. A line on standard input does
 something to the endpoint and is answered by "OK": pause (it accepts connections and never answers), resume, down, up.
+With --serve it listens on every address and serves until it is killed, and may be started again on the same DIRECTORY.
 Exit code 77: cannot run here; the reason is the last line of standard error.
 """
 import getpass
@@ -44,7 +45,7 @@ PROXY_CONF = """[DEFAULT]
 swift_dir = {dir}
 user = {user}
 workers = 0
-bind_ip = 127.0.0.1
+bind_ip = {address}
 bind_port = {port}
 log_level = WARNING
 [pipeline:main]
@@ -53,6 +54,9 @@ pipeline = catch_errors gatekeeper cache s3api tempauth bulk slo dlo proxy-serve
 use = egg:swift#proxy
 account_autocreate = true
 node_timeout = 20
+# Nobody else could answer: by default the proxy asks a server not for a minute after ten failures, and it fails until it has started.
+error_suppression_limit = 1000000
+error_suppression_interval = 1
 [filter:catch_errors]
 use = egg:swift#catch_errors
 [filter:gatekeeper]
@@ -94,6 +98,8 @@ def write(path, text):
 
 def make_ring(directory, kind, port):
     builder = os.path.join(directory, kind + ".builder")
+    if os.path.exists(os.path.join(directory, kind + ".ring.gz")):
+        return
     for arguments in (["create", "4", "1", "1"], ["add", f"r1z1-127.0.0.1:{port}/d1", "1"], ["rebalance"]):
         done = subprocess.run(["swift-ring-builder", builder] + arguments, capture_output=True, text=True, check=False)
         if done.returncode not in (0, 1):  # 1: warnings
@@ -126,7 +132,8 @@ def wait_until_ready(servers, port, log_path):
 
 
 def main():
-    directory, port = os.path.abspath(sys.argv[1]), int(sys.argv[2])
+    serve = sys.argv[1] == "--serve"
+    directory, port = os.path.abspath(sys.argv[-2]), int(sys.argv[-1])
     missing = [name for name in PROGRAMS if not shutil.which(name)]
     if missing:
         cannot("not installed: " + ", ".join(missing))
@@ -144,7 +151,8 @@ def main():
         write(conf, STORAGE_CONF.format(dir=directory, user=user, port=port + number, kind=kind))
         commands.append([f"swift-{kind}-server", conf])
     conf = os.path.join(directory, "proxy-server.conf")
-    write(conf, PROXY_CONF.format(dir=directory, user=user, port=port, memcached=port + 4))
+    write(conf, PROXY_CONF.format(dir=directory, user=user, port=port, memcached=port + 4,
+                                  address="0.0.0.0" if serve else "127.0.0.1"))
     commands.append(["swift-proxy-server", conf])
 
     servers = []
@@ -176,6 +184,9 @@ def main():
     try:
         start()
         print(f"READY http://127.0.0.1:{port}", flush=True)
+        if serve:
+            servers[-1].wait()
+            sys.exit("swift-proxy-server has ended; see " + log_path)
         for line in sys.stdin:
             actions[line.strip()]()
             print("OK", flush=True)

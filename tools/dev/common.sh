@@ -26,9 +26,16 @@ as_root() {
 
 jobs_count() { echo "${MERPATI_JOBS:-$(nproc)}"; }
 
+# How many times as long everything may take: the programs of a sanitizer are slow. From the environment (of a test), or as
+# the preset was configured.
+patience() {
+  local preset=${PRESET:-${MERPATI_PRESET:-release}}
+  echo "${MERPATI_PATIENCE:-$(sed -n 's/^MERPATI_PATIENCE:[^=]*=//p' "$ROOT/build/$preset/CMakeCache.txt" 2>/dev/null | grep . || echo 1)}"
+}
+
 # wait_until SECONDS COMMAND...: polls until the command succeeds.
 wait_until() {
-  local end=$((SECONDS + $1))
+  local end=$((SECONDS + $1 * $(patience)))
   shift
   until "$@"; do
     [ $SECONDS -lt $end ] || return 1

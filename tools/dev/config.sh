@@ -1,10 +1,10 @@
 # The configuration of an instance, and target.env for clients, tests and benchmarks.
 
-SERVICES=(auth store filter queue smtp pop3 imap admin)  # in the order of their start
+SERVICES=(auth store filter queue smtp pop3 imap sieve admin)  # in the order of their start
 
 # The services' table (docs, DESIGN): service i has gRPC 50051 + i and HTTP 9090 + i; admin always 50051.
 service_number() {
-  case $1 in smtp) echo 1 ;; pop3) echo 2 ;; imap) echo 3 ;; auth) echo 5 ;; store) echo 6 ;; filter) echo 7 ;;
+  case $1 in smtp) echo 1 ;; pop3) echo 2 ;; imap) echo 3 ;; sieve) echo 4 ;; auth) echo 5 ;; store) echo 6 ;; filter) echo 7 ;;
     queue) echo 8 ;; admin) echo 9 ;; esac
 }
 grpc_port() { if [ "$1" = admin ]; then echo $((50051 + OFFSET)); else echo $((50051 + OFFSET + $(service_number "$1"))); fi; }
@@ -13,7 +13,7 @@ port() { echo $(($1 + OFFSET)); }
 
 # Somebody else's port would be shared in silence (SO_REUSEPORT) or end a process at its start.
 check_ports() {
-  local one ports="$(port 2525) $(port 2587) $(port 2465) $(port 2110) $(port 2995) $(port 2143) $(port 2993) $(grpc_port admin)"
+  local one ports="$(port 2525) $(port 2587) $(port 2465) $(port 2110) $(port 2995) $(port 2143) $(port 2993) $(port 4190) $(grpc_port admin)"
   if [ "$MODE" = services ]; then
     for one in "${SERVICES[@]}"; do ports+=" $(grpc_port "$one") $(http_port "$one")"; done
   else
@@ -47,7 +47,7 @@ write_config() {
       "$STATE/tls/services-ca.pem" "$STATE/tls/${name/#merpati/admin}.pem" "$STATE/tls/${name/#merpati/admin}.key"
     if [ "$mode" = services ]; then
       echo "peers:"
-      for service in auth store filter queue smtp pop3 imap; do echo "  $service: {target: \"127.0.0.1:$(grpc_port $service)\"}"; done
+      for service in "${SERVICES[@]}"; do echo "  $service: {target: \"127.0.0.1:$(grpc_port $service)\"}"; done
     fi
     echo "smtp:"
     edge_tls
@@ -71,6 +71,11 @@ write_config() {
     echo "  listeners:"
     listener 2143 STARTTLS
     listener 2993 IMPLICIT
+    echo "sieve:"
+    edge_tls
+    [ "$mode" = allinone ] || echo "  grpc: {address: \"127.0.0.1\", port: $(grpc_port sieve)}"
+    echo "  listeners:"
+    listener 4190 STARTTLS
     echo "auth:"
     echo "  grpc: {address: \"127.0.0.1\", port: $(grpc_port auth)}"
     echo "  database: {dsn_file: \"$STATE/secrets/dsn-auth\"}"
@@ -82,6 +87,7 @@ write_config() {
     echo "  objects: {directory: \"$STATE/objects\"}"
     echo "filter:"
     echo "  grpc: {address: \"127.0.0.1\", port: $(grpc_port filter)}"
+    echo "  database: {dsn_file: \"$STATE/secrets/dsn-filter\"}"
     echo "  authserv_id: mail.example.test"
     echo "queue:"
     echo "  grpc: {address: \"127.0.0.1\", port: $(grpc_port queue)}"
@@ -116,6 +122,7 @@ IMAP_PORT=$(port 2143)
 IMAPS_PORT=$(port 2993)
 POP3_PORT=$(port 2110)
 POP3S_PORT=$(port 2995)
+SIEVE_PORT=$(port 4190)
 ADMIN_PORT=$(grpc_port admin)
 METRICS_PORT=$(http_port $metrics)
 USER=alice@example.test

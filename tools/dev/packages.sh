@@ -11,11 +11,13 @@ packages_of() {
       ;;
     run) echo postgresql-15 openssl curl procps util-linux ;;
     test)
-      echo python3 python3-yaml zsh swaks libnet-ssleay-perl msmtp isync fetchmail mutt gnupg strace dovecot-imapd dovecot-pop3d dovecot-lmtpd postfix \
-        swift-proxy swift-account swift-container swift-object python3-swift memcached
+      echo python3 python3-yaml iproute2 nftables zsh swaks libnet-ssleay-perl msmtp isync fetchmail mutt gnupg strace dovecot-imapd \
+        dovecot-pop3d dovecot-lmtpd dovecot-sieve postfix pgbouncer sieve-connect rspamd clamav-daemon \
+        swift-proxy swift-account swift-container swift-object python3-swift memcached python3-grpcio python3-spf python3-dkim python3-nacl python3-dnspython
       ;;
     image) echo debootstrap binutils iptables $(command -v docker >/dev/null || echo docker.io) ;;
     containers) echo docker-compose ;;
+    helm) echo golang-go ca-certificates ;;
     lint) echo clang-format-16 clang-tidy-16 clang-tools-16 python3 ;;
   esac
 }

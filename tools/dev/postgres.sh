@@ -1,4 +1,5 @@
-# A private PostgreSQL below the state folder, reached by a Unix socket only.
+# A private PostgreSQL below the state folder, reached by a Unix socket only. With MERPATI_POSTGRES_ADDRESS also there, on
+# PostgreSQL's own port, and by the services only there: for a test that cuts the network between them.
 
 PG_BIN=/usr/lib/postgresql/15/bin
 PG_SCHEMAS=(auth store filter queue admin)
@@ -59,7 +60,7 @@ start_postgres() {
     touch "$STATE/logs/postgres.log"
     is_root && chown "$(database_user)" "$STATE/logs/postgres.log"
     as_database_user $PG_BIN/pg_ctl -D "$STATE/postgres/data" -l "$STATE/logs/postgres.log" -w -t 60 \
-      -o "-k '$run'" start >/dev/null 9>&- || {
+      -o "-k '$run' ${MERPATI_POSTGRES_ADDRESS:+-c listen_addresses=$MERPATI_POSTGRES_ADDRESS}" start >/dev/null 9>&- || {
       tail -20 "$STATE/logs/postgres.log" >&2
       die "PostgreSQL did not start"
     }
@@ -86,4 +87,4 @@ stop_postgres() {
 }
 
 # The folder may have blanks in its name.
-database_dsn() { echo "host='$(postgres_socket_folder)' dbname=merpati user=merpati_$1 password=$(password "database-$1")"; }
+database_dsn() { echo "host='${MERPATI_POSTGRES_ADDRESS:-$(postgres_socket_folder)}' dbname=merpati user=merpati_$1 password=$(password "database-$1")"; }

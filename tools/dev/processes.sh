@@ -37,7 +37,7 @@ ready() {
 await_ready() {
   wait_until 60 ready "$1" "$2" || {
     tail -n 15 "$STATE/logs/$1.log" >&2
-    die "$1 is not ready after 60 s; its log is $STATE/logs/$1.log"
+    die "$1 is not ready after $((60 * $(patience))) s; its log is $STATE/logs/$1.log"
   }
 }
 
@@ -51,7 +51,7 @@ stop_processes() {
   done
   for name in "$@"; do
     wait_until 30 gone "$name" || {
-      say "$name did not stop in 30 s; killing it"
+      say "$name did not stop in $((30 * $(patience))) s; killing it"
       pid=$(pid_of "$name") && kill -KILL "$pid" 2>/dev/null
     }
     rm -f "$STATE/run/$name.pid"

@@ -14,12 +14,16 @@ cmd_test() {
   for suite in "${suites[@]}"; do
     case $suite in
       unit | integration | protocol | e2e | fault | bench | chart | cluster) labels+="${labels:+|}^$suite\$" ;;
+      versions)
+        labels+="${labels:+|}^$suite\$"
+        export MERPATI_REQUIRE=${MERPATI_REQUIRE:+$MERPATI_REQUIRE,}versions
+        ;;
       containers)
         labels+="${labels:+|}^$suite\$"
         export MERPATI_REQUIRE=${MERPATI_REQUIRE:+$MERPATI_REQUIRE,}containers
         install_packages image containers
         ;;
-      *) die "unknown suite \"$suite\": unit integration protocol e2e fault containers chart cluster" ;;
+      *) die "unknown suite \"$suite\": unit integration protocol e2e fault versions containers chart cluster" ;;
     esac
   done
   if [ "${suites[*]}" = unit ]; then install_packages build run; else install_packages build run test; fi

@@ -44,7 +44,7 @@ print_instance() {
   cat <<TEXT
 
 Merpati is up ($MODE), its state is in $STATE
-  SMTP $(port 2525)   submission $(port 2587) (STARTTLS), $(port 2465) (TLS)   IMAP $(port 2143), $(port 2993) (TLS)   POP3 $(port 2110), $(port 2995) (TLS)
+  SMTP $(port 2525)   submission $(port 2587) (STARTTLS), $(port 2465) (TLS)   IMAP $(port 2143), $(port 2993) (TLS)   POP3 $(port 2110), $(port 2995) (TLS)   ManageSieve $(port 4190)
   admin gRPC $(grpc_port admin)   metrics http://127.0.0.1:$(http_port "$( [ "$MODE" = services ] && echo smtp || echo merpati )")/metrics
   alice@example.test  $(password alice)
   bob@example.test    $(password bob)$([ "$1" -gt 0 ] && printf '\n  u1 to u%s@example.test  %s' "$1" "$(password alice)")
@@ -62,7 +62,7 @@ TEXT
 
 stop_instance() {
   # shellcheck disable=SC2046
-  stop_processes smtp pop3 imap merpati
+  stop_processes smtp pop3 imap sieve merpati
   stop_processes auth store filter queue admin
   stop_postgres
   rm -f "$STATE/run/up.env"
@@ -161,6 +161,7 @@ cmd_down() {
     rm -f "$STATE/run/up.env"
     return
   fi
+  PRESET=$(instance_settings | sed -n 's/^PRESET=//p')
   say "stopping the instance in $STATE"
   stop_instance
   say "stopped"

@@ -59,7 +59,17 @@ class Revocation(MailTest):
         self.ctl("account", "create", self.user, "--password-stdin", stdin=self.target.password.encode() + b"\n")
         self.ends_every_session("domain", "update", domain, "--disable")
         self.ctl("domain", "update", domain, "--enable")
-        self.assertEqual(self.imap().select("INBOX")[0], "OK")
+        self.wait_served()
+
+    def wait_served(self):
+        """Each edge hears of it in its own time."""
+        give_up = time.monotonic() + 10
+        while True:
+            try:
+                return self.assertEqual(self.imap().select("INBOX")[0], "OK")
+            except imaplib.IMAP4.error:
+                self.assertLess(time.monotonic(), give_up, "the domain's people are not served again")
+                time.sleep(0.1)
 
     def ends_every_session(self, *arguments, stdin=b""):
         self.deliver(b"Subject: one\r\nFrom: <a@sender.test>\r\n\r\nx\r\n")

@@ -8,6 +8,7 @@ import poplib
 import smtplib
 
 from mail_test import MailTest
+from managesieve import ManageSieve, Refused
 
 
 class Scram:
@@ -55,6 +56,16 @@ class ScramOverTls(MailTest):
         client.quit()  # the next one may have the maildrop
         return status
 
+    def managesieve_login(self, plus, **spoilt):
+        client = ManageSieve(self.target.host, self.target.port("SIEVE"), context=self.tls())
+        self.addCleanup(client.close)
+        scram = self.scram(client.socket, plus, **spoilt)
+        client.send('AUTHENTICATE "SCRAM-SHA-256' + "-PLUS" * plus + f'" "{base64.b64encode(scram.first()).decode()}"')
+        challenge = base64.b64decode(client.line().strip(b'"'))
+        client.command(f'"{base64.b64encode(scram.final(challenge)).decode()}"')
+        # RFC 5804 1.3: the server's proof comes with the OK.
+        self.assertEqual(client.last, b'OK (SASL "' + base64.b64encode(scram.signature) + b'") "logged in"')
+
     def smtp_login(self, plus, **spoilt):
         client = smtplib.SMTP(self.target.host, self.target.port("SUBMISSION"), timeout=60)
         self.addCleanup(client.close)
@@ -75,6 +86,7 @@ class ScramOverTls(MailTest):
                 self.assertEqual(self.imap_login(plus), "OK")
                 self.assertEqual(self.pop3_login(plus), "+OK")
                 self.assertEqual(self.smtp_login(plus), 235)
+                self.managesieve_login(plus)
 
     def test_a_wrong_password_and_another_certificate_are_refused(self):
         for wrong in ({"password": "not this one"}, {"spoil": b"\0" * 32}):
@@ -85,3 +97,5 @@ class ScramOverTls(MailTest):
                     self.pop3_login(True, **wrong)
                 with self.assertRaises(smtplib.SMTPAuthenticationError):
                     self.smtp_login(True, **wrong)
+                with self.assertRaises(Refused):
+                    self.managesieve_login(True, **wrong)

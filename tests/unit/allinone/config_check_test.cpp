@@ -77,6 +77,35 @@ TEST(ConfigCheck, ValuesThatAreReadButCannotWork) {
               Not(Contains(HasSubstr("peers"))));
 }
 
+TEST(ConfigCheck, ScoresOfTheFilter) {
+  const auto found = [](const std::string& filter) {
+    return faults("filter: {database: {dsn: x}, " + filter + "}\n", {"filter"}, false);
+  };
+  EXPECT_THAT(found("weights: [{symbol: NO_FROM, score: 6}, {symbol: LOOP, score: -1}]"), IsEmpty());
+  EXPECT_THAT(found("thresholds: {refuse: 0}"), IsEmpty());
+  EXPECT_THAT(found("weights: [{symbol: A, score: 1}, {symbol: A, score: 2}]"), Contains(HasSubstr("A twice")));
+  EXPECT_THAT(found("weights: [{score: 1}]"), Contains(HasSubstr("without a symbol")));
+  EXPECT_THAT(found("thresholds: {junk: -1}"), Contains(HasSubstr("negative")));
+  EXPECT_THAT(found("thresholds: {junk: 20}"), Contains(HasSubstr("never reached")));
+}
+
+TEST(ConfigCheck, TheFilterKeepsScriptsInADatabase) {
+  EXPECT_THAT(faults("", {"filter"}, false), Contains(HasSubstr("filter.database.dsn")));
+  EXPECT_THAT(faults("filter: {database: {dsn: x}, sieve: {max_script_size: 2MiB}}\n", {"filter"}, false),
+              Contains(HasSubstr("filter.sieve.max_script_size")));
+}
+
+TEST(ConfigCheck, MailAuthentication) {
+  const auto found = [](const std::string& section) {
+    return faults("filter: {database: {dsn: x}, mail_authentication: {" + section + "}}\n", {"filter"}, false);
+  };
+  EXPECT_THAT(found("own_networks: [\"none\"]"), IsEmpty());
+  EXPECT_THAT(found("own_networks: [\"192.0.2.0/24\", \"::1\"]"), IsEmpty());
+  EXPECT_THAT(found("own_networks: [\"none\", \"10.0.0.0/8\"]"), Contains(HasSubstr("own_networks")));
+  EXPECT_THAT(found("lookup_time: 0s"), Contains(HasSubstr("lookup_time is 0")));
+  EXPECT_THAT(found("enabled: false, lookup_time: 0s"), IsEmpty());
+}
+
 TEST(ConfigCheck, TwoListenersOnOnePort) {
   const auto found = faults(
       "http: {port: 2143}\nimap: {listeners: [{port: 2143, tls: NONE}]}\n"

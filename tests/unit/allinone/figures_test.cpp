@@ -17,6 +17,7 @@ TEST(Figures, AreSumsOverTheLabelsOfWhatRunsHere) {
   metrics.gauge("merpati_pg_connections", "", {{"pool", "store"}}).set(6);
   metrics.gauge("merpati_pg_connections", "", {{"pool", "queue"}}).set(2);
   metrics.gauge("merpati_pg_available", "", {{"pool", "store"}}).set(1);
+  metrics.histogram("merpati_pg_wait_seconds", "", {1, 2}, {{"pool", "store"}}).observe(1.5);
   runtime::v1::GetStatusResponse status;
   fill_figures(runtime::samples_of(metrics), status);
 
@@ -29,6 +30,7 @@ TEST(Figures, AreSumsOverTheLabelsOfWhatRunsHere) {
   ASSERT_EQ(status.pools_size(), 2);
   EXPECT_EQ(status.pools(1).name(), "store");
   EXPECT_EQ(status.pools(1).connections(), 6);
+  EXPECT_DOUBLE_EQ(status.pools(1).wait_seconds_total(), 1.5);
   EXPECT_TRUE(status.pools(1).available());
   EXPECT_FALSE(status.has_queue());
   EXPECT_FALSE(status.has_store());

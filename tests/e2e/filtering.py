@@ -1,0 +1,82 @@
+#!/usr/bin/python3
+"""What the filter's scores lead to: Junk, a temporary refusal, a refusal; and that limits hold whatever the weights.
+
+The filter of the instance is given weights, and looked at as people do.
+"""
+import imaplib
+import pathlib
+import smtplib
+import sys
+import unittest
+
+sys.dont_write_bytecode = True
+HERE = pathlib.Path(__file__).resolve().parent
+sys.path[:0] = [str(HERE.parent / "support")]
+
+from instance import Instance  # noqa: E402
+from processes import Processes  # noqa: E402
+
+GOOD = "From: sender@remote.test\r\nSubject: good\r\n\r\nhello\r\n"
+NO_FROM = "Subject: from nobody\r\n\r\nhello\r\n"
+TWO_SUBJECTS = "From: sender@remote.test\r\nSubject: one\r\nSubject: two\r\n\r\nhello\r\n"
+
+
+class Filtering(unittest.TestCase):
+    @classmethod
+    def setUpClass(cls):
+        cls.instance = cls.enterClassContext(Instance(services=True, accounts=2))
+        if cls.instance.adopted:
+            raise unittest.SkipTest("an adopted instance cannot be given other weights")
+        cls.target = cls.instance.target
+        cls.processes = Processes(cls.instance.state)
+        cls.file = cls.instance.state / "services" / "filter.yaml"
+        cls.original = cls.file.read_text()
+
+    def configure(self, thresholds, weights):
+        assert self.original.count("\nfilter:\n") == 1, self.original
+        self.file.write_text(self.original.replace(
+            "\nfilter:\n", f"\nfilter:\n  thresholds: {thresholds}\n  weights: [{weights}]\n"))
+        self.processes.kill("filter", 15)
+        self.processes.restart("filter")
+        self.processes.wait_ready("filter")
+
+    def send(self, user, text):
+        with smtplib.SMTP("127.0.0.1", self.target.port("SMTP"), timeout=60) as client:
+            client.ehlo("sender.test")
+            client.mail("sender@remote.test")
+            client.rcpt(user)
+            return client.data(text.encode())
+
+    def count(self, user, mailbox):
+        client = imaplib.IMAP4("127.0.0.1", self.target.port("IMAP"))
+        self.addCleanup(client.shutdown)
+        client.login(user, self.target.password)
+        answer = client.select(mailbox, readonly=True)
+        self.assertEqual(answer[0], "OK", answer)
+        return int(answer[1][0])
+
+    def test_a_score_files_into_junk(self):
+        user = self.target.account()
+        self.configure("{junk: 6}", "{symbol: NO_FROM, score: 6}")
+        self.assertEqual(self.send(user, NO_FROM)[0], 250)
+        self.assertEqual(self.send(user, GOOD)[0], 250)
+        self.assertEqual((self.count(user, "INBOX"), self.count(user, "Junk")), (1, 1))
+        code, text = self.send(user, TWO_SUBJECTS)
+        self.assertEqual(code, 550, "what has no weight is refused as ever")
+        self.assertIn(b"more than one Subject", text)
+        self.assertEqual(self.send(user, "Received: from a by b\r\n" * 51 + NO_FROM)[0], 554, "a loop is not weighed")
+        self.assertEqual((self.count(user, "INBOX"), self.count(user, "Junk")), (1, 1))
+
+    def test_a_score_refuses_for_now_and_for_good(self):
+        user = self.target.account()
+        self.configure("{junk: 1, temporary: 2, refuse: 3}",
+                       "{symbol: NO_FROM, score: 2}, {symbol: DUPLICATE_FIELD, score: 3}")
+        code, text = self.send(user, NO_FROM)
+        self.assertEqual((code, text[:5]), (451, b"4.7.1"))
+        code, text = self.send(user, TWO_SUBJECTS)
+        self.assertEqual((code, text[:5]), (550, b"5.7.1"))
+        self.assertEqual((self.count(user, "INBOX"), self.count(user, "Junk")), (0, 0))
+
+
+if __name__ == "__main__":
+    unittest.main(verbosity=2, warnings="ignore")
