@@ -21,24 +21,6 @@ ResponseCode response_code(LoginFailure::Reason reason) {
   }
 }
 
-namespace {
-
-LoginOutcome outcome_of(LoginFailure::Reason reason) {
-  switch (reason) {
-    case LoginFailure::REASON_CREDENTIALS:
-    case LoginFailure::REASON_DISABLED:
-      return LoginOutcome::kCredentials;
-    case LoginFailure::REASON_SLOWED:
-      return LoginOutcome::kSlowed;
-    case LoginFailure::REASON_TEMPORARY:
-      return LoginOutcome::kTemporary;
-    default:
-      return LoginOutcome::kOther;
-  }
-}
-
-}  // namespace
-
 Task<void> login_succeeded(Session& session, auth::v1::LoginResult result) {
   auto& edge = session.edge();
   const auto account = result.claims().account_id();
@@ -48,16 +30,16 @@ Task<void> login_succeeded(Session& session, auth::v1::LoginResult result) {
   if (maildrop.has_error()) {
     if (is_temporary(maildrop.error())) session.lease_is_doubtful(std::move(login));
     const auto code = pop3::response_code(maildrop.error(), ErrorSite::kMaildrop);
-    edge.probe.login(code == ResponseCode::kInUse ? LoginOutcome::kInUse : LoginOutcome::kTemporary);
+    edge.probe.login(code == ResponseCode::kInUse ? edge::LoginOutcome::kInUse : edge::LoginOutcome::kTemporary);
     session.say_err(maildrop.error(), ErrorSite::kMaildrop);
     co_return Result<void>();
   }
   if (!maildrop->is_open()) {
-    edge.probe.login(LoginOutcome::kDelay);
+    edge.probe.login(edge::LoginOutcome::kDelay);
     session.say_err("you have logged in a moment ago, wait a little", ResponseCode::kLoginDelay);
     co_return Result<void>();
   }
-  edge.probe.login(LoginOutcome::kOk);
+  edge.probe.login(edge::LoginOutcome::kOk);
   session.enter_transaction(*std::move(maildrop));
   session.say_ok(fmt::format("{} messages ({} octets)", session.maildrop().count(), session.maildrop().bytes()));
   log::info("pop3_login", "maildrop opened",
@@ -71,7 +53,7 @@ Task<void> login_succeeded(Session& session, auth::v1::LoginResult result) {
 }
 
 void login_failed(Session& session, const LoginFailure& failure) {
-  session.edge().probe.login(outcome_of(failure.reason()));
+  session.edge().probe.login(edge::outcome_of(failure.reason()));
   session.say_err(failure.text().empty() ? std::string_view("authentication failed") : failure.text(),
                   response_code(failure.reason()));
   log::info("pop3_login_failed", LoginFailure::Reason_Name(failure.reason()),
@@ -82,7 +64,7 @@ void login_failed(Session& session, const LoginFailure& failure) {
 }
 
 void login_failed(Session& session, const Error& error) {
-  session.edge().probe.login(LoginOutcome::kTemporary);
+  session.edge().probe.login(edge::LoginOutcome::kTemporary);
   session.say_err(error, ErrorSite::kMaildrop);
 }
 

@@ -37,28 +37,14 @@ class Client final : public edge::SaslClient {
   Session& session_;
 };
 
-LoginOutcome outcome_of(LoginFailure::Reason reason) {
-  switch (reason) {
-    case LoginFailure::REASON_CREDENTIALS:
-    case LoginFailure::REASON_DISABLED:
-      return LoginOutcome::kCredentials;
-    case LoginFailure::REASON_SLOWED:
-      return LoginOutcome::kSlowed;
-    case LoginFailure::REASON_TEMPORARY:
-      return LoginOutcome::kTemporary;
-    default:
-      return LoginOutcome::kOther;
-  }
-}
-
 void login_failed(Session& session, const LoginFailure& failure) {
-  const auto outcome = outcome_of(failure.reason());
+  const auto outcome = edge::outcome_of(failure.reason());
   session.site().probe.login(outcome);
   log::info("sieve_login_failed", LoginFailure::Reason_Name(failure.reason()),
             {{"session_id", session.id()}, {"client", session.client_info().address()}});
-  const bool by_client = outcome == LoginOutcome::kCredentials || outcome == LoginOutcome::kSlowed;
+  const bool by_client = outcome == edge::LoginOutcome::kCredentials || outcome == edge::LoginOutcome::kSlowed;
   if (by_client && session.too_many_failed_logins()) return;
-  const bool later = outcome == LoginOutcome::kSlowed || outcome == LoginOutcome::kTemporary;
+  const bool later = outcome == edge::LoginOutcome::kSlowed || outcome == edge::LoginOutcome::kTemporary;
   session.no(failure.text().empty() ? std::string_view("authentication failed") : failure.text(),
              later ? ResponseCode::kTryLater : ResponseCode::kNone);
 }
@@ -68,15 +54,15 @@ void login_succeeded(Session& session, auth::v1::LoginResult result) {
   const std::string server_final = result.server_final();
   auto place = site.accounts.enter(result.claims().account_id(), site.settings.max_connections_per_account);
   if (place == nullptr) {
-    site.probe.login(LoginOutcome::kOther);
+    site.probe.login(edge::LoginOutcome::kOther);
     return session.no("too many connections of this account", ResponseCode::kTryLater);
   }
   edge::Login login(std::move(result), std::move(place));
   if (!login.has_scope(auth::v1::SCOPE_SIEVE)) {
-    site.probe.login(LoginOutcome::kOther);
+    site.probe.login(edge::LoginOutcome::kOther);
     return session.no("this credential may not manage scripts");
   }
-  site.probe.login(LoginOutcome::kOk);
+  site.probe.login(edge::LoginOutcome::kOk);
   log::info("sieve_login", "logged in",
             {{"session_id", session.id()},
              {"account_id", login.account()},
@@ -96,7 +82,7 @@ Task<void> cmd_authenticate(Session& session, const Command& command) {
   if (std::ranges::find(offered, command.mechanism) == offered.end()) {
     const auto with_tls = edge::sasl_mechanisms({true, true});
     const bool needs_tls = std::ranges::find(with_tls, command.mechanism) != with_tls.end();
-    session.site().probe.login(LoginOutcome::kOther);
+    session.site().probe.login(edge::LoginOutcome::kOther);
     if (needs_tls) {
       session.no("this mechanism needs TLS: use STARTTLS first", ResponseCode::kEncryptNeeded);
     } else {
@@ -116,7 +102,7 @@ Task<void> cmd_authenticate(Session& session, const Command& command) {
   } else if (client.lost) {
     session.bye(outcome.refusal);
   } else {
-    session.site().probe.login(LoginOutcome::kOther);
+    session.site().probe.login(edge::LoginOutcome::kOther);
     session.no(outcome.refusal);
   }
   co_return Result<void>();

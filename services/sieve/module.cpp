@@ -5,6 +5,7 @@
 #include "merpati/runtime/duration.hpp"
 #include "merpati/runtime/log.hpp"
 #include "merpati/runtime/machine_name.hpp"
+#include "sieve/probe.hpp"
 #include "sieve/session.hpp"
 
 namespace merpati::managesieve {
@@ -57,7 +58,7 @@ Module::Module(runtime::Process& process, config::v1::Sieve config, std::shared_
     : config_(std::move(config)),
       auth_(auth),
       site_(std::make_shared<Site>(settings_of(config_), auth::v1::AuthClient(std::move(auth)),
-                                   filter::v1::ScriptsClient(std::move(filter)), Probe(process.metrics()))),
+                                   filter::v1::ScriptsClient(std::move(filter)), make_probe(process.metrics()))),
       server_(contexts(process.loops()), hooks(process.metrics())),
       background_(process.loops().main()) {}
 

@@ -153,7 +153,8 @@ Task<void> Session::handle(std::string text) {
   span.attribute("network.protocol.name", "managesieve");
   said_no_ = false;
   auto done = co_await dispatch(*command);
-  site_->probe.command(command->verb, !said_no_ && !done.has_error(), std::chrono::steady_clock::now() - start);
+  site_->probe.command(static_cast<std::size_t>(command->verb), !said_no_ && !done.has_error(),
+                       std::chrono::steady_clock::now() - start);
   co_return done;
 }
 

@@ -8,12 +8,12 @@
 
 #include "merpati/auth/v1/auth.rpc.hpp"
 #include "merpati/edge/in_flight.hpp"
+#include "merpati/edge/probe.hpp"
 #include "merpati/filter/v1/scripts.rpc.hpp"
 #include "merpati/net/account_connections.hpp"
 #include "merpati/net/address.hpp"
 #include "merpati/net/tls.hpp"
 #include "merpati/rpc/revocations.hpp"
-#include "sieve/probe.hpp"
 
 namespace merpati::managesieve {
 
@@ -40,7 +40,7 @@ struct Door {
 };
 
 struct Site {
-  Site(Settings s, auth::v1::AuthClient a, filter::v1::ScriptsClient f, Probe p)
+  Site(Settings s, auth::v1::AuthClient a, filter::v1::ScriptsClient f, edge::Probe p)
       : settings(std::move(s)),
         auth(std::move(a)),
         scripts(std::move(f)),
@@ -49,7 +49,7 @@ struct Site {
   const Settings settings;
   const auth::v1::AuthClient auth;
   const filter::v1::ScriptsClient scripts;
-  const Probe probe;
+  const edge::Probe probe;
   rpc::Revocations revocations;
   net::AccountConnections accounts;
   edge::InFlight in_flight;

@@ -27,6 +27,7 @@ enum class Verb : std::uint8_t {
   kTop,
   kUidl
 };
+inline constexpr std::size_t kVerbCount = 15;
 
 /// The keyword in upper case, as it is written on the wire. Also a bounded label for metrics.
 std::string_view to_string(Verb verb);
