@@ -21,7 +21,8 @@ constexpr auto kHandshake = std::chrono::seconds(5);  // until credit; a busy se
 // Without a word from the server while somebody waits, in sweeps of this loop: a stop of our own does not count, and on
 // a busy machine, where sweeps come late, an answer may come late, too.
 constexpr auto kQuietUntilPing = std::chrono::milliseconds(100);
-constexpr auto kBetweenAsking = std::chrono::milliseconds(50);  // the other replicas, so that all are known at once
+constexpr auto kBetweenAsking =
+    std::chrono::milliseconds(50);  // the other replicas, from the first pause on: all are known at once
 constexpr auto kQuietUntilStalled = std::chrono::milliseconds(650);  // calls fail, until the server is heard again
 constexpr auto kQuietUntilEnd = std::chrono::seconds(7);             // the connection ends
 constexpr auto kHeardOfLate = std::chrono::milliseconds(200);
@@ -327,7 +328,7 @@ class MuxConnection final : public MuxClient, public ResponseSink, public std::e
   void ask_whether_alive() {
     quiet_ += kSweep;
     if (quiet_ == kQuietUntilPing && state_ == State::kOpen) ping();
-    if (quiet_ >= kQuietUntilPing && !stalled() && quiet_ % kBetweenAsking == quiet_.zero() && on_quiet_) on_quiet_();
+    if (!stalled() && quiet_ % kBetweenAsking == quiet_.zero() && on_quiet_) on_quiet_();
     if (stalled()) {
       for (const auto id : ids_in_order()) abandon(id, Error(ErrorCode::kUnavailable, kDoesNotAnswer));
       for (const auto& listener : std::exchange(silence_listeners_, {}))
