@@ -9,6 +9,7 @@
 #include <map>
 #include <set>
 
+#include "filter/arc_sealer.hpp"
 #include "filter/config_values.hpp"
 #include "filter/external_engines.hpp"
 #include "filter/operator_scripts.hpp"
@@ -195,6 +196,7 @@ void check_filter(Faults& faults, const config::v1::Filter& filter) {
   if (at.refuse() > 0 && std::max(at.junk(), at.temporary()) > at.refuse())
     faults.push_back("filter.thresholds.refuse is below another threshold, which is then never reached");
   check_mail_authentication(faults, filter);
+  if (auto arc = filter::arc_sealer_settings(filter); arc.has_error()) faults.push_back(arc.error().message());
 }
 
 void check_scanner(Faults& faults, const std::string& key, const std::string& address, std::uint32_t max_scans) {

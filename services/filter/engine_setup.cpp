@@ -2,7 +2,6 @@
 
 #include "filter/external_engines.hpp"
 #include "filter/mail_authentication_setup.hpp"
-#include "filter/resolver_setup.hpp"
 #include "filter/rpc/filter_service.hpp"
 
 namespace merpati::filter {
@@ -21,12 +20,12 @@ Result<void> add_lists(runtime::Process& process, const config::v1::DnsLists& co
 
 }  // namespace
 
-Result<void> add_engines(runtime::Process& process, const config::v1::Filter& config, FilterService& service,
-                         TaskGroup& tasks) {
-  std::shared_ptr<dns::Resolver> resolver;
-  if (config.mail_authentication().enabled() || !config.dns_lists().lists().empty()) {
-    MERPATI_TRY(resolver, make_resolver(process, config));
-  }
+bool engines_need_dns(const config::v1::Filter& config) {
+  return config.mail_authentication().enabled() || !config.dns_lists().lists().empty();
+}
+
+Result<void> add_engines(runtime::Process& process, const config::v1::Filter& config,
+                         std::shared_ptr<dns::Resolver> resolver, FilterService& service, TaskGroup& tasks) {
   MERPATI_TRY(auto mail_authentication, make_mail_authentication(process, config, resolver));
   if (mail_authentication) service.add_engine(std::move(mail_authentication), CircuitBreaker::never());
   MERPATI_TRY(auto clamd, make_clamd(config.clamd(), process.blocking()));

@@ -2,11 +2,13 @@
 
 #include <functional>
 
+#include "filter/arc_stage.hpp"
 #include "filter/engine_setup.hpp"
 #include "filter/memory.hpp"
 #include "filter/migrations.hpp"
 #include "filter/operator_scripts.hpp"
 #include "filter/purges.hpp"
+#include "filter/resolver_setup.hpp"
 #include "filter/rpc/filter_service.hpp"
 #include "filter/rpc/scripts_service.hpp"
 #include "filter/script_cache.hpp"
@@ -128,6 +130,13 @@ struct Module::Parts {
     return settings;
   }
 
+  void add_arc(std::optional<ArcSealerSettings> wanted, std::shared_ptr<dns::Resolver> resolver) {
+    if (!wanted) return;
+    ArcSealer sealer(*std::move(wanted), std::move(resolver), process.blocking(), process.metrics());
+    arc = std::make_unique<ArcStage>(std::move(sealer), config.authserv_id(), store, config.max_scanned_size());
+    filter_service.set_arc(*arc);
+  }
+
   /// What was remembered and counts no more.
   asio::awaitable<void> forget_for_ever() {
     while ((co_await sleep_for(kForgetEvery)).has_value()) {
@@ -156,6 +165,7 @@ struct Module::Parts {
   StoredSentCounts sent_counts;
   ScriptCache cache;
   std::unique_ptr<SieveStage> sieve;
+  std::unique_ptr<ArcStage> arc;
   FilterService filter_service;
   ScriptsService scripts_service;
   rpc::Dispatcher dispatcher;
@@ -180,7 +190,13 @@ Task<void> Module::start() {
       std::make_unique<SieveStage>(parts.scripts, parts.memory, parts.cache, parts.store, parts.process.blocking(),
                                    parts.process.metrics(), parts.sieve_settings(std::move(operators)));
   parts.filter_service.set_sieve(*parts.sieve);
-  MERPATI_CO_CHECK(add_engines(parts.process, parts.config, parts.filter_service, parts.tasks));
+  MERPATI_CO_TRY(auto arc, arc_sealer_settings(parts.config));
+  std::shared_ptr<dns::Resolver> resolver;
+  if (arc || engines_need_dns(parts.config)) {
+    MERPATI_CO_TRY(resolver, make_resolver(parts.process, parts.config));
+  }
+  parts.add_arc(std::move(arc), resolver);
+  MERPATI_CO_CHECK(add_engines(parts.process, parts.config, resolver, parts.filter_service, parts.tasks));
   if (const auto limits = sender_rate_from(parts.config.sender_rate()); limits.wanted())
     parts.filter_service.add_engine(std::make_shared<SenderRateEngine>(limits, parts.sent_counts));
   parts.tasks.spawn(parts.forget_for_ever());

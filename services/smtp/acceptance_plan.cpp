@@ -1,5 +1,6 @@
 // What the filter's verdicts mean: which copies go into which mailboxes, and what leaves.
 #include <algorithm>
+#include <map>
 #include <set>
 
 #include "merpati/base/ids.hpp"
@@ -241,6 +242,7 @@ Task<void> Acceptance::fill_queue() {
   const auto add = [&](const std::string& address) {
     if (addresses.insert(address).second) common.add_recipients()->set_address(address);
   };
+  std::map<std::string, std::size_t> with_prefix;  // messages that differ in what stands in front alone
   for (const auto& target : targets_) {
     if (target.discard) continue;
     if (target.local == nullptr && target.verdict.actions().empty()) {
@@ -249,10 +251,20 @@ Task<void> Acceptance::fill_queue() {
         add(target.address);
         continue;
       }
+      std::string prefix = prepended(target.verdict.edits()) + common.header_prefix();
+      const auto [known, fresh] = with_prefix.try_emplace(prefix, messages.size());
+      if (!own && !fresh) {
+        messages[known->second].add_recipients()->set_address(target.address);
+        continue;
+      }
+      if (own && fresh) with_prefix.erase(known);
       auto& request = messages.emplace_back(envelope());
-      request.set_header_prefix(prepended(target.verdict.edits()) + common.header_prefix());
+      request.set_header_prefix(std::move(prefix));
+      request.set_envelope_id(transaction_.mail.envelope_id);
+      request.set_return_headers_only(transaction_.mail.return_headers_only);
       request.add_recipients()->set_address(target.address);
       *request.mutable_body() = own ? *own : body_;
+      continue;
     }
     for (const auto& action : target.verdict.actions()) {
       if (action.has_redirect()) {

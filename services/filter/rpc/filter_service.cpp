@@ -1,10 +1,10 @@
 #include "filter/rpc/filter_service.hpp"
 
+#include "filter/stored_message.hpp"
 #include "filter/structure_engine.hpp"
 #include "merpati/mailauth/authenticate.hpp"
 #include "merpati/mime/header.hpp"
 #include "merpati/runtime/log.hpp"
-#include "merpati/store/v1/store.rpc.hpp"
 
 namespace merpati::filter {
 namespace {
@@ -107,7 +107,7 @@ Task<v1::CheckMessageResponse> FilterService::check_message(rpc::Context& contex
   std::string joined;
   MessageView view = view_of(request);
   if (!view.whole && !request.blob_id().empty() && request.size() <= limits_.max_scanned_size && store_) {
-    MERPATI_CO_CHECK(co_await read_blob(request, context, spool));
+    MERPATI_CO_CHECK(co_await read_message(request, context, spool));
     MERPATI_CO_TRY(view.message, spool.view());
     view.whole = true;
   } else if (!request.header_prefix().empty()) {
@@ -117,19 +117,21 @@ Task<v1::CheckMessageResponse> FilterService::check_message(rpc::Context& contex
   std::string_view header = view.whole ? view.message : joined.empty() ? request.header() : std::string_view(joined);
   view.header_block = header.substr(0, mime::header_block_size(header));
   v1::CheckMessageResponse response;
+  std::vector<EngineReport> reports;
   if (request.scripts_only()) {
     response.set_decision(v1::DECISION_ACCEPT);
     for (int i = 0; i < request.recipients_size(); ++i) response.add_recipients()->set_decision(v1::DECISION_ACCEPT);
   } else {
-    MERPATI_CO_TRY(const auto reports, co_await engines_.run(view, context.deadline()));
+    MERPATI_CO_TRY(reports, co_await engines_.run(view, context.deadline()));
     response = answer(request, view.header_block, reports);
+    for (const auto& report : reports)
+      if (report.findings.authentication) view.authentication = report.findings.authentication.get();
   }
-  if (sieve_ != nullptr) {
-    rpc::CallOptions call;
-    call.deadline = context.deadline();
-    call.trace_id = context.trace();
-    MERPATI_CO_CHECK(co_await sieve_->apply(request, view, std::move(call), response));
-  }
+  rpc::CallOptions call;
+  call.deadline = context.deadline();
+  call.trace_id = context.trace();
+  if (sieve_ != nullptr) MERPATI_CO_CHECK(co_await sieve_->apply(request, view, call, response));
+  if (arc_ != nullptr) MERPATI_CO_CHECK(co_await arc_->apply(request, view, call, response));
   decisions_[static_cast<std::size_t>(response.decision())].add();
   log::info("filter_message_judged", response.reply().text(),
             {{"trace_id", context.trace_id()},
@@ -147,25 +149,16 @@ Task<v1::SettleMessageResponse> FilterService::settle_message(rpc::Context& cont
   co_return v1::SettleMessageResponse();
 }
 
-Task<void> FilterService::read_blob(const v1::CheckMessageRequest& request, const rpc::Context& context, Spool& into) {
+Task<void> FilterService::read_message(const v1::CheckMessageRequest& request, const rpc::Context& context,
+                                       Spool& into) {
   MERPATI_CO_CHECK(into.open());
   if (!request.header_prefix().empty()) MERPATI_CO_CHECK(into.add(request.header_prefix()));
-  store::v1::StoreClient store(store_);
-  store::v1::ReadBlobRequest wanted;
-  wanted.set_blob_id(request.blob_id());
   rpc::CallOptions options;
   options.deadline = context.deadline();
   options.trace_id = context.trace();
   options.cell = request.cell();
-  MERPATI_CO_TRY(auto reader, co_await store.read_blob(wanted, options));
-  for (;;) {
-    MERPATI_CO_TRY(auto chunk, co_await reader->read());
-    if (!chunk) break;
-    if (into.size() + chunk->chunk().size() > limits_.max_scanned_size + request.header_prefix().size())
-      co_return Error(ErrorCode::kInvalidArgument, "the blob is larger than the request says");
-    MERPATI_CO_CHECK(into.add(chunk->chunk()));
-  }
-  co_return Result<void>();
+  co_return co_await read_blob(store_, request.blob_id(), std::move(options),
+                               limits_.max_scanned_size + request.header_prefix().size(), into);
 }
 
 v1::CheckMessageResponse FilterService::answer(const v1::CheckMessageRequest& request, std::string_view block,

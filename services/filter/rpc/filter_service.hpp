@@ -8,6 +8,7 @@
 #include <span>
 #include <string>
 
+#include "filter/arc_stage.hpp"
 #include "filter/engine_runner.hpp"
 #include "filter/message_checks.hpp"
 #include "filter/scoring.hpp"
@@ -30,6 +31,8 @@ class FilterService : public v1::FilterService {
   }
   /// Runs recipients' scripts; outlives this. Before the first call; without it there are no scripts.
   void set_sieve(SieveStage& sieve) { sieve_ = &sieve; }
+  /// Seals what goes on elsewhere; as set_sieve().
+  void set_arc(ArcStage& arc) { arc_ = &arc; }
 
   Task<v1::CheckConnectionResponse> check_connection(rpc::Context&, const v1::CheckConnectionRequest&) override;
   Task<v1::CheckRecipientResponse> check_recipient(rpc::Context&, const v1::CheckRecipientRequest&) override;
@@ -42,7 +45,7 @@ class FilterService : public v1::FilterService {
 
  private:
   /// The whole message, from the store.
-  Task<void> read_blob(const v1::CheckMessageRequest& request, const rpc::Context& context, Spool& into);
+  Task<void> read_message(const v1::CheckMessageRequest& request, const rpc::Context& context, Spool& into);
   v1::CheckMessageResponse answer(const v1::CheckMessageRequest& request, std::string_view header_block,
                                   std::span<const EngineReport> reports) const;
   void add_results(const v1::Transaction& transaction, std::string_view header_block,
@@ -54,6 +57,7 @@ class FilterService : public v1::FilterService {
   std::shared_ptr<rpc::Channel> store_;
   EngineRunner engines_;
   SieveStage* sieve_ = nullptr;
+  ArcStage* arc_ = nullptr;
   ClientCheck client_check_;
   std::array<runtime::Counter, v1::Decision_ARRAYSIZE> decisions_;
 };

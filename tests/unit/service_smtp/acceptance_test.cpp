@@ -429,6 +429,41 @@ TEST(Acceptance, ARefusalOfARemoteRecipientIsToldTheSender) {
   EXPECT_TRUE(edge.store.mails.empty());
 }
 
+// As with an ARC set in front of what goes to an alias's addresses.
+TEST(Acceptance, RemoteRecipientsWithTheSameFieldsInFrontLeaveTogether) {
+  Edge edge;
+  edge.filter.answer = [](const auto& request, filter::v1::CheckMessageResponse& out) {
+    for (const auto& recipient : request.recipients()) {
+      auto& verdict = *out.add_recipients();
+      if (recipient.recipient().starts_with("plain")) continue;
+      auto& edit = *verdict.add_edits();
+      edit.set_kind(filter::v1::HeaderEdit::KIND_PREPEND);
+      edit.set_name("ARC-Seal");
+      edit.set_value(recipient.recipient().starts_with("other") ? "i=2" : "i=1");
+    }
+  };
+  Client client(edge.port(1));
+  client.say("EHLO client.test");
+  client.say(login_line());
+  EXPECT_EQ(client
+                .mail("alice@example.test",
+                      {"one@elsewhere.test", "plain@elsewhere.test", "two@elsewhere.test", "other@elsewhere.test"},
+                      "From: alice@example.test\r\n\r\n")
+                .substr(0, 3),
+            "250");
+  ASSERT_EQ(edge.queue.items.size(), 1U);
+  const auto& first = edge.queue.items[0];
+  ASSERT_EQ(first.recipients_size(), 1);
+  EXPECT_EQ(first.recipients(0).address(), "plain@elsewhere.test");
+  ASSERT_EQ(first.also_size(), 2);
+  ASSERT_EQ(first.also(0).recipients_size(), 2);
+  EXPECT_EQ(first.also(0).recipients(1).address(), "two@elsewhere.test");
+  EXPECT_TRUE(first.also(0).header_prefix().starts_with("ARC-Seal: i=1\r\nReceived: "))
+      << first.also(0).header_prefix();
+  ASSERT_EQ(first.also(1).recipients_size(), 1);
+  EXPECT_TRUE(first.also(1).header_prefix().starts_with("ARC-Seal: i=2\r\nReceived: "));
+}
+
 TEST(Acceptance, FilterDownIsTemporaryOrMarked) {
   {
     Edge edge;
