@@ -21,13 +21,13 @@ constexpr auto kHandshake = std::chrono::seconds(5);  // until credit; a busy se
 // Without a word from the server while somebody waits, in sweeps of this loop: a stop of our own does not count, and on
 // a busy machine, where sweeps come late, an answer may come late, too.
 constexpr auto kQuietUntilPing = std::chrono::milliseconds(100);
-constexpr auto kBetweenAsking =
-    std::chrono::milliseconds(50);  // the other replicas, from the first pause on: all are known at once
+constexpr auto kBetweenAsking = std::chrono::milliseconds(50);  // the other replicas, so that all are known at once
 constexpr auto kQuietUntilStalled = std::chrono::milliseconds(650);  // calls fail, until the server is heard again
 constexpr auto kQuietUntilEnd = std::chrono::seconds(7);             // the connection ends
 constexpr auto kHeardOfLate = std::chrono::milliseconds(200);
-constexpr auto kBetweenLooks = std::chrono::milliseconds(100);  // while streams depend on the server
-constexpr std::size_t kWaitingCalls = 4096;                     // until the server says what it allows
+constexpr auto kHeardJustNow = std::chrono::milliseconds(50);
+constexpr auto kBetweenLooks = std::chrono::milliseconds(50);  // while streams depend on the server
+constexpr std::size_t kWaitingCalls = 4096;                    // until the server says what it allows
 constexpr std::size_t kWaitingBytes = 4 << 20;
 
 // A call that waits for its answer. Completed exactly once, by whoever takes it out of the table.
@@ -112,7 +112,7 @@ class MuxConnection final : public MuxClient, public ResponseSink, public std::e
 
   void ask() override {
     // While a call waits, the sweeps find out.
-    if (!ended() && table_.empty() && std::chrono::steady_clock::now() - heard_at_ >= kHeardOfLate / 2)
+    if (!ended() && table_.empty() && std::chrono::steady_clock::now() - heard_at_ >= kHeardJustNow)
       enter_check(std::make_unique<Look>());
   }
   void tell_silence(std::weak_ptr<SilenceListener> listener) override {
