@@ -59,6 +59,7 @@ void add_sieve_commands(CLI::App& app, Session& session);
 /// Below `sieve`.
 void add_script_commands(CLI::App* sieve, Session& session);
 void add_mailauth_commands(CLI::App& app, Session& session);
+void add_dmarc_commands(CLI::App& app, Session& session);
 
 /// A shell's completion script for the whole tree; empty for an unknown shell.
 std::string completion_script(const CLI::App& app, const std::string& shell);

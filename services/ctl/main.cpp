@@ -120,6 +120,7 @@ int main(int argc, char** argv) {
   add_selftest_command(app, session);
   add_sieve_commands(app, session);
   add_mailauth_commands(app, session);
+  add_dmarc_commands(app, session);
   auto* completion =
       app.add_subcommand("completion", "Completion script for a shell: source <(merpatictl completion bash)");
   completion->add_option("shell", shell, "bash, zsh or fish")

@@ -7,7 +7,7 @@ packages_of() {
         libprotoc-dev libgrpc++-dev libabsl-dev libboost1.81-dev libssl-dev libpq-dev libgtest-dev libgmock-dev \
         libbenchmark-dev libfmt-dev libspdlog-dev libyaml-cpp-dev prometheus-cpp-dev libcli11-dev \
         nlohmann-json3-dev libsodium-dev libicu-dev libunbound-dev nettle-dev libevent-dev libcurl4-openssl-dev libzstd-dev libpsl-dev \
-        libre2-dev libldap-dev zlib1g-dev
+        libre2-dev libldap-dev zlib1g-dev libexpat1-dev libarchive-dev
       ;;
     run) echo postgresql-15 openssl curl procps util-linux ;;
     test)
