@@ -21,6 +21,7 @@ sys.path[:0] = [str(HERE.parent / "support")]
 import not_run  # noqa: E402
 from dns_server import DnsServer  # noqa: E402
 from instance import Instance, free_ports  # noqa: E402
+from smtp_sink import Sink  # noqa: E402
 
 try:
     import dkim
@@ -55,17 +56,24 @@ class MailAuthentication(unittest.TestCase):
     def setUpClass(cls):
         if dkim is None:
             not_run.not_run(SUITE, "python3-dkim is not installed")
-        port = free_ports(1)[0]
+        port = cls.dns_port = free_ports(1)[0]
+        cls.sink = Sink()
+        cls.addClassCleanup(cls.sink.close)
         cls.instance = Instance(services=True, accounts=20, environment={
             "MERPATI_FILTER__DNS_SERVERS": f'["127.0.0.1@{port}"]',
             "MERPATI_FILTER__MAIL_AUTHENTICATION__OWN_NETWORKS": '["none"]',
             "MERPATI_FILTER__MAIL_AUTHENTICATION__LOOKUP_TIME": "2s",
             "MERPATI_FILTER__MAIL_AUTHENTICATION__TRUSTED_SEALERS": '["list.test"]',
+            "MERPATI_QUEUE__ROUTES": f'["sink.test={cls.sink.address}:{cls.sink.port}"]',
+            "MERPATI_FILTER__ARC__DOMAIN": "example.test",
+            "MERPATI_FILTER__ARC__SELECTOR": "k",
         })
         if cls.instance.adopted:
             raise unittest.SkipTest("an adopted instance cannot be given another DNS")
         cls.key, record = make_key(cls.instance.state)
-        keys = {f"k._domainkey.{domain}": record for domain in ("good.test", "bad.test", "list.test", "stranger.test")}
+        cls.instance.environment["MERPATI_FILTER__ARC__KEY_FILE"] = str(cls.instance.state / "dkim.pem")
+        domains = ("good.test", "bad.test", "list.test", "stranger.test", "example.test")
+        keys = {f"k._domainkey.{domain}": record for domain in domains}
         cls.dns = DnsServer(port, texts={**RECORDS, **keys})
         cls.addClassCleanup(cls.dns.stop)
         cls.enterClassContext(cls.instance)
@@ -140,6 +148,80 @@ class MailAuthentication(unittest.TestCase):
         seal = b"".join(dkim.arc_sign(seen.replace(b"list.test", b"stranger.test") + message, b"k", b"stranger.test", self.key,
                                       b"stranger.test"))
         self.assertEqual(self.send(user, "bounce@stranger.test", seal + message)[0], 550)
+
+    def at_sink(self, address):
+        """The only message that came for a remote address."""
+        give_up = time.monotonic() + 60
+        while time.monotonic() < give_up:
+            with self.sink.lock:
+                found = list(self.sink.messages[address])
+            if found:
+                self.assertEqual(len(found), 1)
+                return found[0]
+            time.sleep(0.05)
+        self.fail(f"nothing came for {address}")
+
+    def key_record(self, name, timeout=5):
+        name = name.decode() if isinstance(name, bytes) else name
+        record = self.dns.texts.get(name.rstrip("."))
+        return record.encode() if record else None
+
+    def chain(self, message):
+        """The ARC chain as both judges see it: python3-dkim's word, and our own outcome."""
+        resolver = f"127.0.0.1:{self.dns_port}"
+        ours = subprocess.run([self.target.env["CTL_PROGRAM"], "-o", "json", "mailauth", "arc", "--resolver", resolver],
+                              input=message, capture_output=True, timeout=60, check=True)
+        return dkim.arc_verify(message, dnsfunc=self.key_record)[0], json.loads(ours.stdout)
+
+    def test_what_is_forwarded_is_sealed(self):
+        user = self.target.account()
+        redirect = 'redirect "redirected@sink.test";'
+        edited = 'require "editheader"; addheader "X-Seen" "yes"; redirect "edited@sink.test";'
+        ways = {"redirected": redirect, "edited": edited, "alias": None}
+        for way, script in ways.items():
+            with self.subTest(way):
+                if script:
+                    done = subprocess.run([self.target.env["CTL_PROGRAM"], "--config", self.target.env["CTL_CONTEXT"], "sieve", "put",
+                                           user, "-", "--name", "mine", "--activate"], input=script, text=True, capture_output=True)
+                    self.assertEqual(done.returncode, 0, done.stderr)
+                    to = user
+                else:
+                    to = "away@example.test"
+                    done = self.ctl("alias", "create", to, "alias@sink.test", "--replace")
+                    self.assertEqual(done.returncode, 0, done.stderr)
+                message = self.sign("good.test", mail("joe@good.test", way, body="exactly \t this\r\n\r\n.\r\n\r\n"))
+                self.assertEqual(self.send(to, "joe@good.test", message)[0], 250)
+                came = self.at_sink(f"{way}@sink.test")
+                self.assertTrue(came.startswith(b"ARC-Seal: i=1;"), came)
+                self.assertEqual(b"X-Seen" in came, way == "edited")
+                theirs, ours = self.chain(came)
+                self.assertEqual((theirs, ours["result"]), (b"pass", "pass"), (ours, came))
+                self.assertIn("dkim=pass header.d=good.test", ours["sets"][0]["results"])
+                self.assertIn("dmarc=pass header.from=good.test", ours["sets"][0]["results"])
+                self.assertTrue(dkim.verify(came, dnsfunc=self.key_record), "the author's signature survives")
+                self.assertTrue(came.endswith(message[message.index(b"From: "):]), "octet by octet")
+
+    def test_a_forwarded_chain_goes_on(self):
+        user = self.target.account()
+        done = self.ctl("alias", "create", "onward@example.test", "onward@sink.test", "spoilt@sink.test", user, "--replace")
+        self.assertEqual(done.returncode, 0, done.stderr)
+        seen = b"Authentication-Results: list.test; dmarc=pass header.from=good.test; arc=none\r\n"
+        message = mail("joe@good.test", "chained")
+        sealed = b"".join(dkim.arc_sign(seen + message, b"k", b"list.test", self.key, b"list.test")) + message
+        self.assertEqual(self.send("onward@example.test", "bounce@list.test", sealed)[0], 250)
+        came = self.at_sink("onward@sink.test")
+        self.assertEqual(self.at_sink("spoilt@sink.test"), came, "both leave in one piece")
+        theirs, ours = self.chain(came)
+        self.assertEqual((theirs, ours["result"], [each["cv"] for each in ours["sets"]]), (b"pass", "pass", ["none", "pass"]), came)
+        self.assertIn("arc=pass header.d=list.test", ours["sets"][1]["results"])
+        self.assertNotIn("ARC-Seal: i=2", self.read(user, "INBOX"), "who is here needs no seal")
+        with self.sink.lock:
+            self.sink.messages.clear()
+        self.assertEqual(self.send("onward@example.test", "joe@good.test", sealed.replace(b"hello", b"hullo"))[0], 250)
+        came = self.at_sink("onward@sink.test")
+        theirs, ours = self.chain(came)
+        self.assertEqual((ours["result"], [each["cv"] for each in ours["sets"]]), ("fail", ["none", "fail"]), came)
+        self.assertNotEqual(theirs, b"pass")
 
     def test_submitted_mail_is_not_checked(self):
         user = self.target.account()
