@@ -13,6 +13,7 @@
 #include "filter/config_values.hpp"
 #include "filter/external_engines.hpp"
 #include "filter/operator_scripts.hpp"
+#include "filter/sender_setup.hpp"
 #include "merpati/base/encoding.hpp"
 #include "merpati/net/address.hpp"
 #include "merpati/net/tls.hpp"
@@ -213,6 +214,11 @@ void check_engines(Faults& faults, const config::v1::Filter& filter) {
   if (auto parsed = filter::list_settings(lists); parsed.has_error()) faults.push_back(parsed.error().message());
   if (auto own = filter::networks_from("filter.dns_lists.own_networks", lists.own_networks()); own.has_error())
     faults.push_back(own.error().message());
+  if (auto greylist = filter::greylist_settings(filter.greylist()); greylist.has_error())
+    faults.push_back(greylist.error().message());
+  const double refuse = filter.thresholds().refuse();
+  if (filter.greylist().enabled() && refuse > 0 && filter.greylist().threshold() >= refuse)
+    faults.push_back("filter.greylist.threshold is not below filter.thresholds.refuse: nothing is ever greylisted");
 }
 
 void check_smtp(Faults& faults, const config::v1::Smtp& smtp) {

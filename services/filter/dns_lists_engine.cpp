@@ -108,6 +108,8 @@ Task<Findings> DnsListsEngine::ask(const boost::asio::ip::address& client, std::
     const std::string what = question->domain.empty() ? client.to_string() : question->domain;
     for (const auto& listing : question->answer->listings) {
       question->seat->listed.add();
+      // A list of good clients (DNSWL). Links to good domains say nothing of who sent the message.
+      if (question->domain.empty() && !listing.refuse && listing.score < 0) findings.known_good = true;
       count(listing, what, list.zone, findings);
     }
     if (question->answer->unknown && std::ranges::find(unknown, question->seat) == unknown.end()) {

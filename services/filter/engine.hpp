@@ -34,6 +34,7 @@ struct Findings {
   std::vector<Refusal> refusals;  ///< reasons to refuse whatever the score
   /// From the engine that found out who sent the message: for those of the second stage.
   std::shared_ptr<const mailauth::Authentication> authentication;
+  bool known_good = false;  ///< who sent it is known for good mail: need not show that it comes again
 };
 
 /// The message and its SMTP transaction as engines see them; valid during the check.
@@ -53,6 +54,9 @@ struct MessageView {
   std::vector<std::string_view> recipients;  ///< addresses as RCPT gave them
   /// Who sent it, for engines of the second stage; null: not checked (submitted, from an own network, or it failed).
   const mailauth::Authentication* authentication = nullptr;
+  // For those of the last stage: what the others found.
+  double score = 0;
+  bool known_good = false;
 
   bool from_outside() const { return authenticated_account == 0; }
 };
@@ -69,10 +73,12 @@ struct EngineSettings {
   WhenUnchecked when_unchecked = WhenUnchecked::kMark;
 };
 
-/// Engines of one stage run side by side. What refuses in the first spares the second.
+/// Engines of one stage run side by side. What refuses in the first spares the others, and what all the others would
+/// refuse for good spares the last.
 enum class Stage : std::uint8_t {
   kFirst,                ///< needs nothing but the message
   kAfterAuthentication,  ///< knows who sent it
+  kAfterScore,           ///< knows what all others think of it
 };
 
 class Engine {

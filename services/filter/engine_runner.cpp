@@ -25,20 +25,41 @@ void EngineRunner::add(std::shared_ptr<Engine> engine, CircuitBreaker::Settings 
                               {{"engine", name}});
   seat->seconds = metrics_.histogram("merpati_filter_engine_seconds", "One message in one engine",
                                      runtime::Metrics::latency_bounds(), {{"engine", name}});
-  Seats& seats = seat->engine->stage() == Stage::kFirst ? first_ : second_;
-  seats.push_back(std::move(seat));
+  seats_of(seat->engine->stage()).push_back(std::move(seat));
+}
+
+EngineRunner::Seats& EngineRunner::seats_of(Stage stage) {
+  switch (stage) {
+    case Stage::kFirst:
+      return first_;
+    case Stage::kAfterAuthentication:
+      return second_;
+    case Stage::kAfterScore:
+      break;
+  }
+  return last_;
 }
 
 Task<std::vector<EngineReport>> EngineRunner::run(MessageView view, Deadline deadline) {
   MERPATI_CO_TRY(auto reports, co_await run_stage(first_, view, deadline));
+  const auto add = [&reports](std::vector<EngineReport> others) {
+    reports.insert(reports.end(), std::make_move_iterator(others.begin()), std::make_move_iterator(others.end()));
+  };
   bool refused = false;
   for (const EngineReport& report : reports) {
     if (report.findings.authentication) view.authentication = report.findings.authentication.get();
     for (const Refusal& refusal : report.findings.refusals) refused = refused || !refusal.may_be_weighed;
   }
-  if (refused || second_.empty()) co_return reports;
+  if (refused) co_return reports;
   MERPATI_CO_TRY(auto others, co_await run_stage(second_, view, deadline));
-  reports.insert(reports.end(), std::make_move_iterator(others.begin()), std::make_move_iterator(others.end()));
+  add(std::move(others));
+  if (last_.empty()) co_return reports;
+  const Verdict so_far = decide(reports, scoring_);
+  if (so_far.outcome == Outcome::kRefuse) co_return reports;
+  view.score = so_far.score;
+  for (const EngineReport& report : reports) view.known_good = view.known_good || report.findings.known_good;
+  MERPATI_CO_TRY(auto last, co_await run_stage(last_, view, deadline));
+  add(std::move(last));
   co_return reports;
 }
 

@@ -15,7 +15,9 @@ namespace merpati::filter {
 /// Calls may come from several threads once all engines are added; each call's own executor runs one thing at a time.
 class EngineRunner {
  public:
-  explicit EngineRunner(runtime::Metrics& metrics) : metrics_(metrics) {}
+  /// `scoring` makes the score that the last stage is told.
+  explicit EngineRunner(runtime::Metrics& metrics, Scoring scoring = {})
+      : metrics_(metrics), scoring_(std::move(scoring)) {}
 
   /// Before the first run().
   void add(std::shared_ptr<Engine> engine, CircuitBreaker::Settings breaker = {});
@@ -34,13 +36,15 @@ class EngineRunner {
     runtime::Histogram seconds;
   };
   using Seats = std::vector<std::unique_ptr<Seat>>;
+  Seats& seats_of(Stage stage);
   static Task<std::vector<EngineReport>> run_stage(const Seats& seats, const MessageView& view, Deadline deadline);
   static Task<Findings> check(Engine& engine, const MessageView& view);
   static Task<void> fall_silent(Engine& engine);
   static asio::awaitable<EngineReport> run_one(Seat& seat, const MessageView& view, Deadline deadline);
 
   runtime::Metrics& metrics_;
-  Seats first_, second_;
+  const Scoring scoring_;
+  Seats first_, second_, last_;
 };
 
 }  // namespace merpati::filter

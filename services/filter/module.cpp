@@ -13,6 +13,7 @@
 #include "filter/rpc/scripts_service.hpp"
 #include "filter/script_cache.hpp"
 #include "filter/sender_rate_engine.hpp"
+#include "filter/sender_setup.hpp"
 #include "filter/sieve_stage.hpp"
 #include "merpati/config/v1/filter.pb.h"
 #include "merpati/pg/pool_metrics.hpp"
@@ -98,6 +99,7 @@ struct Module::Parts {
         scripts(pool, script_limits_from(wanted.sieve())),
         memory(pool),
         sent_counts(pool),
+        greylist(pool),
         cache(wanted.sieve().cache_size()),
         filter_service(wanted.authserv_id(), limits_from(wanted), scoring_from(wanted), owner.metrics(), store,
                        owner.blocking()),
@@ -137,11 +139,19 @@ struct Module::Parts {
     filter_service.set_arc(*arc);
   }
 
+  Result<void> add_sender_engines() {
+    if (!config.greylist().enabled()) return {};
+    MERPATI_TRY(auto settings, greylist_settings(config.greylist()));
+    filter_service.add_engine(std::make_shared<GreylistEngine>(std::move(settings), greylist, process.metrics()));
+    return {};
+  }
+
   /// What was remembered and counts no more.
   asio::awaitable<void> forget_for_ever() {
     while ((co_await sleep_for(kForgetEvery)).has_value()) {
       co_await forget_all([this] { return memory.forget(Deadline::after(30s)); });
       co_await forget_all([this] { return sent_counts.forget(WallTime::clock::now(), Deadline::after(30s)); });
+      co_await forget_all([this] { return greylist.forget(Deadline::after(30s)); });
     }
   }
   /// `some` forgets a few and says how many.
@@ -163,6 +173,7 @@ struct Module::Parts {
   Scripts scripts;
   Memory memory;
   StoredSentCounts sent_counts;
+  StoredGreylist greylist;
   ScriptCache cache;
   std::unique_ptr<SieveStage> sieve;
   std::unique_ptr<ArcStage> arc;
@@ -199,6 +210,7 @@ Task<void> Module::start() {
   MERPATI_CO_CHECK(add_engines(parts.process, parts.config, resolver, parts.filter_service, parts.tasks));
   if (const auto limits = sender_rate_from(parts.config.sender_rate()); limits.wanted())
     parts.filter_service.add_engine(std::make_shared<SenderRateEngine>(limits, parts.sent_counts));
+  MERPATI_CO_CHECK(parts.add_sender_engines());
   parts.tasks.spawn(parts.forget_for_ever());
   parts.tasks.spawn(runtime::watch_dependency(parts.process.health(), "filter.postgresql",
                                               [&pool = parts.pool](Deadline until) { return pool.start(until); }));

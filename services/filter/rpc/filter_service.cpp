@@ -67,7 +67,7 @@ FilterService::FilterService(std::string authserv_id, CheckLimits limits, Scorin
       limits_(limits),
       scoring_(std::move(scoring)),
       store_(std::move(store)),
-      engines_(metrics) {
+      engines_(metrics, scoring_) {
   engines_.add(std::make_shared<StructureEngine>(limits, blocking), CircuitBreaker::never());
   for (std::size_t i = v1::DECISION_ACCEPT; i < kDecisionNames.size(); ++i) {
     decisions_[i] = metrics.counter("merpati_filter_messages_total", "Messages judged, by decision",

@@ -89,6 +89,17 @@ TEST(ConfigCheck, ScoresOfTheFilter) {
   EXPECT_THAT(found("thresholds: {junk: 20}"), Contains(HasSubstr("never reached")));
 }
 
+TEST(ConfigCheck, Greylisting) {
+  const auto found = [](const std::string& section) {
+    return faults("filter: {database: {dsn: x}, greylist: {enabled: true, " + section + "}}\n", {"filter"}, false);
+  };
+  EXPECT_THAT(found("threshold: 0, own_networks: [none]"), IsEmpty());
+  EXPECT_THAT(found("threshold: 15"), Contains(HasSubstr("nothing is ever greylisted")));
+  EXPECT_THAT(found("delay: 1h, retry_window: 30m"), Contains(HasSubstr("filter.greylist.retry_window")));
+  EXPECT_THAT(found("keep: 1m"), Contains(HasSubstr("filter.greylist.keep")));
+  EXPECT_THAT(found("own_networks: [10.0.0.0/99]"), Contains(HasSubstr("filter.greylist.own_networks")));
+}
+
 TEST(ConfigCheck, TheFilterKeepsScriptsInADatabase) {
   EXPECT_THAT(faults("", {"filter"}, false), Contains(HasSubstr("filter.database.dsn")));
   EXPECT_THAT(faults("filter: {database: {dsn: x}, sieve: {max_script_size: 2MiB}}\n", {"filter"}, false),

@@ -96,6 +96,8 @@ TEST_F(DnsLists, CodesSayWhatAnAnswerMeans) {
   ASSERT_EQ(both.symbols.size(), 2u);
   EXPECT_EQ(both.symbols[0].name, "DYNAMIC");
   EXPECT_EQ(both.symbols[1].score, -4);
+  EXPECT_TRUE(both.known_good) << "a list speaks for this client";
+  EXPECT_FALSE(refused.known_good);
   EXPECT_TRUE(check(on, "192.0.2.9").symbols.empty()) << "an answer that no code names";
 }
 

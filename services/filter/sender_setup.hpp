@@ -1,0 +1,15 @@
+// The engines that remember senders, as the configuration wants them.
+#pragma once
+
+#include "filter/greylist_engine.hpp"
+
+namespace merpati::config::v1 {
+class Greylist;
+}
+
+namespace merpati::filter {
+
+/// kInvalidArgument names the key that is wrong.
+Result<GreylistSettings> greylist_settings(const config::v1::Greylist& config);
+
+}  // namespace merpati::filter
