@@ -216,6 +216,8 @@ void check_engines(Faults& faults, const config::v1::Filter& filter) {
     faults.push_back(own.error().message());
   if (auto greylist = filter::greylist_settings(filter.greylist()); greylist.has_error())
     faults.push_back(greylist.error().message());
+  if (auto reputation = filter::reputation_settings(filter.reputation()); reputation.has_error())
+    faults.push_back(reputation.error().message());
   const double refuse = filter.thresholds().refuse();
   if (filter.greylist().enabled() && refuse > 0 && filter.greylist().threshold() >= refuse)
     faults.push_back("filter.greylist.threshold is not below filter.thresholds.refuse: nothing is ever greylisted");

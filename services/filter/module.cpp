@@ -4,6 +4,7 @@
 
 #include "filter/arc_stage.hpp"
 #include "filter/engine_setup.hpp"
+#include "filter/judged_messages.hpp"
 #include "filter/memory.hpp"
 #include "filter/migrations.hpp"
 #include "filter/operator_scripts.hpp"
@@ -100,6 +101,7 @@ struct Module::Parts {
         memory(pool),
         sent_counts(pool),
         greylist(pool),
+        reputation(pool),
         cache(wanted.sieve().cache_size()),
         filter_service(wanted.authserv_id(), limits_from(wanted), scoring_from(wanted), owner.metrics(), store,
                        owner.blocking()),
@@ -140,9 +142,22 @@ struct Module::Parts {
   }
 
   Result<void> add_sender_engines() {
+    if (config.reputation().enabled()) {
+      MERPATI_CHECK(add_reputation());
+    }
     if (!config.greylist().enabled()) return {};
     MERPATI_TRY(auto settings, greylist_settings(config.greylist()));
     filter_service.add_engine(std::make_shared<GreylistEngine>(std::move(settings), greylist, process.metrics()));
+    return {};
+  }
+
+  Result<void> add_reputation() {
+    MERPATI_TRY(auto settings, reputation_settings(config.reputation()));
+    judged = std::make_unique<JudgedMessages>(reputation, settings.half_life, process.metrics());
+    auto engine = std::make_shared<ReputationEngine>(std::move(settings), reputation);
+    filter_service.tell_of_judged(count_for_senders(engine, *judged, scoring_from(config)));
+    filter_service.add_engine(std::move(engine));
+    tasks.spawn(judged->run());
     return {};
   }
 
@@ -152,6 +167,7 @@ struct Module::Parts {
       co_await forget_all([this] { return memory.forget(Deadline::after(30s)); });
       co_await forget_all([this] { return sent_counts.forget(WallTime::clock::now(), Deadline::after(30s)); });
       co_await forget_all([this] { return greylist.forget(Deadline::after(30s)); });
+      co_await forget_all([this] { return reputation.forget(Deadline::after(30s)); });
     }
   }
   /// `some` forgets a few and says how many.
@@ -174,6 +190,8 @@ struct Module::Parts {
   Memory memory;
   StoredSentCounts sent_counts;
   StoredGreylist greylist;
+  StoredReputation reputation;
+  std::unique_ptr<JudgedMessages> judged;  ///< null: not counted
   ScriptCache cache;
   std::unique_ptr<SieveStage> sieve;
   std::unique_ptr<ArcStage> arc;
@@ -226,6 +244,10 @@ Task<void> Module::drain(Deadline) { co_return Result<void>(); }
 Task<void> Module::stop() {
   parts_->tasks.cancel();
   auto joined = co_await parts_->tasks.join(Deadline::after(2s));
+  if (parts_->judged) {
+    if (const auto flushed = co_await parts_->judged->flush(); flushed.has_error())
+      log::info("filter_reputation_not_counted", flushed.error().describe());
+  }
   parts_->pool.close();
   co_return joined;
 }

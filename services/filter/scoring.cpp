@@ -29,7 +29,7 @@ std::optional<Refusal> refusal_of(const Findings& findings, const Scoring& scori
   return std::nullopt;
 }
 
-Verdict decide(std::span<const EngineReport> reports, const Scoring& scoring) {
+Verdict decide(std::span<const EngineReport> reports, const Scoring& scoring, std::string_view without) {
   Verdict verdict;
   std::optional<Refusal> refusal;
   bool wait = false;
@@ -44,6 +44,7 @@ Verdict decide(std::span<const EngineReport> reports, const Scoring& scoring) {
     verdict.symbols.push_back(std::move(symbol));
   };
   for (const EngineReport& report : reports) {
+    if (report.engine == without) continue;
     if (!report.checked) {
       wait = wait || report.when_unchecked == WhenUnchecked::kTemporary;
       if (report.when_unchecked != WhenUnchecked::kSkip)

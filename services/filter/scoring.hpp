@@ -41,7 +41,8 @@ struct Verdict {
   std::vector<Symbol> symbols;  ///< with the scores that were counted
 };
 
-Verdict decide(std::span<const EngineReport> reports, const Scoring& scoring);
+/// `without`: an engine whose report is left out.
+Verdict decide(std::span<const EngineReport> reports, const Scoring& scoring, std::string_view without = {});
 /// The first reason to refuse that no weight has made a score.
 std::optional<Refusal> refusal_of(const Findings& findings, const Scoring& scoring);
 

@@ -12,6 +12,7 @@ namespace merpati::filter {
 namespace {
 constexpr unsigned short kIpv4Bits = 24;
 constexpr unsigned short kIpv6Bits = 64;
+constexpr std::size_t kLongestName = 40;  // octets; longer local parts are new for each message
 
 /// The domain itself where nobody can have registered it ("localhost"): it is somebody's all the same.
 std::string organization(const std::string& domain) {
@@ -38,6 +39,19 @@ std::string authenticated_domain(const MessageView& view) {
   }
   if (found.spf && found.spf->result == mailauth::SpfResult::kPass) return organization(found.spf->domain);
   return {};
+}
+
+std::string sender_of(const MessageView& view) {
+  const std::string domain = domain_of(view.reverse_path);
+  if (domain.empty()) return {};
+  const std::string_view local = view.reverse_path.substr(0, view.reverse_path.rfind('@'));
+  const std::string_view name = local.substr(0, local.find_first_of("+="));
+  if (name.empty() || name.size() > kLongestName) return {};
+  std::string out = boost::algorithm::to_lower_copy(std::string(name)) + "@" + domain;
+  const mailauth::Authentication* found = view.authentication;
+  const bool by_spf = found != nullptr && found->spf && found->spf->result == mailauth::SpfResult::kPass;
+  if (!by_spf && organization(domain) != authenticated_domain(view)) out += " from " + network_of(view.client);
+  return out;
 }
 
 std::string domain_of(std::string_view address) {

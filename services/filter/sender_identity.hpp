@@ -16,6 +16,10 @@ std::string network_of(const boost::asio::ip::address& client);
 /// the reverse-path (or HELO, where that is empty) by SPF. Empty: none.
 std::string authenticated_domain(const MessageView& view);
 
+/// The reverse-path's address in lower case, without what follows "+" or "=" in its local part; with " from NETWORK"
+/// where nothing shows that it is not forged. Empty for <>, and for local parts so long that they must be tokens.
+std::string sender_of(const MessageView& view);
+
 /// In lower case; "" for <>.
 std::string domain_of(std::string_view address);
 

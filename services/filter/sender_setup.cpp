@@ -1,5 +1,7 @@
 #include "filter/sender_setup.hpp"
 
+#include <algorithm>
+
 #include "filter/config_values.hpp"
 #include "merpati/config/v1/filter_senders.pb.h"
 #include "merpati/runtime/duration.hpp"
@@ -30,6 +32,20 @@ Result<GreylistSettings> greylist_settings(const config::v1::Greylist& config) {
   settings.skip_authenticated = config.skip_authenticated();
   MERPATI_TRY(settings.own_networks, networks_from("filter.greylist.own_networks", config.own_networks()));
   settings.when_unchecked = when_unchecked(config.unchecked());
+  return settings;
+}
+
+Result<ReputationSettings> reputation_settings(const config::v1::Reputation& config) {
+  ReputationSettings settings;
+  settings.half_life = std::chrono::duration_cast<std::chrono::seconds>(milliseconds(config.half_life()));
+  if (settings.half_life < std::chrono::minutes(1)) return wrong("filter.reputation.half_life", "is under a minute");
+  settings.min_messages = config.min_messages();
+  settings.sender_points = config.sender_points();
+  settings.domain_points = config.domain_points();
+  settings.address_points = config.address_points();
+  if (std::min({settings.sender_points, settings.domain_points, settings.address_points}) < 0)
+    return wrong("filter.reputation", "negative points would speak for senders of bad mail");
+  MERPATI_TRY(settings.own_networks, networks_from("filter.reputation.own_networks", config.own_networks()));
   return settings;
 }
 

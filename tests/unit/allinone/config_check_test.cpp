@@ -100,6 +100,16 @@ TEST(ConfigCheck, Greylisting) {
   EXPECT_THAT(found("own_networks: [10.0.0.0/99]"), Contains(HasSubstr("filter.greylist.own_networks")));
 }
 
+TEST(ConfigCheck, Reputation) {
+  const auto found = [](const std::string& section) {
+    return faults("filter: {database: {dsn: x}, reputation: {" + section + "}}\n", {"filter"}, false);
+  };
+  EXPECT_THAT(found("enabled: true, min_messages: 0, own_networks: [none]"), IsEmpty());
+  EXPECT_THAT(found("half_life: 1s"), Contains(HasSubstr("filter.reputation.half_life")));
+  EXPECT_THAT(found("sender_points: -1"), Contains(HasSubstr("negative points")));
+  EXPECT_THAT(found("own_networks: [x]"), Contains(HasSubstr("filter.reputation.own_networks")));
+}
+
 TEST(ConfigCheck, TheFilterKeepsScriptsInADatabase) {
   EXPECT_THAT(faults("", {"filter"}, false), Contains(HasSubstr("filter.database.dsn")));
   EXPECT_THAT(faults("filter: {database: {dsn: x}, sieve: {max_script_size: 2MiB}}\n", {"filter"}, false),
