@@ -1,6 +1,7 @@
 // What judging a message costs: CheckMessage over mutual TLS, with SPF, DKIM (RSA of 2048 bits) and DMARC, keys and
-// records from a DNS server on loopback whose answers are cached after the first round. usage: bench_filter [seconds]
-// [domains] [octets of a body] [in flight...]    Each domain has a key of its own; no two messages have the same body.
+// records from a DNS server on loopback whose answers are cached after the first round; then the same with greylisting
+// of everybody and reputations in a private PostgreSQL with fsync. usage: bench_filter [seconds] [domains] [octets of a
+// body] [in flight...]    Each domain has a key of its own; no two messages have the same body.
 #include <sys/resource.h>
 
 #include <boost/asio/executor_work_guard.hpp>
@@ -10,17 +11,25 @@
 #include <thread>
 #include <vector>
 
+#include "filter/greylist_engine.hpp"
+#include "filter/judged_messages.hpp"
 #include "filter/mail_authentication_engine.hpp"
+#include "filter/migrations.hpp"
+#include "filter/reputation_engine.hpp"
 #include "filter/rpc/filter_service.hpp"
+#include "merpati/base/ids.hpp"
 #include "merpati/dns/caching_resolver.hpp"
 #include "merpati/dns/unbound_resolver.hpp"
 #include "merpati/mailauth/dkim.hpp"
+#include "merpati/pg/migration.hpp"
+#include "merpati/pg/pool.hpp"
 #include "merpati/rpc/network_channel.hpp"
 #include "merpati/rpc/server.hpp"
 #include "merpati/runtime/log.hpp"
 #include "merpati/runtime/process.hpp"
 #include "support/certificates.hpp"
 #include "support/dns_server.hpp"
+#include "support/postgres.hpp"
 #include "unit/mailauth/messages.hpp"
 
 namespace {
@@ -91,6 +100,12 @@ std::vector<CheckMessageRequest> make_mail(std::size_t domains, std::size_t octe
   return out;
 }
 
+/// Who sends, as the memory of senders sees it.
+enum class Senders {
+  kKnown,  ///< the same ones again
+  kNew,    ///< one that nobody knows for each message
+};
+
 struct Load {
   std::atomic<std::size_t> next{0};
   std::atomic<long> done{0}, failed{0};
@@ -98,14 +113,22 @@ struct Load {
   std::atomic<bool> stop{false};
 };
 
+std::atomic<std::size_t> newcomers{0};
+
 asio::awaitable<void> caller(filter::v1::FilterClient client, const std::vector<CheckMessageRequest>& mail,
-                             Load& load) {
+                             Senders senders, Load& load) {
   while (!load.stop) {
     rpc::CallOptions options;
     options.deadline = Deadline::after(std::chrono::seconds(30));
-    const auto& request = mail[load.next++ % mail.size()];
+    const auto number = load.next++;
+    auto request = mail[number % mail.size()];
+    request.mutable_transaction()->set_delivery_id(new_uuid());
+    if (senders == Senders::kNew)
+      request.mutable_transaction()->set_reverse_path("new" + std::to_string(newcomers++) + "@" +
+                                                      domain_of(number % mail.size()));
     const auto verdict = co_await client.check_message(request, options);
-    const bool good = verdict.has_value() && verdict->decision() == filter::v1::DECISION_ACCEPT &&
+    const auto wanted = senders == Senders::kNew ? filter::v1::DECISION_TEMPORARY : filter::v1::DECISION_ACCEPT;
+    const bool good = verdict.has_value() && verdict->decision() == wanted &&
                       verdict->edits(0).value().find("dmarc=pass") != std::string::npos;
     ++(good ? load.done : load.failed);
   }
@@ -120,13 +143,13 @@ double processor_seconds() {
 }
 
 void measure(const char* name, const std::vector<std::unique_ptr<Loop>>& loops, const rpc::NetworkChannelOptions& to,
-             const std::vector<CheckMessageRequest>& mail, double seconds, int in_flight) {
+             const std::vector<CheckMessageRequest>& mail, Senders senders, double seconds, int in_flight) {
   const auto channel = rpc::network_channel(to);
   Load load;
   load.live = in_flight;
   const auto start = [&](int i) {
     asio::co_spawn(loops[static_cast<std::size_t>(i) % loops.size()]->context,
-                   caller(filter::v1::FilterClient(channel), mail, load), [](std::exception_ptr) {});
+                   caller(filter::v1::FilterClient(channel), mail, senders, load), [](std::exception_ptr) {});
   };
   const auto begun = Clock::now();
   const double before = processor_seconds();
@@ -142,6 +165,76 @@ void measure(const char* name, const std::vector<std::unique_ptr<Loop>>& loops, 
       "%-22s %4d in flight: %7.0f messages/s, %7.1f us of processor each (both sides of the call), %ld failed\n", name,
       in_flight, static_cast<double>(done) / took, used / static_cast<double>(done) * 1e6, load.failed.load());
 }
+
+/// A service with its engine of mail authentication, at a port of its own.
+struct Served {
+  Served(runtime::Process& process, std::shared_ptr<dns::Resolver> resolver, test::Authority& authority)
+      : service("mx.example.test", {}, {}, process.metrics(), nullptr, process.blocking()) {
+    service.add_engine(std::make_shared<filter::MailAuthenticationEngine>(filter::MailAuthenticationSettings(),
+                                                                          std::move(resolver), process.blocking()));
+    dispatcher.register_service(service);
+    rpc::ServerOptions options;
+    options.address = "127.0.0.1:0";
+    options.credentials = authority.issue("filter");
+    for (std::size_t i = 0; i < process.loops().size(); ++i) options.loops.push_back(process.loops().executor(i));
+    server = std::make_unique<rpc::Server>(dispatcher, options);
+    to.credentials = authority.issue("smtp");
+    to.server_role = rpc::Role::kFilter;
+  }
+  Result<void> start() {
+    MERPATI_CHECK(server->start());
+    to.target = "127.0.0.1:" + std::to_string(server->port());
+    return {};
+  }
+  filter::FilterService service;
+  rpc::Dispatcher dispatcher;
+  std::unique_ptr<rpc::Server> server;
+  rpc::NetworkChannelOptions to;
+};
+
+/// What is remembered of senders. All mail is greylisted by the domain that authenticates it, none is spared.
+struct Memory {
+  Memory(runtime::Process& process, filter::FilterService& service)
+      : pool(loops_of(process), options()),
+        greylist(pool),
+        reputation(pool),
+        judged(reputation, kHalfLife, process.metrics()),
+        tasks(process.loops().main()) {
+    filter::ReputationSettings reputations;
+    reputations.min_messages = 1e12;
+    auto engine = std::make_shared<filter::ReputationEngine>(std::move(reputations), reputation);
+    service.tell_of_judged(filter::count_for_senders(engine, judged, {}));
+    service.add_engine(std::move(engine));
+    filter::GreylistSettings greylisted;
+    greylisted.threshold = 0;
+    greylisted.times.delay = std::chrono::milliseconds(1);
+    greylisted.skip_authenticated = false;
+    service.add_engine(std::make_shared<filter::GreylistEngine>(std::move(greylisted), greylist, process.metrics()));
+  }
+  static std::vector<asio::any_io_executor> loops_of(runtime::Process& process) {
+    std::vector<asio::any_io_executor> out;
+    for (std::size_t i = 0; i < process.loops().size(); ++i) out.push_back(process.loops().executor(i));
+    return out;
+  }
+  pg::PoolOptions options() {
+    if (auto migrated = pg::migrate(postgres.dsn(), "filter", filter::migrations()); migrated.has_error())
+      throw std::runtime_error(migrated.error().describe());
+    pg::PoolOptions options;
+    options.dsn = postgres.dsn();
+    options.schema = "filter";
+    options.settings["enable_seqscan"] = "off";
+    return options;
+  }
+  std::string number_of(const char* table) { return postgres.sql(std::string("select count(*) from filter.") + table); }
+
+  static constexpr std::chrono::hours kHalfLife{336};
+  test::Postgres postgres{test::Postgres::Options{.fsync = true, .settings = {}}};
+  pg::Pool pool;
+  filter::StoredGreylist greylist;
+  filter::StoredReputation reputation;
+  filter::JudgedMessages judged;
+  TaskGroup tasks;
+};
 
 }  // namespace
 
@@ -164,29 +257,37 @@ int main(int argc, char** argv) {
   if (auto started = process.start(); started.has_error()) return std::puts(started.error().describe().c_str()), 1;
   auto resolver = dns::make_unbound_resolver(process.loops().main(), {{zone.server()}, false, ""});
   if (resolver.has_error()) return std::puts(resolver.error().describe().c_str()), 1;
-  filter::FilterService service("mx.example.test", {}, {}, process.metrics(), nullptr, process.blocking());
-  service.add_engine(std::make_shared<filter::MailAuthenticationEngine>(
-      filter::MailAuthenticationSettings(), std::make_shared<dns::CachingResolver>(*std::move(resolver)),
-      process.blocking()));
-  rpc::Dispatcher dispatcher;
-  dispatcher.register_service(service);
+  const auto caching = std::make_shared<dns::CachingResolver>(*std::move(resolver));
   test::Authority authority;
-  rpc::ServerOptions options;
-  options.address = "127.0.0.1:0";
-  options.credentials = authority.issue("filter");
-  for (std::size_t i = 0; i < process.loops().size(); ++i) options.loops.push_back(process.loops().executor(i));
-  rpc::Server server(dispatcher, options);
-  if (auto started = server.start(); started.has_error()) return std::puts(started.error().describe().c_str()), 1;
-  rpc::NetworkChannelOptions to;
-  to.target = "127.0.0.1:" + std::to_string(server.port());
-  to.credentials = authority.issue("smtp");
-  to.server_role = rpc::Role::kFilter;
+  Served plain(process, caching, authority), remembering(process, caching, authority);
+  Memory memory(process, remembering.service);
+  for (Served* each : {&plain, &remembering})
+    if (auto started = each->start(); started.has_error()) return std::puts(started.error().describe().c_str()), 1;
   std::vector<std::unique_ptr<Loop>> loops;
   for (int i = 0; i < 2; ++i) loops.push_back(std::make_unique<Loop>());
-  measure("first round, cold", loops, to, mail, seconds, numbers.back());
-  for (const int in_flight : numbers) measure("warm", loops, to, mail, seconds, in_flight);
+  measure("first round, cold", loops, plain.to, mail, Senders::kKnown, seconds, numbers.back());
+  for (const int in_flight : numbers) measure("warm", loops, plain.to, mail, Senders::kKnown, seconds, in_flight);
   std::printf("%d questions to the DNS server\n", zone.questions());
-  asio::co_spawn(loops[0]->context, server.stop(), asio::use_future).get().has_error();
+  memory.tasks.spawn(memory.judged.run());
+  for (const int in_flight : numbers)
+    measure("unknown senders", loops, remembering.to, mail, Senders::kNew, seconds, in_flight);
+  std::printf("%s first attempts in PostgreSQL\n", memory.number_of("greylist_attempts").c_str());
+  memory.postgres.sql(
+      "insert into filter.greylist_known select distinct d, d, now() + interval '35 days' from (select "
+      "('d' || n || '.test')::bytea d from generate_series(0, " +
+      std::to_string(domains) + ") n) t on conflict do nothing");
+  for (const int in_flight : numbers)
+    measure("known senders", loops, remembering.to, mail, Senders::kKnown, seconds, in_flight);
+  memory.tasks.cancel();
+  asio::co_spawn(loops[0]->context, memory.tasks.join(Deadline::after(std::chrono::seconds(10))), asio::use_future)
+      .get()
+      .has_error();
+  asio::co_spawn(loops[0]->context, memory.judged.flush(), asio::use_future).get().has_error();
+  std::printf("%s messages counted in PostgreSQL, %s reputations\n", memory.number_of("judged").c_str(),
+              memory.number_of("reputations").c_str());
+  for (Served* each : {&plain, &remembering})
+    asio::co_spawn(loops[0]->context, each->server->stop(), asio::use_future).get().has_error();
+  memory.pool.close();
   process.stop();
   return 0;
 }

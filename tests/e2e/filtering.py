@@ -1,12 +1,15 @@
 #!/usr/bin/python3
-"""What the filter's scores lead to: Junk, a temporary refusal, a refusal; and that limits hold whatever the weights.
+"""What the filter's scores lead to: Junk, a temporary refusal, a refusal; that limits hold whatever the weights; and that
+who is not known is asked to come again.
 
 The filter of the instance is given weights, and looked at as people do.
 """
 import imaplib
 import pathlib
 import smtplib
+import subprocess
 import sys
+import time
 import unittest
 
 sys.dont_write_bytecode = True
@@ -32,20 +35,31 @@ class Filtering(unittest.TestCase):
         cls.file = cls.instance.state / "services" / "filter.yaml"
         cls.original = cls.file.read_text()
 
-    def configure(self, thresholds, weights):
+    def configure(self, thresholds, weights, more=""):
         assert self.original.count("\nfilter:\n") == 1, self.original
         self.file.write_text(self.original.replace(
-            "\nfilter:\n", f"\nfilter:\n  thresholds: {thresholds}\n  weights: [{weights}]\n"))
+            "\nfilter:\n", f"\nfilter:\n  thresholds: {thresholds}\n  weights: [{weights}]\n{more}"))
         self.processes.kill("filter", 15)
         self.processes.restart("filter")
         self.processes.wait_ready("filter")
 
-    def send(self, user, text):
+    def send(self, user, text, sender="sender@remote.test"):
         with smtplib.SMTP("127.0.0.1", self.target.port("SMTP"), timeout=60) as client:
             client.ehlo("sender.test")
-            client.mail("sender@remote.test")
+            client.mail(sender)
             client.rcpt(user)
             return client.data(text.encode())
+
+    def explain(self, identifier):
+        """What the operator is told, once it is written: a moment after the reply."""
+        give_up = time.monotonic() + 30
+        while True:
+            done = subprocess.run([self.target.env["CTL_PROGRAM"], "--config", self.target.env["CTL_CONTEXT"], "filter",
+                                   "explain", identifier], capture_output=True, text=True, timeout=60, check=False)
+            if done.returncode == 0:
+                return done.stdout
+            self.assertLess(time.monotonic(), give_up, (identifier, done.stdout, done.stderr))
+            time.sleep(0.2)
 
     def count(self, user, mailbox):
         client = imaplib.IMAP4("127.0.0.1", self.target.port("IMAP"))
@@ -76,6 +90,39 @@ class Filtering(unittest.TestCase):
         code, text = self.send(user, TWO_SUBJECTS)
         self.assertEqual((code, text[:5]), (550, b"5.7.1"))
         self.assertEqual((self.count(user, "INBOX"), self.count(user, "Junk")), (0, 0))
+
+    def test_who_comes_again_is_let_in(self):
+        user, other = self.target.account(), self.target.account()
+        self.configure("{junk: 6}", "{symbol: NO_FROM, score: 4}",
+                       "  greylist: {enabled: true, delay: 1s, own_networks: [none]}\n")
+        self.assertEqual(self.send(user, GOOD)[0], 250, "its score is below the threshold")
+        deadline = time.monotonic() + 60
+        code, text = self.send(user, NO_FROM)
+        self.assertEqual(code, 451, text)
+        self.assertRegex(text, rb"^4\.7\.1 Greylisted: .* try again in 1 second$")
+        while code == 451 and time.monotonic() < deadline:
+            time.sleep(0.1)
+            code, text = self.send(user, NO_FROM)
+        self.assertEqual(code, 250, text)
+        self.assertRegex(self.explain(text.decode().split()[-1]), "GREYLIST_PASSED .*remote.test came again after")
+        self.assertEqual(self.send(other, NO_FROM, "another@remote.test")[0], 250, "client and domain are known now")
+        self.assertEqual(self.send(other, NO_FROM, "sender@elsewhere.test")[0], 451)
+        self.assertEqual((self.count(user, "INBOX"), self.count(other, "INBOX")), (2, 1))
+
+    def test_what_became_of_earlier_mail_counts(self):
+        user = self.target.account()
+        self.configure("{junk: 4}", "{symbol: NO_FROM, score: 4}",
+                       "  reputation: {enabled: true, min_messages: 2, own_networks: [none]}\n")
+        for _ in range(3):
+            self.assertEqual(self.send(user, NO_FROM, "bad@remote.test")[0], 250)
+        deadline, told = time.monotonic() + 60, ""
+        while "SENDER_REPUTATION" not in told and time.monotonic() < deadline:
+            code, text = self.send(user, GOOD, "bad@remote.test")
+            self.assertEqual(code, 250, text)
+            told = self.explain(text.decode().split()[-1])
+        self.assertRegex(told, r"SENDER_REPUTATION .*bad@remote.test from 127.0.0.0/24: .* 3.0 junk, 0.0 refused")
+        self.assertRegex(told, r"ADDRESS_REPUTATION .*127.0.0.0/24: ")
+        self.assertEqual(self.count(user, "Junk"), 3)
 
 
 if __name__ == "__main__":
