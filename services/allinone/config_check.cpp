@@ -11,6 +11,7 @@
 
 #include "filter/arc_sealer.hpp"
 #include "filter/config_values.hpp"
+#include "filter/content_setup.hpp"
 #include "filter/external_engines.hpp"
 #include "filter/operator_scripts.hpp"
 #include "filter/sender_setup.hpp"
@@ -207,6 +208,17 @@ void check_scanner(Faults& faults, const std::string& key, const std::string& ad
   check_positive(faults, key + ".max_scans", max_scans);
 }
 
+void check_content(Faults& faults, const config::v1::Filter& filter) {
+  const auto& attachments = filter.attachments();
+  if (auto parsed = filter::attachments_settings(attachments); parsed.has_error())
+    faults.push_back(parsed.error().message());
+  if (auto parsed = filter::sender_lists(filter.senders()); parsed.has_error())
+    faults.push_back(parsed.error().message());
+  check_positive(faults, "filter.attachments.max_scans", attachments.max_scans());
+  check_positive(faults, "filter.attachments.archives.max_ratio", attachments.archives().max_ratio());
+  check_positive(faults, "filter.attachments.archives.max_depth", attachments.archives().max_depth());
+}
+
 void check_engines(Faults& faults, const config::v1::Filter& filter) {
   check_scanner(faults, "filter.clamd", filter.clamd().address(), filter.clamd().max_scans());
   check_scanner(faults, "filter.rspamd", filter.rspamd().address(), filter.rspamd().max_scans());
@@ -301,6 +313,7 @@ std::vector<std::string> find_faults(const config::v1::Config& config, std::span
     if (service == "store") check_store(faults, config.store());
     if (service == "filter") check_filter(faults, config.filter());
     if (service == "filter") check_engines(faults, config.filter());
+    if (service == "filter") check_content(faults, config.filter());
     if (service == "queue") check_queue(faults, config.queue());
     if (service == "admin") check_database(faults, "admin", config.admin().database());
     if (network) check_peers(faults, config.peers(), service);

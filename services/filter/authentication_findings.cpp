@@ -3,6 +3,8 @@
 #include <algorithm>
 #include <array>
 
+#include "filter/printable.hpp"
+
 namespace merpati::filter {
 namespace {
 using mailauth::ArcResult;
@@ -58,13 +60,7 @@ constexpr Row<DmarcResult> kDmarc[] = {
     {DmarcResult::kPermError, "DMARC_PERMERROR"},
 };
 
-// Strangers' words, for logs and for a proto's string.
-std::string printable(std::string_view text) {
-  std::string out(text.substr(0, kMostDetail));
-  std::replace_if(
-      out.begin(), out.end(), [](char c) { return c < 32 || c == 127; }, '?');
-  return out;
-}
+std::string printable(std::string_view text) { return filter::printable(text, kMostDetail); }
 
 template <class R>
 void add(Findings& findings, std::span<const Row<R>> rows, R result, std::string_view detail) {

@@ -19,7 +19,7 @@ void count(const DnsList::Listing& listing, const std::string& what, const std::
   }
   if (listing.refuse) {
     const bool told = std::ranges::find(findings.refusals, listing.symbol, &Refusal::symbol) != findings.refusals.end();
-    if (!told) findings.refusals.push_back({listing.symbol, 554, "5.7.1", what + " is listed by " + zone, true});
+    if (!told) findings.refusals.push_back({listing.symbol, 554, "5.7.1", what + " is listed by " + zone, true, true});
     return;
   }
   findings.symbols.push_back({listing.symbol, listing.score, what});

@@ -26,6 +26,8 @@ struct Symbol {
   bool not_checked = false;  ///< the engine could not say: counts nothing
   bool junk = false;         ///< files into Junk whatever the score, unless configuration gives it a weight
   std::string engine;        ///< filled in by decide()
+  bool opinion = false;      ///< what somebody thinks of the sender or the text: `junk` gives way to an accepted sender
+  bool accepts = false;  ///< the sender is on the operator's list, for certain; unless configuration gives it a weight
 };
 
 /// What an engine says of one message.

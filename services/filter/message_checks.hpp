@@ -24,6 +24,7 @@ struct Refusal {
   std::string enhanced;
   std::string text;
   bool may_be_weighed = false;  ///< a weight in the configuration makes it a score
+  bool opinion = false;         ///< what somebody thinks of the sender or the text: gives way to an accepted sender
 };
 
 /// Looks at the header block alone.

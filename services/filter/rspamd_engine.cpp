@@ -61,11 +61,11 @@ void add_symbols(const Json& symbols, Findings& findings) {
 void follow(std::string_view action, std::string text, Findings& findings) {
   if (text.empty()) text = action == "reject" ? "The message looks like spam" : "Try again later";
   if (action == "reject") {
-    findings.refusals.push_back({"RSPAMD_REJECT", 554, "5.7.1", std::move(text), true});
+    findings.refusals.push_back({"RSPAMD_REJECT", 554, "5.7.1", std::move(text), true, true});
   } else if (action == "soft reject") {
-    findings.refusals.push_back({"RSPAMD_SOFT_REJECT", 451, "4.7.1", std::move(text), true});
+    findings.refusals.push_back({"RSPAMD_SOFT_REJECT", 451, "4.7.1", std::move(text), true, true});
   } else if (action == "add header" || action == "rewrite subject") {
-    findings.symbols.push_back({"RSPAMD_SPAM", 0, std::string(action), false, true});
+    findings.symbols.push_back({"RSPAMD_SPAM", 0, std::string(action), false, true, {}, true});
   }
 }
 

@@ -21,6 +21,15 @@ void decide_by_score(const Thresholds& thresholds, Verdict& verdict) {
     verdict.outcome = Outcome::kJunk;
   }
 }
+
+/// The operator's own list of senders comes before what others think of them.
+bool is_accepted(std::span<const EngineReport> reports, const Scoring& scoring) {
+  for (const EngineReport& report : reports) {
+    for (const Symbol& symbol : report.findings.symbols)
+      if (report.checked && symbol.accepts && !scoring.weights.contains(symbol.name)) return true;
+  }
+  return false;
+}
 }  // namespace
 
 std::optional<Refusal> refusal_of(const Findings& findings, const Scoring& scoring) {
@@ -32,13 +41,15 @@ std::optional<Refusal> refusal_of(const Findings& findings, const Scoring& scori
 Verdict decide(std::span<const EngineReport> reports, const Scoring& scoring, std::string_view without) {
   Verdict verdict;
   std::optional<Refusal> refusal;
+  const bool accepted = is_accepted(reports, scoring);
   bool wait = false;
   bool junk = false;
   const auto count = [&](const std::string& engine, Symbol symbol) {
     symbol.engine = engine;
     const auto weight = scoring.weights.find(symbol.name);
     if (weight != scoring.weights.end()) symbol.score = weight->second;
-    junk = junk || (symbol.junk && weight == scoring.weights.end());
+    const bool overruled = accepted && symbol.opinion;
+    junk = junk || (symbol.junk && !overruled && weight == scoring.weights.end());
     if (symbol.not_checked) symbol.score = 0;
     verdict.score += symbol.score;
     verdict.symbols.push_back(std::move(symbol));
@@ -52,7 +63,7 @@ Verdict decide(std::span<const EngineReport> reports, const Scoring& scoring, st
       continue;
     }
     for (const Refusal& reason : report.findings.refusals) {
-      const bool weighed = is_weighed(reason, scoring);
+      const bool weighed = is_weighed(reason, scoring) || (accepted && reason.opinion);
       // For good before for now: the client would come again in vain.
       if (!weighed && (!refusal || refusal->code / 100 < reason.code / 100)) refusal = reason;
       count(report.engine, {reason.symbol, 0, weighed ? reason.text : std::string(), false});

@@ -1,16 +1,21 @@
 #!/usr/bin/python3
-"""What the filter's scores lead to: Junk, a temporary refusal, a refusal; that limits hold whatever the weights; and that
-who is not known is asked to come again.
+"""What the filter's scores lead to: Junk, a temporary refusal, a refusal; that limits hold whatever the weights; what its own
+looks at content, attachments and senders lead to; and that who is not known is asked to come again.
 
 The filter of the instance is given weights, and looked at as people do.
 """
+import email.message
 import imaplib
+import io
+import os
 import pathlib
 import smtplib
 import subprocess
 import sys
+import tarfile
 import time
 import unittest
+import zipfile
 
 sys.dont_write_bytecode = True
 HERE = pathlib.Path(__file__).resolve().parent
@@ -24,10 +29,35 @@ NO_FROM = "Subject: from nobody\r\n\r\nhello\r\n"
 TWO_SUBJECTS = "From: sender@remote.test\r\nSubject: one\r\nSubject: two\r\n\r\nhello\r\n"
 
 
+def zipped(name, content):
+    out = io.BytesIO()
+    with zipfile.ZipFile(out, "w", zipfile.ZIP_DEFLATED) as archive:
+        archive.writestr(name, content)
+    return out.getvalue()
+
+
+def tarred(name, content):
+    out = io.BytesIO()
+    with tarfile.open(fileobj=out, mode="w:gz") as archive:
+        member = tarfile.TarInfo(name)
+        member.size = len(content)
+        archive.addfile(member, io.BytesIO(content))
+    return out.getvalue()
+
+
+def with_attachment(name, content):
+    mail = email.message.EmailMessage()
+    mail["From"] = "sender@remote.test"
+    mail["Subject"] = name
+    mail.set_content("see what is attached\n")
+    mail.add_attachment(content, maintype="application", subtype="octet-stream", filename=name)
+    return mail.as_bytes(policy=mail.policy.clone(linesep="\r\n")).decode()
+
+
 class Filtering(unittest.TestCase):
     @classmethod
     def setUpClass(cls):
-        cls.instance = cls.enterClassContext(Instance(services=True, accounts=2))
+        cls.instance = cls.enterClassContext(Instance(services=True, accounts=4))
         if cls.instance.adopted:
             raise unittest.SkipTest("an adopted instance cannot be given other weights")
         cls.target = cls.instance.target
@@ -123,6 +153,41 @@ class Filtering(unittest.TestCase):
         self.assertRegex(told, r"SENDER_REPUTATION .*bad@remote.test from 127.0.0.0/24: .* 3.0 junk, 0.0 refused")
         self.assertRegex(told, r"ADDRESS_REPUTATION .*127.0.0.0/24: ")
         self.assertEqual(self.count(user, "Junk"), 3)
+
+    def test_attachments_are_what_their_content_is(self):
+        user = self.target.account()
+        self.configure("{junk: 6}", "")
+        program = b"MZ" + bytes(58) + b"\x80" + bytes(67) + b"PE\0\0" + bytes(200)
+        code, text = self.send(user, with_attachment("holiday.jpg", program))
+        self.assertEqual((code, text[:5]), (554, b"5.7.1"))
+        self.assertIn(b"a program: holiday.jpg", text)
+        code, text = self.send(user, with_attachment("papers.zip", zipped("papers/invoice.scr", b"anything")))
+        self.assertEqual(code, 554)
+        self.assertIn(b"papers.zip: papers/invoice.scr", text)
+        large = tarred("inner.zip", zipped("x.vbs", os.urandom(100_000)))
+        self.assertEqual(self.send(user, with_attachment("all.tar.gz", large))[0], 554)
+        bomb = zipped("zeros", bytes(60 << 20))
+        self.assertLess(len(bomb), 100_000)
+        code, text = self.send(user, with_attachment("42.zip", bomb))
+        self.assertEqual(code, 554)
+        self.assertIn(b"unpacks without end", text)
+        self.assertEqual(self.send(user, with_attachment("notes.tar.gz", tarred("notes.txt", b"hello")))[0], 250)
+        self.assertEqual(self.send(user, with_attachment("setup.iso", b"anything"))[0], 250)
+        self.assertEqual((self.count(user, "INBOX"), self.count(user, "Junk")), (1, 1))
+
+    def test_lists_of_attachments_and_senders_and_weights_of_links(self):
+        user = self.target.account()
+        self.configure("{junk: 6}", "{symbol: URL_TEXT_MISMATCH, score: 6}",
+                       "  attachments: {refuse: [.step], junk: [none]}\n"
+                       "  senders: {junk: ['*.ads.test'], refuse: [evil.test]}\n")
+        self.assertEqual(self.send(user, with_attachment("part.STEP", b"x"))[0], 554)
+        self.assertEqual(self.send(user, with_attachment("setup.iso", b"x"))[0], 250)
+        self.assertEqual(self.send(user, "From: a@evil.test\r\n\r\nhello\r\n")[0], 550)
+        self.assertEqual((self.count(user, "INBOX"), self.count(user, "Junk")), (1, 0))
+        self.assertEqual(self.send(user, "From: a@b.ads.test\r\n\r\nhello\r\n")[0], 250)
+        self.assertEqual(self.send(user, "From: a@remote.test\r\nContent-Type: text/html\r\n\r\n"
+                                   "<a href='http://evil.example.net/'>www.bank.com</a>\r\n")[0], 250)
+        self.assertEqual((self.count(user, "INBOX"), self.count(user, "Junk")), (1, 2))
 
 
 if __name__ == "__main__":

@@ -5,6 +5,7 @@
 #include "merpati/mime/downgrade.hpp"
 #include "merpati/mime/encoded_word.hpp"
 #include "merpati/mime/header.hpp"
+#include "merpati/mime/html.hpp"
 #include "merpati/mime/imap_format.hpp"
 #include "merpati/mime/reencode.hpp"
 #include "merpati/mime/search_text.hpp"
@@ -55,5 +56,6 @@ extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size
   check_reencoding(message, summary);
   mime::downgrade_header(summary.root.header.of(message));
   mime::decode_encoded_words(message.substr(0, 4096));
+  if (mime::html_links(message, 50).size() > 50) std::abort();
   return 0;
 }

@@ -4,6 +4,7 @@
 
 #include "merpati/mime/charset.hpp"
 #include "merpati/mime/header.hpp"
+#include "merpati/mime/html.hpp"
 #include "merpati/mime/transfer.hpp"
 
 namespace merpati::mime {
@@ -25,67 +26,6 @@ const Part* first_text(const Part& part, std::string_view subtype) {
   return nullptr;
 }
 
-struct Entity {
-  std::string_view name, text;
-};
-constexpr Entity kEntities[] = {{"amp", "&"},
-                                {"lt", "<"},
-                                {"gt", ">"},
-                                {"quot", "\""},
-                                {"apos", "'"},
-                                {"nbsp", " "},
-                                {"zwnj", ""},
-                                {"shy", ""},
-                                {"copy", "\xC2\xA9"},
-                                {"euro", "\xE2\x82\xAC"},
-                                {"ndash", "\xE2\x80\x93"},
-                                {"mdash", "\xE2\x80\x94"},
-                                {"hellip", "\xE2\x80\xA6"},
-                                {"rsquo", "\xE2\x80\x99"},
-                                {"lsquo", "\xE2\x80\x98"},
-                                {"ldquo", "\xE2\x80\x9C"},
-                                {"rdquo", "\xE2\x80\x9D"},
-                                {"bull", "\xE2\x80\xA2"}};
-
-void append_code_point(std::uint32_t c, std::string& out) {
-  if (c == 0 || c > 0x10FFFF || (c >= 0xD800 && c < 0xE000)) return;
-  std::uint8_t buffer[U8_MAX_LENGTH];
-  std::int32_t size = 0;
-  U8_APPEND_UNSAFE(buffer, size, c);
-  out.append(reinterpret_cast<char*>(buffer), static_cast<std::size_t>(size));
-}
-
-// `text` starts with '&'. Returns the length that was read.
-std::size_t append_entity(std::string_view text, std::string& out) {
-  const std::size_t end = text.substr(0, 12).find(';');
-  if (end == std::string_view::npos || end < 2) {
-    out.push_back('&');
-    return 1;
-  }
-  const std::string_view name = text.substr(1, end - 1);
-  if (name[0] == '#') {
-    const bool hex = name.size() > 1 && (name[1] | 32) == 'x';
-    std::uint32_t c = 0;
-    for (char digit : name.substr(hex ? 2 : 1)) {
-      const bool decimal = digit >= '0' && digit <= '9';
-      const char low = static_cast<char>(digit | 32);
-      if (!decimal && !(hex && low >= 'a' && low <= 'f')) return end + 1;
-      c = c * (hex ? 16 : 10) + static_cast<std::uint32_t>(decimal ? digit - '0' : low - 'a' + 10);
-      if (c > 0x10FFFF) return end + 1;
-    }
-    append_code_point(c, out);
-    return end + 1;
-  }
-  for (const Entity& entity : kEntities) {
-    if (entity.name == name) {
-      out += entity.text;
-      return end + 1;
-    }
-  }
-  out.push_back('&');
-  return 1;
-}
-
 // Where the element that starts at `at` ends with its closing tag, for elements whose content is no text.
 std::size_t skip_element(std::string_view html, std::size_t at, std::string_view name) {
   for (std::size_t from = at; (from = html.find("</", from)) != std::string_view::npos; from += 2) {
@@ -103,7 +43,7 @@ std::string strip_html(std::string_view html) {
   for (std::size_t at = 0; at < html.size();) {
     const char c = html[at];
     if (c == '&') {
-      at += append_entity(html.substr(at), out);
+      at += append_html_entity(html.substr(at), out);
     } else if (c != '<') {
       out.push_back(c);
       ++at;

@@ -127,6 +127,17 @@ TEST(ConfigCheck, MailAuthentication) {
   EXPECT_THAT(found("enabled: false, lookup_time: 0s"), IsEmpty());
 }
 
+TEST(ConfigCheck, ListsOfAttachmentsAndSenders) {
+  const auto found = [](const std::string& section) {
+    return faults("filter: {database: {dsn: x}, " + section + "}\n", {"filter"}, false);
+  };
+  EXPECT_THAT(found("attachments: {refuse: [none], junk: [macros, .iso]}, senders: {accept: [\"*.example.com\"]}"),
+              IsEmpty());
+  EXPECT_THAT(found("attachments: {refuse: [exe]}"), Contains(HasSubstr("filter.attachments.refuse: exe is neither")));
+  EXPECT_THAT(found("attachments: {archives: {max_ratio: 0}}"), Contains(HasSubstr("archives.max_ratio")));
+  EXPECT_THAT(found("senders: {junk: [\"@\"]}"), Contains(HasSubstr("filter.senders.junk")));
+}
+
 TEST(ConfigCheck, TwoListenersOnOnePort) {
   const auto found = faults(
       "http: {port: 2143}\nimap: {listeners: [{port: 2143, tls: NONE}]}\n"
