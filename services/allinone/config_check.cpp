@@ -10,6 +10,7 @@
 #include <set>
 
 #include "filter/arc_sealer.hpp"
+#include "filter/bayes_setup.hpp"
 #include "filter/config_values.hpp"
 #include "filter/content_setup.hpp"
 #include "filter/external_engines.hpp"
@@ -224,6 +225,7 @@ void check_engines(Faults& faults, const config::v1::Filter& filter) {
   check_scanner(faults, "filter.rspamd", filter.rspamd().address(), filter.rspamd().max_scans());
   const auto& lists = filter.dns_lists();
   if (auto parsed = filter::list_settings(lists); parsed.has_error()) faults.push_back(parsed.error().message());
+  if (auto bayes = filter::bayes_settings(filter.bayes()); bayes.has_error()) faults.push_back(bayes.error().message());
   if (auto own = filter::networks_from("filter.dns_lists.own_networks", lists.own_networks()); own.has_error())
     faults.push_back(own.error().message());
   if (auto greylist = filter::greylist_settings(filter.greylist()); greylist.has_error())

@@ -77,6 +77,7 @@ void add_filter_commands(CLI::App& app, Session& session) {
                                 explain(session, client.call(&AdminClient::get_trace, request));
                               });
   command->add_option("message", *id, "trace id, Message-ID, or the UUID in \"250 Ok: UUID\"")->required();
+  add_learn_commands(filter, session);
 }
 
 }  // namespace merpati::ctl

@@ -30,9 +30,16 @@ struct Symbol {
   bool accepts = false;  ///< the sender is on the operator's list, for certain; unless configuration gives it a weight
 };
 
+/// A finding that counts for one recipient alone.
+struct RecipientSymbol {
+  std::size_t recipient = 0;  ///< its place in MessageView::recipients
+  Symbol symbol;
+};
+
 /// What an engine says of one message.
 struct Findings {
   std::vector<Symbol> symbols;
+  std::vector<RecipientSymbol> of_recipients;
   std::vector<Refusal> refusals;  ///< reasons to refuse whatever the score
   /// From the engine that found out who sent the message: for those of the second stage.
   std::shared_ptr<const mailauth::Authentication> authentication;
@@ -53,7 +60,8 @@ struct MessageView {
   std::string_view listener;        ///< "mx", "submission"
   std::string_view receiving_host;  ///< our name in the dialog
   std::string_view delivery_id;
-  std::vector<std::string_view> recipients;  ///< addresses as RCPT gave them
+  std::vector<std::string_view> recipients;      ///< addresses as RCPT gave them
+  std::vector<std::int64_t> recipient_accounts;  ///< of each recipient; 0: not here
   /// Who sent it, for engines of the second stage; null: not checked (submitted, from an own network, or it failed).
   const mailauth::Authentication* authentication = nullptr;
   // For those of the last stage: what the others found.

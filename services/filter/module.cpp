@@ -3,6 +3,7 @@
 #include <functional>
 
 #include "filter/arc_stage.hpp"
+#include "filter/bayes_setup.hpp"
 #include "filter/engine_setup.hpp"
 #include "filter/judged_messages.hpp"
 #include "filter/memory.hpp"
@@ -11,6 +12,7 @@
 #include "filter/purges.hpp"
 #include "filter/resolver_setup.hpp"
 #include "filter/rpc/filter_service.hpp"
+#include "filter/rpc/learning_service.hpp"
 #include "filter/rpc/scripts_service.hpp"
 #include "filter/script_cache.hpp"
 #include "filter/sender_rate_engine.hpp"
@@ -30,6 +32,7 @@ namespace {
 using namespace std::chrono_literals;
 
 constexpr auto kForgetEvery = 10min;
+constexpr auto kLookAtModelsEvery = 30s;  // whether others taught one enough to speak
 // Actions of one account for one message: with the copies of what is sent (fcc) they fit into one delivery.
 constexpr std::size_t kMostActions = 24;
 
@@ -102,13 +105,17 @@ struct Module::Parts {
         sent_counts(pool),
         greylist(pool),
         reputation(pool),
+        bayes(bayes_settings(wanted.bayes())),
+        bayes_models(pool, bayes.has_value() ? bayes->limits : BayesLimits()),
         cache(wanted.sieve().cache_size()),
         filter_service(wanted.authserv_id(), limits_from(wanted), scoring_from(wanted), owner.metrics(), store,
                        owner.blocking()),
         scripts_service(scripts, owner.blocking()),
+        learning_service(bayes_models, owner.blocking(), owner.metrics(), wanted.bayes().enabled()),
         tasks(owner.loops().main()) {
     dispatcher.register_service(filter_service);
     dispatcher.register_service(scripts_service);
+    dispatcher.register_service(learning_service);
     if (!auth) return;
     auto ring = rpc::remote_key_ring(auth);
     revocations = rpc::on_revocation(ring->revocations());
@@ -161,6 +168,25 @@ struct Module::Parts {
     return {};
   }
 
+  Result<void> add_bayes() {
+    if (bayes.has_error()) return bayes.error();
+    if (!config.bayes().enabled()) return {};
+    filter_service.add_engine(std::make_shared<BayesEngine>(*bayes, bayes_models, process.blocking()));
+    tasks.spawn(look_at_models());
+    return {};
+  }
+  asio::awaitable<void> look_at_models() {
+    for (;;) {
+      (void)co_await bayes_models.refresh(Deadline::after(10s));
+      if ((co_await sleep_for(kLookAtModelsEvery)).has_error()) co_return;
+    }
+  }
+
+  Task<void> purge(std::int64_t account) {
+    MERPATI_CO_CHECK(co_await scripts.purge(account, Deadline::after(30s)));
+    co_return co_await bayes_models.purge(account, Deadline::after(30s));
+  }
+
   /// What was remembered and counts no more.
   asio::awaitable<void> forget_for_ever() {
     while ((co_await sleep_for(kForgetEvery)).has_value()) {
@@ -168,6 +194,7 @@ struct Module::Parts {
       co_await forget_all([this] { return sent_counts.forget(WallTime::clock::now(), Deadline::after(30s)); });
       co_await forget_all([this] { return greylist.forget(Deadline::after(30s)); });
       co_await forget_all([this] { return reputation.forget(Deadline::after(30s)); });
+      co_await forget_all([this] { return bayes_models.tidy(Deadline::after(30s)); });
     }
   }
   /// `some` forgets a few and says how many.
@@ -192,11 +219,14 @@ struct Module::Parts {
   StoredGreylist greylist;
   StoredReputation reputation;
   std::unique_ptr<JudgedMessages> judged;  ///< null: not counted
+  Result<BayesSettings> bayes;
+  BayesModels bayes_models;
   ScriptCache cache;
   std::unique_ptr<SieveStage> sieve;
   std::unique_ptr<ArcStage> arc;
   FilterService filter_service;
   ScriptsService scripts_service;
+  LearningService learning_service;
   rpc::Dispatcher dispatcher;
   TaskGroup tasks;
 };
@@ -229,12 +259,14 @@ Task<void> Module::start() {
   if (const auto limits = sender_rate_from(parts.config.sender_rate()); limits.wanted())
     parts.filter_service.add_engine(std::make_shared<SenderRateEngine>(limits, parts.sent_counts));
   MERPATI_CO_CHECK(parts.add_sender_engines());
+  MERPATI_CO_CHECK(parts.add_bayes());
   parts.tasks.spawn(parts.forget_for_ever());
   parts.tasks.spawn(runtime::watch_dependency(parts.process.health(), "filter.postgresql",
                                               [&pool = parts.pool](Deadline until) { return pool.start(until); }));
   if (parts.auth) {
     parts.tasks.spawn(rpc::follow_account_events(parts.auth, parts.revocations));
-    parts.tasks.spawn(purge_for_ever(parts.pool, parts.scripts, parts.auth));
+    parts.tasks.spawn(purge_for_ever(
+        parts.pool, [&parts](std::int64_t account) { return parts.purge(account); }, parts.auth));
   }
   co_return Result<void>();
 }

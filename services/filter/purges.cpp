@@ -24,11 +24,11 @@ Task<void> save_position(pg::Pool& pool, std::int64_t position) {
 
 }  // namespace
 
-asio::awaitable<void> purge_for_ever(pg::Pool& pool, Scripts& scripts, std::shared_ptr<rpc::Channel> auth) {
+asio::awaitable<void> purge_for_ever(pg::Pool& pool, std::function<Task<void>(std::int64_t account)> purge,
+                                     std::shared_ptr<rpc::Channel> auth) {
   return rpc::follow_purges(
       std::move(auth), {"filter", [&pool] { return load_position(pool); },
-                        [&pool](std::int64_t position) { return save_position(pool, position); },
-                        [&scripts](std::int64_t account) { return scripts.purge(account, Deadline::after(30s)); }});
+                        [&pool](std::int64_t position) { return save_position(pool, position); }, std::move(purge)});
 }
 
 }  // namespace merpati::filter

@@ -43,14 +43,20 @@ Verdict decide(std::span<const EngineReport> reports, const Scoring& scoring, st
   std::optional<Refusal> refusal;
   const bool accepted = is_accepted(reports, scoring);
   bool wait = false;
-  bool junk = false;
-  const auto count = [&](const std::string& engine, Symbol symbol) {
+  const auto weigh = [&](const std::string& engine, Symbol symbol) {
     symbol.engine = engine;
     const auto weight = scoring.weights.find(symbol.name);
-    if (weight != scoring.weights.end()) symbol.score = weight->second;
-    const bool overruled = accepted && symbol.opinion;
-    junk = junk || (symbol.junk && !overruled && weight == scoring.weights.end());
+    if (weight != scoring.weights.end()) {
+      symbol.score = weight->second;
+      symbol.junk = false;
+    }
+    if (accepted && symbol.opinion) symbol.junk = false;
     if (symbol.not_checked) symbol.score = 0;
+    return symbol;
+  };
+  const auto count = [&](const std::string& engine, Symbol symbol) {
+    symbol = weigh(engine, std::move(symbol));
+    verdict.surely_junk = verdict.surely_junk || symbol.junk;
     verdict.score += symbol.score;
     verdict.symbols.push_back(std::move(symbol));
   };
@@ -69,6 +75,8 @@ Verdict decide(std::span<const EngineReport> reports, const Scoring& scoring, st
       count(report.engine, {reason.symbol, 0, weighed ? reason.text : std::string(), false});
     }
     for (const Symbol& symbol : report.findings.symbols) count(report.engine, symbol);
+    for (const auto& [recipient, symbol] : report.findings.of_recipients)
+      verdict.of_recipients.push_back({recipient, weigh(report.engine, symbol)});
   }
   if (refusal && refusal->code / 100 == 5) {
     verdict.outcome = Outcome::kRefuse;
@@ -81,9 +89,22 @@ Verdict decide(std::span<const EngineReport> reports, const Scoring& scoring, st
     verdict.reply = Refusal{"UNCHECKED", 451, "4.7.1", "The message cannot be checked now, try again later"};
   } else {
     decide_by_score(scoring.thresholds, verdict);
-    if (junk && verdict.outcome == Outcome::kAccept) verdict.outcome = Outcome::kJunk;
+    if (verdict.surely_junk && verdict.outcome == Outcome::kAccept) verdict.outcome = Outcome::kJunk;
   }
   return verdict;
+}
+
+Outcome outcome_for(std::size_t recipient, const Verdict& verdict, const Scoring& scoring) {
+  if (verdict.outcome != Outcome::kAccept && verdict.outcome != Outcome::kJunk) return verdict.outcome;
+  double score = verdict.score;
+  bool own = false;
+  for (const auto& [whose, symbol] : verdict.of_recipients) {
+    if (whose != recipient) continue;
+    score += symbol.score;
+    own = true;
+  }
+  if (!own || verdict.surely_junk) return verdict.outcome;
+  return reached(score, scoring.thresholds.junk) ? Outcome::kJunk : Outcome::kAccept;
 }
 
 }  // namespace merpati::filter

@@ -39,10 +39,15 @@ struct Verdict {
   std::optional<Refusal> reply;  ///< for kTemporary and kRefuse
   double score = 0;
   std::vector<Symbol> symbols;  ///< with the scores that were counted
+  bool surely_junk = false;     ///< by a symbol that files into Junk whatever the score
+  std::vector<RecipientSymbol> of_recipients;
 };
 
 /// `without`: an engine whose report is left out.
 Verdict decide(std::span<const EngineReport> reports, const Scoring& scoring, std::string_view without = {});
+/// What becomes of one recipient's copy of a message that is accepted, or filed into Junk: its own symbols count with
+/// the message's. They never refuse, since the message was one transaction for all its recipients.
+Outcome outcome_for(std::size_t recipient, const Verdict& verdict, const Scoring& scoring);
 /// The first reason to refuse that no weight has made a score.
 std::optional<Refusal> refusal_of(const Findings& findings, const Scoring& scoring);
 

@@ -156,7 +156,7 @@ std::vector<SieveStage::Run> SieveStage::candidates(const Message& message) cons
     auto& run = runs.emplace_back();
     run.index = i;
     run.recipient = &recipient;
-    run.junk = decision == v1::DECISION_JUNK || message.response.decision() == v1::DECISION_JUNK;
+    run.junk = decision == v1::DECISION_JUNK;
   }
   return runs;
 }

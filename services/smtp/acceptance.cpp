@@ -189,12 +189,15 @@ std::optional<Reply> Acceptance::apply_verdicts(filter::v1::CheckMessageResponse
       target.junk = true;  // a refusal that not all share files into Junk
       target.verdict.clear_actions();
     }
+    // What is said of a recipient stands above what is said of the message.
+    if (target.verdict.decision() == filter::v1::DECISION_UNSPECIFIED) target.junk = target.junk || message_junk_;
     if (target.verdict.decision() == filter::v1::DECISION_JUNK) target.junk = true;
     if (target.verdict.decision() == filter::v1::DECISION_DISCARD) target.discard = true;
     const bool anew = body_.source_case() != store::v1::Body::SOURCE_NOT_SET || target.verdict.has_body();
     if (anew && edits_body(target.verdict.edits()))
       return confused("it edits the header of a message that it gave a new body");
   }
+  message_junk_ = false;
   if (refused == targets_.size()) return last_refusal;
   return std::nullopt;
 }

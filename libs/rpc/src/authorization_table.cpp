@@ -96,6 +96,9 @@ constexpr AuthorizationRow kTable[] = {
     {"/merpati.filter.v1.Scripts/DeleteScript", {kAdmin}, {kSieve}, kScripts},
     {"/merpati.filter.v1.Scripts/RenameScript", {kAdmin}, {kSieve}, kScripts},
     {"/merpati.filter.v1.Scripts/PurgeAccountScripts", {kAdmin}, kNobody},
+    // filter: what spam looks like
+    {"/merpati.filter.v1.Learning/Learn", {kAdmin}, kNobody},
+    {"/merpati.filter.v1.Learning/GetModel", {kAdmin}, kNobody},
     // queue
     {"/merpati.queue.v1.Queue/Enqueue", {kSmtp, kFilter, kQueue}, kNobody},
     {"/merpati.queue.v1.Queue/Release", {kSmtp, kQueue}, kNobody},
@@ -130,6 +133,8 @@ constexpr AuthorizationRow kTable[] = {
     {"/merpati.admin.v1.Admin/SetActiveScript", kPeople, kNobody},
     {"/merpati.admin.v1.Admin/DeleteScript", kPeople, kNobody},
     {"/merpati.admin.v1.Admin/RenameScript", kPeople, kNobody},
+    {"/merpati.admin.v1.Admin/Learn", kPeople, kNobody},
+    {"/merpati.admin.v1.Admin/GetBayesModel", kPeople, kNobody},
     {"/merpati.admin.v1.Admin/ListQueue", kPeople, kNobody},
     {"/merpati.admin.v1.Admin/GetQueueItem", kPeople, kNobody},
     {"/merpati.admin.v1.Admin/RetryQueue", kPeople, kNobody},

@@ -10,6 +10,7 @@
 #include "admin/tokens.hpp"
 #include "merpati/admin/v1/admin.rpc.hpp"
 #include "merpati/auth/v1/directory.rpc.hpp"
+#include "merpati/filter/v1/learning.rpc.hpp"
 #include "merpati/filter/v1/scripts.rpc.hpp"
 #include "merpati/queue/v1/queue.rpc.hpp"
 #include "merpati/runtime/metrics.hpp"
@@ -69,6 +70,9 @@ class AdminService : public v1::AdminService {
                                                               const v1::SetActiveScriptRequest&) override;
   Task<filter::v1::DeleteScriptResponse> delete_script(rpc::Context&, const v1::DeleteScriptRequest&) override;
   Task<filter::v1::RenameScriptResponse> rename_script(rpc::Context&, const v1::RenameScriptRequest&) override;
+  // rpc/learning.cpp
+  Task<filter::v1::LearnResponse> learn(rpc::Context&, const v1::LearnRequest&) override;
+  Task<filter::v1::BayesModel> get_bayes_model(rpc::Context&, const v1::GetBayesModelRequest&) override;
   // rpc/queue.cpp
   Task<queue::v1::ListItemsResponse> list_queue(rpc::Context&, const queue::v1::ListItemsRequest&) override;
   Task<queue::v1::Item> get_queue_item(rpc::Context&, const queue::v1::GetItemRequest&) override;
@@ -115,6 +119,10 @@ class AdminService : public v1::AdminService {
   template <class Request, class Response>
   Task<Response> for_scripts_of(const rpc::Context& context, const std::string& address, Request request,
                                 Task<Response> (Scripts::*method)(const Request&, rpc::CallOptions) const);
+  /// rpc/learning.cpp: 0 for no address.
+  Task<std::int64_t> account_or_all(const rpc::Context& context, const std::string& address);
+  Task<filter::v1::LearnResponse> teach(const rpc::Context& context, const v1::LearnRequest& request);
+  Task<filter::v1::BayesModel> read_model(const rpc::Context& context, const std::string& address);
   Task<v1::GetServicesResponse> ask_services(Deadline deadline);
   Task<v1::GetTraceResponse> find_trace(const rpc::Context& context, const Token& token, const std::string& id);
   Task<v1::CreateTokenResponse> make_token(const v1::CreateTokenRequest& request, Deadline deadline);
@@ -126,6 +134,7 @@ class AdminService : public v1::AdminService {
   Directory directory_;
   store::v1::StoreClient store_;
   Scripts scripts_;
+  filter::v1::LearningClient learning_;
   Queue queue_;
   trace::v1::TraceClient store_trace_;
   const std::vector<std::string> cells_;  ///< that store_trace_ reaches

@@ -42,8 +42,20 @@ MessageView view_of(const v1::CheckMessageRequest& request) {
   view.listener = transaction.listener();
   view.receiving_host = transaction.receiving_host();
   view.delivery_id = transaction.delivery_id();
-  for (const auto& recipient : request.recipients()) view.recipients.emplace_back(recipient.recipient());
+  for (const auto& recipient : request.recipients()) {
+    view.recipients.emplace_back(recipient.recipient());
+    view.recipient_accounts.push_back(recipient.account_id());
+  }
   return view;
+}
+
+void add_symbol(const Symbol& symbol, const std::string& whose, v1::CheckMessageResponse& response) {
+  v1::Symbol& out = *response.add_symbols();
+  out.set_name(symbol.name);
+  out.set_score(symbol.score);
+  out.set_detail(symbol.detail + whose);
+  out.set_not_checked(symbol.not_checked);
+  out.set_engine(symbol.engine);
 }
 
 /// "SPF_FAIL DKIM_NONE", at most 500 octets.
@@ -170,13 +182,11 @@ v1::CheckMessageResponse FilterService::answer(const v1::CheckMessageRequest& re
   response.set_decision(decision_of(judged.outcome));
   response.set_score(judged.score);
   if (judged.reply) set_reply(*judged.reply, *response.mutable_reply());
-  for (const Symbol& symbol : judged.symbols) {
-    v1::Symbol& out = *response.add_symbols();
-    out.set_name(symbol.name);
-    out.set_score(symbol.score);
-    out.set_detail(symbol.detail);
-    out.set_not_checked(symbol.not_checked);
-    out.set_engine(symbol.engine);
+  for (const Symbol& symbol : judged.symbols) add_symbol(symbol, {}, response);
+  for (const auto& [recipient, symbol] : judged.of_recipients) {
+    // Not by name: who may see the message may not see all of its recipients.
+    const bool alone = request.recipients_size() == 1;
+    add_symbol(symbol, alone ? std::string() : ", for recipient " + std::to_string(recipient + 1), response);
   }
   for (const EngineReport& report : reports) {
     v1::EngineRun& run = *response.add_engines();
@@ -191,7 +201,8 @@ v1::CheckMessageResponse FilterService::answer(const v1::CheckMessageRequest& re
 
   for (const v1::FilterRecipient& recipient : request.recipients()) {
     v1::RecipientVerdict& verdict = *response.add_recipients();
-    verdict.set_decision(response.decision());
+    verdict.set_decision(
+        decision_of(outcome_for(static_cast<std::size_t>(response.recipients_size() - 1), judged, scoring_)));
     if (judged.reply) {
       set_reply(*judged.reply, *verdict.mutable_reply());
       continue;

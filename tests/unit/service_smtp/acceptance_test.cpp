@@ -375,6 +375,24 @@ TEST(Acceptance, MoreThanOneCallToTheQueueCarries) {
   }
 }
 
+TEST(Acceptance, WhatIsSaidOfARecipientStandsAboveWhatIsSaidOfTheMessage) {
+  for (const bool junk : {false, true}) {
+    Edge edge;
+    edge.filter.answer = [junk](const auto&, filter::v1::CheckMessageResponse& out) {
+      const auto decision = [](bool yes) { return yes ? filter::v1::DECISION_JUNK : filter::v1::DECISION_ACCEPT; };
+      out.set_decision(decision(junk));
+      out.add_recipients()->set_decision(decision(!junk));
+      out.add_recipients();  // of this one nothing is said
+    };
+    Client client(edge.port(0));
+    EXPECT_EQ(client.mail("s@elsewhere.test", {"alice@example.test", "bob@example.test"}, kMessage).substr(0, 3),
+              "250");
+    ASSERT_EQ(edge.store.mails.size(), 2U);
+    EXPECT_EQ(edge.store.mails[0].junk, !junk);
+    EXPECT_EQ(edge.store.mails[1].junk, junk);
+  }
+}
+
 TEST(Acceptance, WhatAScriptComposedForAMailboxIsNoFormOfTheMessage) {
   Edge edge;
   edge.filter.answer = [](const auto&, filter::v1::CheckMessageResponse& out) {
