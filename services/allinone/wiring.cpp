@@ -33,6 +33,8 @@ class Peers {
  public:
   virtual ~Peers() = default;
   virtual Channel to(Role callee, Role caller) = 0;
+  /// Whether it is known where that one is.
+  virtual bool knows(Role callee) const = 0;
 };
 
 rpc::Credentials credentials(const config::v1::Trust& trust) {
@@ -76,6 +78,10 @@ class NetworkPeers : public Peers {
     for (const auto& cell : config_.peers().cells()) cells.emplace(cell.name(), to_one(cell.store(), callee));
     return rpc::cell_channel(std::move(cells));
   }
+  bool knows(Role callee) const override {
+    const auto* peer = peer_config(config_.peers(), callee);
+    return peer != nullptr && !peer->target().empty();
+  }
 
  private:
   Channel to_one(const config::v1::Peer& peer, Role callee) const {
@@ -98,6 +104,7 @@ class LocalPeers : public Peers {
     waiting_.push_back({callee, caller, channel});
     return channel;
   }
+  bool knows(Role) const override { return true; }
   void offer(Role callee, rpc::Dispatcher& dispatcher) {
     for (auto& wait : waiting_) {
       if (wait.callee == callee) wait.channel->set(rpc::in_process_channel(dispatcher, wait.caller));
@@ -150,8 +157,9 @@ rpc::Dispatcher* add_service(Process& process, const Config& config, std::string
                                               peers.to(Role::kStore, Role::kPop3)));
   }
   if (service == "imap") {
+    auto filter = peers.knows(Role::kFilter) ? peers.to(Role::kFilter, Role::kImap) : nullptr;
     return add(std::make_unique<imap::Module>(process, config.imap(), peers.to(Role::kAuth, Role::kImap),
-                                              peers.to(Role::kStore, Role::kImap)));
+                                              peers.to(Role::kStore, Role::kImap), std::move(filter)));
   }
   if (service == "sieve") {
     return add(std::make_unique<managesieve::Module>(process, config.sieve(), peers.to(Role::kAuth, Role::kSieve),

@@ -42,6 +42,8 @@ Task<Reply> cmd_copy(Session& session, const Command& command) {
     co_return std::move(response).error();
   }
   if (response->source().empty()) co_return no("EXPUNGEISSUED", "The messages no longer exist");
+  session.loop().junk_teacher->moved(
+      {session.call_options(), box.id, response->mailbox_id(), from_proto(response->target())});
   if (!move) co_return ok(copyuid(*response));
   // RFC 6851 4.3: COPYUID comes untagged, before the EXPUNGEs.
   session.out() += "* OK [" + copyuid(*response) + "] Moved\r\n";

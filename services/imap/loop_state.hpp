@@ -3,6 +3,7 @@
 
 #include <memory>
 
+#include "imap/junk_teacher.hpp"
 #include "imap/options.hpp"
 #include "imap/probe.hpp"
 #include "imap/uid_set_cache.hpp"
@@ -34,6 +35,7 @@ struct LoopState {
   Watchers watchers;
   UidSetCache uid_sets;
   TaskGroup calls;  ///< calls that run while the session reads on
+  std::unique_ptr<JunkTeacher> junk_teacher;
 };
 
 }  // namespace merpati::imap

@@ -32,8 +32,9 @@ struct LoopState;
 
 class Module final : public runtime::Module {
  public:
+  /// `filter` learns from what people move into Junk and out of it; null: nobody does.
   Module(runtime::Process& process, const config::v1::Imap& config, std::shared_ptr<rpc::Channel> auth,
-         std::shared_ptr<rpc::Channel> store);
+         std::shared_ptr<rpc::Channel> store, std::shared_ptr<rpc::Channel> filter = nullptr);
   ~Module() override;
   std::string_view name() const override { return "imap"; }
   Kind kind() const override { return Kind::kEdge; }
@@ -52,6 +53,7 @@ class Module final : public runtime::Module {
   std::unique_ptr<config::v1::Imap> config_;
   std::shared_ptr<rpc::Channel> auth_;
   std::shared_ptr<rpc::Channel> store_;
+  std::shared_ptr<rpc::Channel> filter_;
   Options options_;
   Probe probe_;
   net::AccountConnections accounts_;

@@ -26,6 +26,8 @@ class Probe {
   runtime::Counter cut_sessions;
   runtime::Counter watch_reconnects;
   runtime::Counter appended_bytes;
+  runtime::Counter moves_learnt;
+  runtime::Counter moves_dropped;
 
  private:
   std::array<std::array<runtime::Counter, 3>, kVerbCount> commands_;

@@ -1,5 +1,5 @@
 #!/usr/bin/python3
-"""What was learnt as spam files mail into Junk: by merpatictl, for an account alone and for all.
+"""What was learnt as spam files mail into Junk: by merpatictl and by moves over IMAP, for an account alone and for all.
 """
 import imaplib
 import json
@@ -7,6 +7,7 @@ import pathlib
 import smtplib
 import subprocess
 import sys
+import time
 import unittest
 
 sys.dont_write_bytecode = True
@@ -114,6 +115,39 @@ class SpamLearning(unittest.TestCase):
         self.assertEqual((model["spam"], model["ham"], model["speaks"]), (0, LEARN, False))
         self.send("again", SPAM, self.user)
         self.assertEqual(self.counts(self.user), (3, 1), "what was taken back says nothing")
+
+    def wait_for_model(self, spam, ham):
+        """Moves are learnt behind the command."""
+        deadline = time.monotonic() + 60
+        while (model := self.model("--account", self.user)) and time.monotonic() < deadline:
+            if (model["spam"], model["ham"]) == (spam, ham):
+                return model
+            time.sleep(0.1)
+        self.fail(f"{model}, not {spam} spam and {ham} ham")
+
+    def move(self, client, source, target, what="1:*"):
+        self.assertEqual(client.select(source)[0], "OK")
+        answer = client._simple_command("MOVE", what, target)
+        self.assertEqual(answer[0], "OK", answer)
+
+    def test_moves_teach_the_own_model(self):
+        for number in range(LEARN):
+            self.send(f"m{number}", SPAM, self.user)
+        client = self.imap(self.user)
+        self.move(client, "INBOX", "Junk")
+        self.wait_for_model(LEARN, 0)
+        # Moved back it is good mail, and what was learnt before is taken back.
+        self.move(client, "Junk", "INBOX", "1:2")
+        self.wait_for_model(LEARN - 2, 2)
+        self.move(client, "INBOX", "Junk")
+        self.wait_for_model(LEARN, 0)
+        self.learn("ham", HAM, "--account", self.user, name="three")
+        spam = self.send("after", SPAM, self.user)
+        self.assertEqual(self.counts(self.user), (0, LEARN + 1), "what was moved files what is like it")
+        self.assertIn("OWN_BAYES_SPAM", self.symbols(spam))
+        self.move(client, "Junk", "Trash", "1:2")
+        self.move(client, "Junk", "INBOX", "1")
+        self.wait_for_model(LEARN - 1, LEARN + 1)
 
     def test_the_model_of_all_files_for_all(self):
         other = self.target.account()

@@ -97,7 +97,7 @@ constexpr AuthorizationRow kTable[] = {
     {"/merpati.filter.v1.Scripts/RenameScript", {kAdmin}, {kSieve}, kScripts},
     {"/merpati.filter.v1.Scripts/PurgeAccountScripts", {kAdmin}, kNobody},
     // filter: what spam looks like
-    {"/merpati.filter.v1.Learning/Learn", {kAdmin}, kNobody},
+    {"/merpati.filter.v1.Learning/Learn", {kAdmin}, {kImap}, kWrite},
     {"/merpati.filter.v1.Learning/GetModel", {kAdmin}, kNobody},
     // queue
     {"/merpati.queue.v1.Queue/Enqueue", {kSmtp, kFilter, kQueue}, kNobody},

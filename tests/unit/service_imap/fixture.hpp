@@ -86,7 +86,7 @@ class ImapTest : public ::testing::Test {
   void start() {
     auto module =
         std::make_unique<Module>(process_, config_, rpc::in_process_channel(auth_dispatcher_, rpc::Role::kImap),
-                                 rpc::in_process_channel(store_dispatcher_, rpc::Role::kImap));
+                                 rpc::in_process_channel(store_dispatcher_, rpc::Role::kImap), filter_channel_);
     module_ = module.get();
     process_.add(std::move(module));
     const auto started = process_.start();
@@ -133,6 +133,7 @@ class ImapTest : public ::testing::Test {
   FakeStore store;
   rpc::Dispatcher auth_dispatcher_{keys_};
   rpc::Dispatcher store_dispatcher_{keys_};
+  std::shared_ptr<rpc::Channel> filter_channel_;
   Module* module_ = nullptr;
   bool running_ = false;
 };
