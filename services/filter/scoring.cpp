@@ -61,7 +61,7 @@ Verdict decide(std::span<const EngineReport> reports, const Scoring& scoring, st
     verdict.symbols.push_back(std::move(symbol));
   };
   for (const EngineReport& report : reports) {
-    if (report.engine == without) continue;
+    if (!without.empty() && report.engine == without) continue;
     if (!report.checked) {
       wait = wait || report.when_unchecked == WhenUnchecked::kTemporary;
       if (report.when_unchecked != WhenUnchecked::kSkip)

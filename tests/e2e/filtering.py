@@ -57,7 +57,7 @@ def with_attachment(name, content):
 class Filtering(unittest.TestCase):
     @classmethod
     def setUpClass(cls):
-        cls.instance = cls.enterClassContext(Instance(services=True, accounts=4))
+        cls.instance = cls.enterClassContext(Instance(services=True, accounts=8))
         if cls.instance.adopted:
             raise unittest.SkipTest("an adopted instance cannot be given other weights")
         cls.target = cls.instance.target

@@ -85,8 +85,11 @@ class SpamLearning(unittest.TestCase):
         return tuple(int(client.select(mailbox, readonly=True)[1][0]) for mailbox in ("INBOX", "Junk"))
 
     def symbols(self, message_id):
-        """{symbol: (points, detail)} of the engine bayes."""
-        done = self.ctl("-o", "json", "filter", "explain", message_id)
+        """{symbol: (points, detail)} of the engine bayes, once it is written: a moment after the reply."""
+        give_up = time.monotonic() + 30
+        while (done := self.ctl("-o", "json", "filter", "explain", message_id, check=False)).returncode != 0:
+            self.assertLess(time.monotonic(), give_up, done.stderr)
+            time.sleep(0.2)
         return {symbol["name"]: (symbol["score"], symbol["detail"])
                 for verdict in json.loads(done.stdout)["verdicts"] for engine in verdict["verdict"]["engines"]
                 if engine["engine"] == "bayes" for symbol in engine.get("symbols", [])}

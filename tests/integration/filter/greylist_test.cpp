@@ -116,10 +116,11 @@ TEST_F(GreylistTest, TheNullSenderIsASenderToo) {
 TEST_F(GreylistTest, ManyAtOnceAreAllAnswered) {
   start();
   // The same rows in another order: no two of them may wait for each other.
+  std::vector<v1::CheckMessageRequest> requests(40);
   std::vector<std::future<Result<v1::CheckMessageResponse>>> calls;
   v1::FilterClient client(smtp_);
   for (int i = 0; i < 40; ++i) {
-    v1::CheckMessageRequest request;
+    auto& request = requests[static_cast<std::size_t>(i)];
     request.mutable_transaction()->set_delivery_id(new_uuid());
     request.mutable_transaction()->set_client_address("192.0.2.1");
     for (int r = 0; r < 20; ++r)
