@@ -146,8 +146,9 @@ void Session::reply_error(const Error& error) {
   const auto answer = reply_for(error);
   if (!answer.permanent()) {
     static log::Seldom seldom;
-    seldom.warning("smtp_backend_failed", error.describe(),
-                   {{"trace_id", transaction_ ? transaction_->trace_id : std::string()}, {"command", to_string(verb_)}});
+    seldom.warning(
+        "smtp_backend_failed", error.describe(),
+        {{"trace_id", transaction_ ? transaction_->trace_id : std::string()}, {"command", to_string(verb_)}});
   }
   reply(answer);
 }
