@@ -13,7 +13,7 @@ packages_of() {
     test)
       echo python3 python3-yaml iproute2 nftables zsh swaks libnet-ssleay-perl msmtp isync fetchmail mutt gnupg strace dovecot-imapd \
         dovecot-pop3d dovecot-lmtpd dovecot-sieve postfix pgbouncer sieve-connect rspamd clamav-daemon \
-        swift-proxy swift-account swift-container swift-object python3-swift memcached python3-grpcio python3-spf python3-dkim python3-nacl python3-dnspython
+        nsd ldnsutils swift-proxy swift-account swift-container swift-object python3-swift memcached python3-grpcio python3-spf python3-dkim python3-nacl python3-dnspython
       ;;
     image) echo debootstrap binutils iptables $(command -v docker >/dev/null || echo docker.io) ;;
     containers) echo docker-compose ;;
