@@ -46,7 +46,7 @@ std::string read_token(const std::string& path) {
 }
 
 /// For one of the server's addresses to take a connection.
-constexpr auto kConnect = std::chrono::milliseconds(800);
+constexpr auto kConnect = std::chrono::milliseconds(700);
 
 /// Whether no address of `server` ("host:port") says anything. False when one takes or refuses a connection, and for a
 /// name that is not found: gRPC then tells what is wrong.
