@@ -1,6 +1,7 @@
 // What judging a message costs: CheckMessage over mutual TLS, with SPF, DKIM (RSA of 2048 bits) and DMARC, keys and
 // records from a DNS server on loopback whose answers are cached after the first round; then the same with greylisting
-// of everybody and reputations in a private PostgreSQL with fsync. usage: bench_filter [seconds] [domains] [octets of a
+// of everybody and reputations in a private PostgreSQL with fsync, and at last with a Sieve script of thirty rules
+// (thirty_rules.sieve) for each of 100 recipients. usage: bench_filter [seconds] [domains] [octets of a
 // body] [in flight...]    Each domain has a key of its own; no two messages have the same body.
 #include <sys/resource.h>
 
@@ -8,6 +9,8 @@
 #include <boost/asio/io_context.hpp>
 #include <boost/asio/use_future.hpp>
 #include <cstdio>
+#include <fstream>
+#include <iterator>
 #include <thread>
 #include <vector>
 
@@ -17,6 +20,9 @@
 #include "filter/migrations.hpp"
 #include "filter/reputation_engine.hpp"
 #include "filter/rpc/filter_service.hpp"
+#include "filter/script_cache.hpp"
+#include "filter/scripts.hpp"
+#include "filter/sieve_stage.hpp"
 #include "merpati/base/ids.hpp"
 #include "merpati/dns/caching_resolver.hpp"
 #include "merpati/dns/unbound_resolver.hpp"
@@ -50,6 +56,8 @@ struct Loop {
   std::thread thread;
 };
 
+constexpr std::size_t kAccounts = 100;
+
 std::string domain_of(std::size_t number) { return "d" + std::to_string(number) + ".test"; }
 
 std::string client_of(std::size_t number) { return "192.0.2." + std::to_string(1 + number % 250); }
@@ -79,7 +87,10 @@ std::vector<CheckMessageRequest> make_mail(std::size_t domains, std::size_t octe
       transaction.set_helo("mail." + domain_of(i));
       transaction.set_reverse_path("sender@" + domain_of(i));
       transaction.set_receiving_host("mx.example.test");
-      out[i].add_recipients()->set_recipient("you@example.test");
+      auto& recipient = *out[i].add_recipients();
+      recipient.set_account_id(static_cast<std::int64_t>(1 + i % kAccounts));
+      recipient.set_recipient("you" + std::to_string(recipient.account_id()) + "@example.test");
+      recipient.set_address(recipient.recipient());
       out[i].set_size(mail.size());
       out[i].set_message(std::move(mail));
     }
@@ -236,6 +247,39 @@ struct Memory {
   TaskGroup tasks;
 };
 
+/// Every account's script of thirty rules, none of which ends the run early for the mail here.
+struct ThirtyRules {
+  ThirtyRules(runtime::Process& process, Memory& memory, filter::FilterService& service)
+      : scripts(memory.pool, {}),
+        remembered(memory.pool),
+        stage(scripts, remembered, cache, nullptr, process.blocking(), process.metrics(), settings()) {
+    service.set_sieve(stage);
+  }
+  static filter::SieveStage::Settings settings() {
+    filter::SieveStage::Settings out;
+    out.host = "mx.example.test";
+    return out;
+  }
+  Task<void> store() {
+    std::ifstream file(MERPATI_SOURCE_DIR "/tests/bench/thirty_rules.sieve");
+    const std::string source{std::istreambuf_iterator<char>(file), {}};
+    const auto deadline = Deadline::after(std::chrono::seconds(30));
+    for (std::size_t account = 1; account <= kAccounts; ++account) {
+      const auto id = static_cast<std::int64_t>(account);
+      // Each its own text, so that none is compiled for another.
+      MERPATI_CO_TRY(const auto room,
+                     co_await scripts.put(id, "rules", "# " + std::to_string(id) + "\n" + source, deadline));
+      if (room != filter::ScriptRoom::kEnough) co_return Error(ErrorCode::kInternal, "the script has no room");
+      MERPATI_CO_CHECK(co_await scripts.activate(id, "rules", deadline));
+    }
+    co_return Result<void>();
+  }
+  filter::Scripts scripts;
+  filter::Memory remembered;
+  filter::ScriptCache cache{16u << 20};
+  filter::SieveStage stage;
+};
+
 }  // namespace
 
 int main(int argc, char** argv) {
@@ -260,8 +304,11 @@ int main(int argc, char** argv) {
   const auto caching = std::make_shared<dns::CachingResolver>(*std::move(resolver));
   test::Authority authority;
   Served plain(process, caching, authority), remembering(process, caching, authority);
+  Served scripted(process, caching, authority);
   Memory memory(process, remembering.service);
-  for (Served* each : {&plain, &remembering})
+  Memory whole(process, scripted.service);
+  ThirtyRules rules(process, whole, scripted.service);
+  for (Served* each : {&plain, &remembering, &scripted})
     if (auto started = each->start(); started.has_error()) return std::puts(started.error().describe().c_str()), 1;
   std::vector<std::unique_ptr<Loop>> loops;
   for (int i = 0; i < 2; ++i) loops.push_back(std::make_unique<Loop>());
@@ -272,22 +319,31 @@ int main(int argc, char** argv) {
   for (const int in_flight : numbers)
     measure("unknown senders", loops, remembering.to, mail, Senders::kNew, seconds, in_flight);
   std::printf("%s first attempts in PostgreSQL\n", memory.number_of("greylist_attempts").c_str());
-  memory.postgres.sql(
-      "insert into filter.greylist_known select distinct d, d, now() + interval '35 days' from (select "
-      "('d' || n || '.test')::bytea d from generate_series(0, " +
-      std::to_string(domains) + ") n) t on conflict do nothing");
+  for (Memory* each : {&memory, &whole})
+    each->postgres.sql(
+        "insert into filter.greylist_known select distinct d, d, now() + interval '35 days' from (select "
+        "('d' || n || '.test')::bytea d from generate_series(0, " +
+        std::to_string(domains) + ") n) t on conflict do nothing");
   for (const int in_flight : numbers)
     measure("known senders", loops, remembering.to, mail, Senders::kKnown, seconds, in_flight);
-  memory.tasks.cancel();
-  asio::co_spawn(loops[0]->context, memory.tasks.join(Deadline::after(std::chrono::seconds(10))), asio::use_future)
-      .get()
-      .has_error();
-  asio::co_spawn(loops[0]->context, memory.judged.flush(), asio::use_future).get().has_error();
-  std::printf("%s messages counted in PostgreSQL, %s reputations\n", memory.number_of("judged").c_str(),
-              memory.number_of("reputations").c_str());
-  for (Served* each : {&plain, &remembering})
+  if (auto stored = asio::co_spawn(loops[0]->context, rules.store(), asio::use_future).get(); stored.has_error())
+    return std::puts(stored.error().describe().c_str()), 1;
+  whole.tasks.spawn(whole.judged.run());
+  for (const int in_flight : numbers)
+    measure("and thirty rules", loops, scripted.to, mail, Senders::kKnown, seconds, in_flight);
+  for (Memory* each : {&memory, &whole}) {
+    each->tasks.cancel();
+    asio::co_spawn(loops[0]->context, each->tasks.join(Deadline::after(std::chrono::seconds(10))), asio::use_future)
+        .get()
+        .has_error();
+    asio::co_spawn(loops[0]->context, each->judged.flush(), asio::use_future).get().has_error();
+    std::printf("%s messages counted in PostgreSQL, %s reputations\n", each->number_of("judged").c_str(),
+                each->number_of("reputations").c_str());
+  }
+  for (Served* each : {&plain, &remembering, &scripted})
     asio::co_spawn(loops[0]->context, each->server->stop(), asio::use_future).get().has_error();
   memory.pool.close();
+  whole.pool.close();
   process.stop();
   return 0;
 }

@@ -1,16 +1,17 @@
 #!/usr/bin/env python3
 """Measures Merpati beside Debian's Postfix with Dovecot, one after the other in one run, and prints a table in markdown.
 
-  run.py [--servers pair,allinone,services] [--rows deliver10,list,...] [--state DIR] [--out FILE] [--quick]
+  run.py [--servers pair,allinone,engines,services] [--rows deliver10,list,...] [--state DIR] [--out FILE] [--quick]
 
 One server runs at a time. The load generators are the same programs for all (bench_smtp, bench_imap). fsync is on in all of
 them; its calls are counted while mail is delivered.
 """
-import argparse, contextlib, json, os, pathlib, platform, re, shutil, signal, subprocess, sys, time
+import argparse, base64, contextlib, json, os, pathlib, platform, re, shutil, signal, subprocess, sys, time
 
 HERE = pathlib.Path(__file__).resolve().parent
 ROOT = HERE.parent.parent
-sys.path.insert(0, str(HERE))
+sys.path[:0] = [str(HERE), str(HERE.parent / "support")]
+import dns_server
 import imap_answers
 import pair
 
@@ -41,7 +42,7 @@ def pss_kib(pids):
 
 
 class Pair:
-    name, title = "pair", "Postfix + Dovecot"
+    name, title, key = "pair", "Postfix + Dovecot", None
 
     def __init__(self, state, options):
         self.state, self.options = state / "pair", options
@@ -71,9 +72,10 @@ class Ours:
     def __init__(self, name, title, flags, state, options):
         self.name, self.title, self.flags, self.options = name, title, flags, options
         self.asked = state / name
+        self.environment, self.key = {}, None
 
     def dev(self, *arguments):
-        return run([ROOT / "dev", *arguments, "--state", self.asked], timeout=1800, env={**os.environ, "MERPATI_PRESET": self.options.preset})
+        return run([ROOT / "dev", *arguments, "--state", self.asked], timeout=1800, env={**os.environ, **self.environment, "MERPATI_PRESET": self.options.preset})
 
     def up(self):
         extra = ["--no-build"] if self.options.no_build else []
@@ -108,6 +110,41 @@ class Ours:
         if postgres.exists():
             roots.append(int(postgres.read_text().split()[0]))
         return pair.descendants(roots)
+
+
+class Engines(Ours):
+    """All-in-one with every engine of the filter itself on. The mail is signed (RSA of 2048 bits) and passes SPF and DMARC;
+    what must be learnt first (Bayes) is told its minimum."""
+
+    LEARNT = 20
+
+    def start(self):
+        shutil.rmtree(self.asked, ignore_errors=True)
+        self.asked.mkdir(parents=True)
+        self.key = self.options.state / "engines-dkim.pem"
+        subprocess.run(["openssl", "genrsa", "-traditional", "-out", str(self.key), "2048"], check=True, capture_output=True)
+        public = subprocess.run(["openssl", "rsa", "-in", str(self.key), "-pubout", "-outform", "DER"], check=True, capture_output=True).stdout
+        texts = {"example.org": "v=spf1 ip4:127.0.0.0/8 ip6:::1 -all", "_dmarc.example.org": "v=DMARC1; p=reject",
+                 "bench._domainkey.example.org": "v=DKIM1; k=rsa; p=" + base64.b64encode(public).decode()}
+        port = self.options.port_base + 90
+        self.dns = dns_server.DnsServer(port, texts=texts, ttl=3600)
+        settings = {"DNS_SERVERS": f'["127.0.0.1@{port}"]', "MAIL_AUTHENTICATION__OWN_NETWORKS": '["none"]', "GREYLIST__ENABLED": "true",
+                    "REPUTATION__ENABLED": "true", "BAYES__MIN_LEARNT": str(self.LEARNT)}
+        self.environment = {f"MERPATI_FILTER__{key}": value for key, value in settings.items()}
+        self.up()
+        for kind in ("spam", "ham"):
+            examples = "".join(f"From a@b Thu Nov  5 10:00:00 2026\nSubject: {kind} {number}\n\nThe words of {kind}: sender charset plain text {number}\n\n"
+                               for number in range(self.LEARNT))
+            box = self.options.state / f"engines-{kind}.mbox"
+            box.write_text(examples)
+            self.ctl("filter", "learn", "--global", kind, box)
+
+    def ctl(self, *arguments):
+        run([ROOT / "dev", "ctl", "--state", self.asked, *arguments], env={**os.environ, "MERPATI_PRESET": self.options.preset})
+
+    def stop(self):
+        super().stop()
+        self.dns.stop()
 
 
 class FsyncCount:
@@ -169,10 +206,11 @@ class Bench:
     # --- rows: each sets results[row] = {"value": number, ...}
     def deliver(self, row, mailboxes):
         seconds = 4 if self.options.quick else 12
-        warm = self.smtp(messages=max(400, mailboxes), mailboxes=mailboxes, seed=int(time.time() * 1000) % 10**9, connections=40)
+        signed = {"sign_key": self.server.key} if self.server.key else {}
+        warm = self.smtp(messages=max(400, mailboxes), mailboxes=mailboxes, seed=int(time.time() * 1000) % 10**9, connections=40, **signed)
         count = int(max(400, warm["visible_per_second"] * seconds))
         fsyncs = FsyncCount(self.server.processes())
-        result = self.smtp(messages=count, mailboxes=mailboxes, seed=int(time.time() * 1000) % 10**9 + 1, connections=40)
+        result = self.smtp(messages=count, mailboxes=mailboxes, seed=int(time.time() * 1000) % 10**9 + 1, connections=40, **signed)
         result["fsyncs"] = fsyncs.stop()
         self.results[row] = {"value": result["visible_per_second"], **result}
 
@@ -249,7 +287,7 @@ class Bench:
         steps = [("deliver10", lambda: self.deliver("deliver10", 10)), ("deliver1000", lambda: self.deliver("deliver1000", 1000)), ("imap", self.fill),
                  ("imap", self.cold), ("imap", self.reading), ("loaded", self.under_load), ("idle", self.idle), ("login", self.logins)]
         for group, step in steps:
-            if self.options.rows and group not in self.options.rows:
+            if self.options.rows and group not in self.options.rows or self.server.name == "engines" and not group.startswith("deliver"):
                 continue
             started = time.time()
             try:
@@ -334,6 +372,10 @@ def notes(results, state):
             if r and r.get("fsyncs") is not None:
                 lines.append(f"- {name} {row}: {r['messages']} messages, {r['fsyncs']} fsync and fdatasync calls ({r['fsyncs'] / r['messages']:.2f} a message); "
                              f"accepted {r['accepted_per_second']:,.0f} a second; a transaction took {r['latency_ms']['p50']:.1f} ms (median), {r['latency_ms']['p99']:.1f} ms (99 %)")
+            without = results.get("allinone", {}).get(row)
+            if name == "engines" and r and without:
+                lines.append(f"- {row} with every built-in engine on: {r['value']:,.0f} messages a second, {r['value'] / without['value']:.2f} of all-in-one "
+                             f"without them; {r['cpu_us']:,.0f} microseconds of processor a message, {without['cpu_us']:,.0f} without")
         for failure in results[name].get("failures", []):
             lines.append(f"- {name} FAILED {failure}")
     for name in ["allinone", "services"]:
@@ -347,7 +389,7 @@ def notes(results, state):
 
 def main():
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--servers", default="pair,allinone,services")
+    parser.add_argument("--servers", default="pair,allinone,engines,services", help="engines: all-in-one with every built-in engine of the filter on")
     parser.add_argument("--rows", default="", help="deliver10,deliver1000,imap,loaded,idle,login; default all")
     parser.add_argument("--state", type=pathlib.Path, default=pathlib.Path("/var/tmp/merpati-bench"))
     parser.add_argument("--out", type=pathlib.Path, help="also write the table there")
@@ -366,6 +408,7 @@ def main():
     options.rows = [r for r in options.rows.split(",") if r]
     servers = {"pair": lambda: Pair(options.state, options),
                "allinone": lambda: Ours("allinone", "ours, all-in-one", [], options.state, options),
+               "engines": lambda: Engines("engines", "ours, all engines", [], options.state, options),
                "services": lambda: Ours("services", "ours, --services", ["--services"], options.state, options)}
     results = json.loads(options.json.read_text()) if options.json and options.json.exists() else {}
     for name in options.servers.split(","):

@@ -31,7 +31,7 @@ def strings(text):
     return b"".join(wire([octets[at:at + 255]])[:-1] for at in range(0, len(octets), 255))
 
 
-def answer(packet, address, texts=None, addresses=None):
+def answer(packet, address, texts=None, addresses=None, ttl=0):
     labels, end = read_name(packet, 12)
     kind = struct.unpack("!H", packet[end:end + 2])[0]
     question = packet[12:end + 4]
@@ -47,15 +47,15 @@ def answer(packet, address, texts=None, addresses=None):
         data = strings(texts[name])
     elif texts and name not in texts and not any(other.endswith("." + name) for other in texts):
         code = NO_NAME
-    record = b"" if data is None else b"\xc0\x0c" + struct.pack("!HHIH", kind, 1, 0, len(data)) + data
+    record = b"" if data is None else b"\xc0\x0c" + struct.pack("!HHIH", kind, 1, ttl, len(data)) + data
     return packet[:2] + struct.pack("!HHHHH", 0x8580 | code, 1, 1 if record else 0, 0, 0) + question + record
 
 
 class DnsServer:
-    """`silent`: hears and says nothing."""
+    """`silent`: hears and says nothing. `ttl`: seconds for which answers may be remembered."""
 
-    def __init__(self, port, address="127.0.0.1", texts=None):
-        self.port, self.address, self.texts = port, address, texts
+    def __init__(self, port, address="127.0.0.1", texts=None, ttl=0):
+        self.port, self.address, self.texts, self.ttl = port, address, texts, ttl
         self.silent, self.running = False, False
         self.addresses = {}
         self.start()
@@ -79,6 +79,6 @@ class DnsServer:
                 try:
                     packet, client = server.recvfrom(4096)
                     if not self.silent:
-                        server.sendto(answer(packet, self.address, self.texts, self.addresses), client)
+                        server.sendto(answer(packet, self.address, self.texts, self.addresses, self.ttl), client)
                 except (TimeoutError, IndexError, UnicodeDecodeError, struct.error):
                     continue
