@@ -1,6 +1,6 @@
 # Small helpers that keep each CMakeLists.txt to a few lines.
 # merpati_library(NAME [DEPS ...])        libs/NAME: include/, src/*.cpp, and fuzz/*.cpp where there are any
-# merpati_service(NAME [DEPS ...])        services/NAME: *.cpp below it but main.cpp; main.cpp becomes merpati-NAME
+# merpati_service(NAME [PRECOMPILE <HEADER>] [DEPS ...])  services/NAME: *.cpp below it but main.cpp; main.cpp becomes merpati-NAME
 # merpati_test(SUITE [DEPS ...])          tests/unit/SUITE/*_test.cpp as one program, label "unit"
 # merpati_suite(TEST LABEL SECONDS [PROPERTY VALUE ...])  a test's label, and when it is given up (times MERPATI_PATIENCE)
 # merpati_fuzzer(NAME SOURCE [DEPS ...])  a libFuzzer target; in other builds it replays the corpus beside it as a test
@@ -12,6 +12,7 @@ function(merpati_library name)
     add_library(merpati_${name} STATIC ${sources})
     target_include_directories(merpati_${name} PUBLIC ${CMAKE_CURRENT_SOURCE_DIR}/include PRIVATE ${CMAKE_CURRENT_SOURCE_DIR}/src)
     target_link_libraries(merpati_${name} PUBLIC ${ARG_DEPS})
+    merpati_precompile(merpati_${name} sources)
   else()
     add_library(merpati_${name} INTERFACE)
     target_include_directories(merpati_${name} INTERFACE ${CMAKE_CURRENT_SOURCE_DIR}/include)
@@ -21,12 +22,16 @@ function(merpati_library name)
 endfunction()
 
 function(merpati_service name)
-  cmake_parse_arguments(ARG "" "" "DEPS" ${ARGN})
+  cmake_parse_arguments(ARG "" "PRECOMPILE" "DEPS" ${ARGN})
+  if(NOT ARG_PRECOMPILE)
+    set(ARG_PRECOMPILE sources)
+  endif()
   file(GLOB_RECURSE sources CONFIGURE_DEPENDS ${CMAKE_CURRENT_SOURCE_DIR}/*.cpp)
   list(FILTER sources EXCLUDE REGEX "/main\\.cpp$")
   add_library(merpati_service_${name} STATIC ${sources})
   target_include_directories(merpati_service_${name} PUBLIC ${CMAKE_SOURCE_DIR}/services)
   target_link_libraries(merpati_service_${name} PUBLIC ${ARG_DEPS})
+  merpati_precompile(merpati_service_${name} ${ARG_PRECOMPILE})
   merpati_embed_migrations(merpati_service_${name} ${name})
   if(EXISTS ${CMAKE_CURRENT_SOURCE_DIR}/main.cpp)
     add_executable(merpati-${name} ${CMAKE_CURRENT_SOURCE_DIR}/main.cpp)
@@ -70,6 +75,7 @@ function(merpati_test suite)
   add_executable(unit_${suite} ${sources})
   target_include_directories(unit_${suite} PRIVATE ${CMAKE_SOURCE_DIR}/tests)
   target_link_libraries(unit_${suite} PRIVATE ${ARG_DEPS} GTest::gmock GTest::gtest_main)
+  merpati_precompile(unit_${suite} tests)
   set_target_properties(unit_${suite} PROPERTIES RUNTIME_OUTPUT_DIRECTORY ${CMAKE_BINARY_DIR}/tests)
   add_test(NAME unit_${suite} COMMAND unit_${suite})
   merpati_suite(unit_${suite} unit 300)

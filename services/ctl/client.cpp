@@ -4,6 +4,7 @@
 
 #include <boost/asio/io_context.hpp>
 #include <boost/asio/ip/tcp.hpp>
+#include <boost/asio/use_future.hpp>
 #include <fstream>
 #include <list>
 #include <sstream>
@@ -97,6 +98,10 @@ Client::Client(Target target) : target_(std::move(target)) {
   options.balance = false;
   options.mux = false;  // one call after another, and a proxy may stand between
   admin_ = std::make_unique<admin::v1::AdminClient>(rpc::network_channel(std::move(options)));
+}
+
+void Client::wait_for(asio::awaitable<void> body) {
+  asio::co_spawn(loops_.main(), std::move(body), asio::use_future).get();
 }
 
 rpc::CallOptions Client::call_options() const {

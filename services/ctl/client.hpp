@@ -2,12 +2,12 @@
 #pragma once
 
 #include <memory>
+#include <optional>
 #include <string>
 
 #include "merpati/admin/v1/admin.rpc.hpp"
 #include "merpati/rpc/channel.hpp"
 #include "merpati/runtime/loops.hpp"
-#include "merpati/runtime/process.hpp"
 
 namespace merpati::ctl {
 
@@ -40,15 +40,19 @@ class Client {
   }
   template <class Method, class Request>
   auto try_call(Method method, const Request& request) {
-    using Answer = decltype(runtime::block_on(loops_.main(), ((*admin_).*method)(request, rpc::CallOptions{})));
+    using Answer = typename decltype(((*admin_).*method)(request, rpc::CallOptions{}))::value_type;
     if (auto there = reach(); there.has_error()) return Answer(std::move(there).error());
     const auto options = call_options();
-    return runtime::block_on(loops_.main(), ((*admin_).*method)(request, options));
+    std::optional<Answer> answer;
+    auto body = [&]() -> asio::awaitable<void> { answer = co_await ((*admin_).*method)(request, options); };
+    wait_for(body());
+    return *std::move(answer);
   }
   const Target& target() const { return target_; }
 
  private:
   rpc::CallOptions call_options() const;
+  void wait_for(asio::awaitable<void> body);
   /// Whether one of the server's addresses takes a connection: gRPC would try one silent address after the other.
   Result<void> reach();
 

@@ -8,6 +8,7 @@
 #include "merpati/dns/domain_name.hpp"
 #include "merpati/dns/unbound_resolver.hpp"
 #include "merpati/mime/header.hpp"
+#include "merpati/runtime/process.hpp"
 
 namespace merpati::ctl {
 namespace {

@@ -6,6 +6,7 @@
 #include "ctl/commands.hpp"
 #include "ctl/mail_dialog.hpp"
 #include "merpati/base/encoding.hpp"
+#include "merpati/runtime/process.hpp"
 
 namespace merpati::ctl {
 namespace {

@@ -34,7 +34,7 @@ struct Module::State {
 
 Module::Module(runtime::Process& process, config::v1::Pop3 config, std::shared_ptr<rpc::Channel> auth,
                std::shared_ptr<rpc::Channel> store)
-    : process_(process), config_(std::move(config)) {
+    : config_(std::move(config)) {
   std::vector<asio::io_context*> loops;
   for (std::size_t i = 0; i < process.loops().size(); ++i) loops.push_back(&process.loops().context(i));
   auto refused = process.metrics().counter("merpati_pop3_refused_total", "Connections that never became a session",

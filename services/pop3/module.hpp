@@ -30,7 +30,6 @@ class Module : public runtime::Module {
 
  private:
   struct State;
-  runtime::Process& process_;
   config::v1::Pop3 config_;
   std::unique_ptr<State> state_;
   std::vector<std::uint16_t> ports_;

@@ -29,7 +29,7 @@ bool is_ascii(std::string_view text) {
   return std::all_of(text.begin(), text.end(), [](char c) { return static_cast<unsigned char>(c) < 0x80; });
 }
 
-std::string quoted(std::string_view text) {
+std::string quoted_string(std::string_view text) {
   std::string out = "\"";
   for (const char c : text) {
     if (c == '"' || c == '\\') out += '\\';
@@ -40,7 +40,7 @@ std::string quoted(std::string_view text) {
 
 std::string phrase(std::string_view name) {
   const std::string text = decode_encoded_words(name);
-  return is_ascii(text) ? quoted(text) : encode_encoded_words(text);
+  return is_ascii(text) ? quoted_string(text) : encode_encoded_words(text);
 }
 
 std::string addresses(std::string_view value) {
@@ -79,7 +79,7 @@ std::string parameters(const Parameters& given) {
     if (p.name.ends_with('*')) {
       out += p.value;  // in RFC 2231's form already
     } else if (is_ascii(p.value)) {
-      out += quoted(p.value);
+      out += quoted_string(p.value);
     } else {
       out.insert(out.size() - 1, 1, '*');
       out += "utf-8''";

@@ -1,0 +1,1 @@
+// A target needs a source; what counts is the header that is compiled with it.
