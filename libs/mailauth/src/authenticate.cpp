@@ -85,6 +85,7 @@ class Check {
   DmarcQuery dmarc_query() const {
     DmarcQuery out;
     out.authors = authors_;
+    out.for_reports = query_.for_reports;
     if (out_.spf) {
       const std::string domain = dns::to_ascii(out_.spf->domain).value_or("");
       if (out_.spf->result == SpfResult::kPass) out.spf_domain = domain;

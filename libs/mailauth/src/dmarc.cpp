@@ -45,6 +45,13 @@ class Check {
   Check(dns::Resolver& resolver, DmarcQuery query, Deadline deadline)
       : resolver_(resolver), query_(std::move(query)), deadline_(deadline) {}
 
+  /// Of a check that is asked nothing else.
+  Task<std::string> organizational_domain_of(std::string domain) {
+    MERPATI_CO_TRY(const Walk* walked, co_await walk(std::move(domain)));
+    if (!walked->failure.empty()) co_return Error(ErrorCode::kUnavailable, walked->failure);
+    co_return walked->organizational_domain;
+  }
+
   Task<DmarcOutcome> run() {
     if (query_.authors.size() > 10) {
       out_.result = DmarcResult::kPermError;
@@ -168,9 +175,12 @@ class Check {
     const DmarcRecord& record = applied.record;
     MERPATI_CO_TRY(out.aligned_by,
                    co_await first_aligned("dkim=", query_.dkim_domains, author, record.strict_dkim, failure));
-    if (out.aligned_by.empty()) {
-      MERPATI_CO_TRY(out.aligned_by,
+    out.dkim_aligned = !out.aligned_by.empty();
+    if (!out.dkim_aligned || (query_.for_reports && !record.aggregate_reports.empty())) {
+      MERPATI_CO_TRY(const std::string by_spf,
                      co_await first_aligned("spf=", one(query_.spf_domain), author, record.strict_spf, failure));
+      out.spf_aligned = !by_spf.empty();
+      if (!out.dkim_aligned) out.aligned_by = by_spf;
     }
     if (!out.aligned_by.empty()) {
       out.result = DmarcResult::kPass;
@@ -237,6 +247,11 @@ std::string_view to_string(DmarcResult result) {
       return "permerror";
   }
   return "none";
+}
+
+Task<std::string> find_organizational_domain(dns::Resolver& resolver, std::string domain, Deadline deadline) {
+  Check check(resolver, {}, deadline);
+  co_return co_await check.organizational_domain_of(std::move(domain));
 }
 
 Task<DmarcOutcome> check_dmarc(dns::Resolver& resolver, DmarcQuery query, Deadline deadline) {

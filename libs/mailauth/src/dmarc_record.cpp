@@ -15,7 +15,8 @@ std::optional<DmarcPolicy> policy_of(std::string_view text) {
   return std::nullopt;
 }
 
-// URIs of rua= and ruf=, at most ten; a size limit "!10m" of RFC 7489 6.2 is cut off.
+// URIs of rua= and ruf=, at most ten; a size limit "!10m" of RFC 7489 6.2 is cut off, since reporters should ignore it
+// (RFC 9989 4.8, obs-dmarc-uri).
 std::vector<std::string> uris_of(std::string_view text) {
   std::vector<std::string> out;
   for (auto uri : split_list(text, ',')) {
@@ -37,7 +38,21 @@ std::vector<std::pair<std::string, std::string_view>> tags_of(std::string_view t
   }
   return out;
 }
+
+// RFC 9989 4.8: what is none of these is as if it were not there.
+std::string failure_options_of(std::string_view text) {
+  const std::string out = mime::to_lower(text);
+  const bool good = !out.empty() && out.size() <= 7 && out.find_first_not_of("01ds:") == std::string::npos;
+  return good ? out : "0";
+}
 }  // namespace
+
+std::vector<std::string> report_uris(std::string_view record) {
+  for (const auto& [tag, value] : tags_of(record)) {
+    if (tag == "rua") return uris_of(value);
+  }
+  return {};
+}
 
 std::string_view to_string(DmarcPolicy policy) {
   switch (policy) {
@@ -72,6 +87,7 @@ Result<DmarcRecord> parse_dmarc_record(std::string_view text) {
   DmarcRecord out;
   out.aggregate_reports = uris_of(find("rua").value_or(""));
   out.failure_reports = uris_of(find("ruf").value_or(""));
+  out.failure_options = failure_options_of(find("fo").value_or("0"));
   out.strict_dkim = is("adkim", "s");
   out.strict_spf = is("aspf", "s");
   out.testing = is("t", "y") || is("pct", "0");  // RFC 9989 A.6: t=y stands for what pct=0 was used for

@@ -55,6 +55,131 @@ TEST(DmarcReport, IsRead) {
   }
 }
 
+DmarcReport sample() {
+  DmarcReport report;
+  report.version = "1.0";
+  report.org_name = "A & B <Ltd>";
+  report.email = "d@r.test";
+  report.report_id = "1@r.test";
+  report.begin = 1764374400;
+  report.end = 1764460799;
+  report.policy = {"a.test", "treewalk", "reject", "none", "none", "r", "s", "0", "", "n"};
+  DmarcReportRecord record;
+  record.source_ip = "2001:db8::1";
+  record.count = 12;
+  record.disposition = "quarantine";
+  record.dkim = record.spf = "fail";
+  record.reasons = {{"policy_test_mode", ""}, {"local_policy", "why"}};
+  record.header_from = "a.test";
+  record.envelope_from = "b.test";
+  record.dkim_results = {{"a.test", "k", "fail", ""}};
+  record.spf_results = {{"b.test", "mfrom", "softfail", ""}};
+  report.records.push_back(record);
+  record.reasons.clear();
+  record.envelope_from.clear();
+  record.dkim_results.clear();
+  record.spf_results.clear();
+  report.records.push_back(record);
+  return report;
+}
+
+// RFC 9990 3.1.1 and appendix A: which elements, and in which order.
+TEST(DmarcReport, IsWritten) {
+  EXPECT_EQ(write_dmarc_report(sample()), R"(<?xml version="1.0" encoding="UTF-8"?>
+<feedback xmlns="urn:ietf:params:xml:ns:dmarc-2.0">
+  <version>1.0</version>
+  <report_metadata>
+    <org_name>A &amp; B &lt;Ltd&gt;</org_name>
+    <email>d@r.test</email>
+    <report_id>1@r.test</report_id>
+    <date_range>
+      <begin>1764374400</begin>
+      <end>1764460799</end>
+    </date_range>
+  </report_metadata>
+  <policy_published>
+    <domain>a.test</domain>
+    <discovery_method>treewalk</discovery_method>
+    <p>reject</p>
+    <sp>none</sp>
+    <np>none</np>
+    <fo>0</fo>
+    <adkim>r</adkim>
+    <aspf>s</aspf>
+    <testing>n</testing>
+  </policy_published>
+  <record>
+    <row>
+      <source_ip>2001:db8::1</source_ip>
+      <count>12</count>
+      <policy_evaluated>
+        <disposition>quarantine</disposition>
+        <dkim>fail</dkim>
+        <spf>fail</spf>
+        <reason>
+          <type>policy_test_mode</type>
+        </reason>
+        <reason>
+          <type>local_policy</type>
+          <comment>why</comment>
+        </reason>
+      </policy_evaluated>
+    </row>
+    <identifiers>
+      <header_from>a.test</header_from>
+      <envelope_from>b.test</envelope_from>
+    </identifiers>
+    <auth_results>
+      <dkim>
+        <domain>a.test</domain>
+        <selector>k</selector>
+        <result>fail</result>
+      </dkim>
+      <spf>
+        <domain>b.test</domain>
+        <scope>mfrom</scope>
+        <result>softfail</result>
+      </spf>
+    </auth_results>
+  </record>
+  <record>
+    <row>
+      <source_ip>2001:db8::1</source_ip>
+      <count>12</count>
+      <policy_evaluated>
+        <disposition>quarantine</disposition>
+        <dkim>fail</dkim>
+        <spf>fail</spf>
+      </policy_evaluated>
+    </row>
+    <identifiers>
+      <header_from>a.test</header_from>
+    </identifiers>
+    <auth_results>
+    </auth_results>
+  </record>
+</feedback>
+)");
+}
+
+TEST(DmarcReport, WhatIsWrittenIsReadBack) {
+  auto report = sample();
+  report.extra_contact = "\xc3\xa9 \x01 \xff";
+  report.generator = "g";
+  const auto read = parse_dmarc_report(write_dmarc_report(report));
+  ASSERT_TRUE(read.has_value()) << read.error().describe();
+  EXPECT_EQ(read->org_name, "A & B <Ltd>");
+  EXPECT_EQ(read->extra_contact.substr(0, 4), "\xc3\xa9 ?") << "XML has no control characters";
+  EXPECT_EQ(read->policy.testing, "n");
+  ASSERT_EQ(read->records.size(), 2U);
+  const auto& record = read->records[0];
+  EXPECT_EQ(record.count, 12U);
+  EXPECT_EQ(record.reasons.size(), 2U);
+  EXPECT_EQ(record.reasons[1].type + record.reasons[1].comment, "local_policywhy");
+  EXPECT_EQ(record.dkim_results.at(0).selector + record.spf_results.at(0).result, "ksoftfail");
+  EXPECT_EQ(write_dmarc_report(*read), write_dmarc_report(*parse_dmarc_report(write_dmarc_report(*read))));
+}
+
 // RFC 9990 allows extensions, whose elements may be called anything.
 TEST(DmarcReport, OtherNamespacesAreLeftOut) {
   const auto read = parse_dmarc_report(

@@ -63,6 +63,33 @@ TEST_F(DmarcTest, Alignment) {
   EXPECT_EQ(check({"customer.example.com"}, {"example.com"}).result, DmarcResult::kFail);
 }
 
+TEST_F(DmarcTest, BothAlignmentsAreKnownForReports) {
+  record("example.com", "v=DMARC1; p=reject; rua=mailto:d@example.com");
+  record("quiet.test", "v=DMARC1; p=reject");
+  const auto look = [&](const std::string& author, Names dkim, const std::string& spf) {
+    DmarcQuery query{{author}, spf, std::move(dkim)};
+    query.for_reports = true;
+    const auto all = loop_.run(check_dmarc(dns_, query, Deadline::after(std::chrono::seconds(20)))).value();
+    const auto& e = all.evaluations.at(0);
+    return std::string(to_string(e.result)) + " " + e.aligned_by + (e.dkim_aligned ? " dkim" : "") +
+           (e.spf_aligned ? " spf" : "");
+  };
+  EXPECT_EQ(look("example.com", {"mail.example.com"}, "bounce.example.com"), "pass dkim=mail.example.com dkim spf");
+  EXPECT_EQ(look("example.com", {"example.com"}, "list.test"), "pass dkim=example.com dkim");
+  EXPECT_EQ(look("example.com", {"list.test"}, "example.com"), "pass spf=example.com spf");
+  EXPECT_EQ(look("example.com", {}, ""), "fail ");
+  EXPECT_EQ(look("quiet.test", {"quiet.test"}, "quiet.test"), "pass dkim=quiet.test dkim") << "nobody asks";
+}
+
+TEST_F(DmarcTest, WhereReportsGoAndAboutWhat) {
+  EXPECT_EQ(report_uris("v=DMARC1"), Names());
+  EXPECT_EQ(report_uris("v=DMARC1; RUA = mailto:a@b.test!10m , bad, mailto:c@d.test; p=x"),
+            (Names{"mailto:a@b.test", "mailto:c@d.test"}));
+  EXPECT_EQ(parse_dmarc_record("v=DMARC1; p=none")->failure_options, "0");
+  EXPECT_EQ(parse_dmarc_record("v=DMARC1; p=none; fo=1:D:s")->failure_options, "1:d:s");
+  EXPECT_EQ(parse_dmarc_record("v=DMARC1; p=none; fo=<x>")->failure_options, "0");
+}
+
 TEST_F(DmarcTest, PoliciesOfSubdomains) {
   record("example.com", "v=DMARC1; p=reject; sp=quarantine; np=none");
   dns_.set_addresses("a.example.com", {"192.0.2.1"});

@@ -22,6 +22,7 @@ struct AuthenticationQuery {
   /// Time for SPF, keys and reverse names, which are asked for side by side; then as much again for DMARC, so that a
   /// stranger's slow servers do not take it from the author's domain.
   std::chrono::milliseconds lookup_time{5000};
+  bool for_reports = false;               ///< DmarcQuery
   PublicKeys* known_keys = nullptr;       ///< of messages before; null: none
   asio::thread_pool* blocking = nullptr;  ///< where much work is done; null: where the caller is
 };

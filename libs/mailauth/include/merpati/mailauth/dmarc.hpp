@@ -28,6 +28,7 @@ struct DmarcRecord {
   Psd psd = Psd::kUnknown;
   std::vector<std::string> aggregate_reports;  ///< URIs of rua=
   std::vector<std::string> failure_reports;    ///< URIs of ruf=
+  std::string failure_options = "0";           ///< fo=
 };
 
 /// Whether a TXT record starts with "v=DMARC1", well-formed or not.
@@ -35,6 +36,9 @@ bool is_dmarc_record(std::string_view text);
 /// kInvalidArgument: it counts as no record. A bad p=, sp= or np= is p=none where rua= has a URI, else an error
 /// (RFC 9989 4.10.1). Unknown tags and bad values of others are ignored.
 Result<DmarcRecord> parse_dmarc_record(std::string_view text);
+
+/// The URIs of rua= in what is_dmarc_record() takes for one, whatever else it says; at most ten.
+std::vector<std::string> report_uris(std::string_view record);
 
 /// The domains of the authors in From, as A-labels, each once (RFC 9989 4.1 allows one; several are each evaluated).
 std::vector<std::string> author_domains(std::string_view header_block);
@@ -46,6 +50,8 @@ struct DmarcQuery {
   // Of checks that ended in a temporary error: where such a domain is aligned, nothing is known of the author.
   std::string unknown_spf_domain;
   std::vector<std::string> unknown_dkim_domains;
+  /// Where the author's domain wants reports: look whether SPF is aligned even when DKIM is, for they tell of both.
+  bool for_reports = false;
 };
 
 /// What one author's domain says.
@@ -57,7 +63,8 @@ struct DmarcEvaluation {
   DmarcPolicy published = DmarcPolicy::kNone;  ///< p=, sp= or np=, whichever applies
   DmarcPolicy policy = DmarcPolicy::kNone;     ///< what the domain asks for on failure, t= considered
   std::optional<DmarcRecord> record;
-  std::string aligned_by;  ///< "dkim=example.com", "spf=example.com"; of a pass
+  std::string aligned_by;                          ///< "dkim=example.com", "spf=example.com"; of a pass
+  bool dkim_aligned = false, spf_aligned = false;  ///< of a pass by DKIM the latter is known only `for_reports`
   std::string problem;
 };
 
@@ -70,6 +77,9 @@ struct DmarcOutcome {
 
 /// The Result is an error only for kCancelled.
 Task<DmarcOutcome> check_dmarc(dns::Resolver& resolver, DmarcQuery query, Deadline deadline);
+
+/// RFC 9989 4.10.2. An error is kUnavailable (DNS does not say) or kCancelled.
+Task<std::string> find_organizational_domain(dns::Resolver& resolver, std::string domain, Deadline deadline);
 
 /// The names that a tree walk from `domain` asks, at most eight (RFC 9989 4.10).
 std::vector<std::string> tree_walk(std::string_view domain);

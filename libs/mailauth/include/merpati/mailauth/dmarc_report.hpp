@@ -1,5 +1,5 @@
 // DMARC aggregate reports (RFC 9990; RFC 7489 appendix C, which is older, is read too): what a receiver saw of a
-// domain.
+// domain. Read and written.
 #pragma once
 
 #include <cstdint>
@@ -48,6 +48,10 @@ struct DmarcReportLimits {
   std::size_t text = 4096;        ///< octets of one element; the rest is cut off
   std::size_t records = 500'000;  ///< more are an error
 };
+
+/// As RFC 9990 wants it, appendix A: elements in its order, and without those that may be left out where they are
+/// empty. What XML cannot carry becomes "?". A report has at least one record.
+std::string write_dmarc_report(const DmarcReport& report);
 
 /// Elements that it does not know, and those of other namespaces, are left out. kInvalidArgument says in which line and
 /// why: not XML, no report, a count that is no number, or a document type, which reports have no use for and bombs do.
