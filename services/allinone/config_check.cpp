@@ -13,6 +13,7 @@
 #include "filter/bayes_setup.hpp"
 #include "filter/config_values.hpp"
 #include "filter/content_setup.hpp"
+#include "filter/dmarc_setup.hpp"
 #include "filter/external_engines.hpp"
 #include "filter/operator_scripts.hpp"
 #include "filter/sender_setup.hpp"
@@ -200,6 +201,7 @@ void check_filter(Faults& faults, const config::v1::Filter& filter) {
     faults.push_back("filter.thresholds.refuse is below another threshold, which is then never reached");
   check_mail_authentication(faults, filter);
   if (auto arc = filter::arc_sealer_settings(filter); arc.has_error()) faults.push_back(arc.error().message());
+  if (auto dmarc = filter::dmarc_report_settings(filter); dmarc.has_error()) faults.push_back(dmarc.error().message());
 }
 
 void check_scanner(Faults& faults, const std::string& key, const std::string& address, std::uint32_t max_scans) {
@@ -319,6 +321,8 @@ std::vector<std::string> find_faults(const config::v1::Config& config, std::span
     if (service == "queue") check_queue(faults, config.queue());
     if (service == "admin") check_database(faults, "admin", config.admin().database());
     if (network) check_peers(faults, config.peers(), service);
+    if (network && service == "filter" && config.filter().dmarc_reports().enabled())
+      check_peer(faults, "queue", config.peers().queue());
     if (network || service == "admin") check_trust(faults, config.trust());
   }
   std::sort(faults.begin(), faults.end());

@@ -1,4 +1,4 @@
-// merpatictl dmarc: the aggregate reports that others send about our domains.
+// merpatictl dmarc: the aggregate reports that others send about our domains, and those that we send about theirs.
 #include <iostream>
 
 #include "ctl/commands.hpp"
@@ -154,10 +154,47 @@ void show(const Session& session, const std::vector<std::string>& files) {
   }
 }
 
+void show_pending(Client& client, const Session& session, filter::v1::ListReportsRequest request) {
+  Json rows = Json::array();
+  do {
+    const auto page = client.call(&AdminClient::list_dmarc_reports, request);
+    for (const auto& report : page.reports()) rows.push_back(to_json(report));
+    request.set_after_report_id(page.next_report_id());
+  } while (request.after_report_id() != 0);
+  print_rows(session.format, rows,
+             {{"DOMAIN", "domain"},
+              {"STATE", "state"},
+              {"UNTIL (UTC)", "ends_at", Column::Kind::kTime},
+              {"LEAVES (UTC)", "due_at", Column::Kind::kTime},
+              {"RECORDS", "records"},
+              {"MESSAGES", "messages"},
+              {"LEFT OUT", "left_out"},
+              {"LAST ERROR", "last_error"}});
+}
+
+void add_sent_commands(CLI::App* group, Session& session) {
+  const auto listing = std::make_shared<filter::v1::ListReportsRequest>();
+  auto* pending =
+      add_command(group, session, "pending", "What is collected for reports to other domains, and when they leave",
+                  [&session, listing](Client& client) { show_pending(client, session, *listing); });
+  pending->add_option_function<std::string>(
+      "--domain", [listing](const std::string& domain) { listing->set_domain(domain); }, "only this policy domain");
+  pending->add_flag_callback(
+      "--sent", [listing] { listing->set_sent(true); }, "those that were sent, too");
+  const auto sending = std::make_shared<filter::v1::SendReportsRequest>();
+  auto* send =
+      add_command(group, session, "send", "Send now what was collected so far", [&session, sending](Client& client) {
+        print_one(session.format, to_json(client.call(&AdminClient::send_dmarc_reports, *sending)));
+      });
+  send->add_option_function<std::string>(
+      "--domain", [sending](const std::string& domain) { sending->set_domain(domain); }, "only to this policy domain");
+}
+
 }  // namespace
 
 void add_dmarc_commands(CLI::App& app, Session& session) {
-  auto* group = add_group(app, "dmarc", "Reports that other providers send about our domains");
+  auto* group = add_group(app, "dmarc", "Reports that other providers send about our domains, and ours about theirs");
+  add_sent_commands(group, session);
   auto* report =
       group->add_subcommand("report", "Show aggregate reports: XML, gzip, zip, or the mail with one attached");
   const auto files = std::make_shared<std::vector<std::string>>(1, "-");

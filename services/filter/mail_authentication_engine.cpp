@@ -23,6 +23,7 @@ Task<Findings> MailAuthenticationEngine::check(const MessageView& view) {
   query.header_block = view.header_block;
   if (view.whole) query.body = view.message.substr(mime::header_block_size(view.message));
   query.lookup_time = settings_.lookup_time;
+  query.for_reports = settings_.for_reports;
   query.blocking = &blocking_;
   query.known_keys = &keys_;
   MERPATI_CO_TRY(auto found, co_await mailauth::authenticate(*resolver_, std::move(query), Deadline::never()));

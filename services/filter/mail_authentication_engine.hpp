@@ -13,6 +13,7 @@ struct MailAuthenticationSettings {
   std::chrono::milliseconds lookup_time{5000};  ///< mailauth::AuthenticationQuery
   net::CidrSet own_networks;                    ///< whose mail is not checked
   AuthenticationPolicy policy;
+  bool for_reports = false;  ///< mailauth::AuthenticationQuery
   WhenUnchecked when_unchecked = WhenUnchecked::kMark;  ///< when nothing is known of the author for want of DNS
 };
 

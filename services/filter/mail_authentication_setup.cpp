@@ -31,6 +31,7 @@ Result<std::shared_ptr<Engine>> make_mail_authentication(runtime::Process& proce
                                                          std::shared_ptr<dns::Resolver> resolver) {
   if (!config.mail_authentication().enabled()) return std::shared_ptr<Engine>();
   MERPATI_TRY(auto settings, settings_from(config.mail_authentication()));
+  settings.for_reports = config.dmarc_reports().enabled();
   return std::shared_ptr<Engine>(
       std::make_shared<MailAuthenticationEngine>(std::move(settings), std::move(resolver), process.blocking()));
 }

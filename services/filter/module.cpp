@@ -4,6 +4,7 @@
 
 #include "filter/arc_stage.hpp"
 #include "filter/bayes_setup.hpp"
+#include "filter/dmarc_setup.hpp"
 #include "filter/engine_setup.hpp"
 #include "filter/judged_messages.hpp"
 #include "filter/memory.hpp"
@@ -11,6 +12,7 @@
 #include "filter/operator_scripts.hpp"
 #include "filter/purges.hpp"
 #include "filter/resolver_setup.hpp"
+#include "filter/rpc/dmarc_reports_service.hpp"
 #include "filter/rpc/filter_service.hpp"
 #include "filter/rpc/learning_service.hpp"
 #include "filter/rpc/scripts_service.hpp"
@@ -93,11 +95,12 @@ std::vector<asio::any_io_executor> loops_of(runtime::Process& process) {
 
 struct Module::Parts {
   Parts(runtime::Process& owner, const config::v1::Filter& wanted, std::shared_ptr<rpc::Channel> auth_channel,
-        std::shared_ptr<rpc::Channel> store_channel)
+        std::shared_ptr<rpc::Channel> store_channel, std::shared_ptr<rpc::Channel> queue_channel)
       : process(owner),
         config(wanted),
         auth(std::move(auth_channel)),
         store(std::move(store_channel)),
+        queue(std::move(queue_channel)),
         pool(loops_of(owner), pool_options(wanted.database(), owner.loops().size(), owner.metrics())),
         pool_scrape(pg::export_pool(owner.metrics(), "filter", pool)),
         scripts(pool, script_limits_from(wanted.sieve())),
@@ -116,6 +119,7 @@ struct Module::Parts {
     dispatcher.register_service(filter_service);
     dispatcher.register_service(scripts_service);
     dispatcher.register_service(learning_service);
+    dispatcher.register_service(dmarc_reports_service);
     if (!auth) return;
     auto ring = rpc::remote_key_ring(auth);
     revocations = rpc::on_revocation(ring->revocations());
@@ -182,6 +186,17 @@ struct Module::Parts {
     }
   }
 
+  Result<void> add_dmarc_reports(std::shared_ptr<dns::Resolver> resolver) {
+    MERPATI_TRY(auto settings, dmarc_report_settings(config));
+    if (!settings) return {};
+    dmarc = std::make_unique<DmarcReporting>(*std::move(settings), scoring_from(config), pool, std::move(resolver),
+                                             DmarcSender::Peers{queue, store}, process.blocking(), process.metrics());
+    filter_service.tell_of_judged([this](const auto& view, auto reports) { dmarc->observe(view, reports); });
+    dmarc_reports_service.set(*dmarc);
+    dmarc->start(tasks);
+    return {};
+  }
+
   Task<void> purge(std::int64_t account) {
     MERPATI_CO_CHECK(co_await scripts.purge(account, Deadline::after(30s)));
     co_return co_await bayes_models.purge(account, Deadline::after(30s));
@@ -195,6 +210,7 @@ struct Module::Parts {
       co_await forget_all([this] { return greylist.forget(Deadline::after(30s)); });
       co_await forget_all([this] { return reputation.forget(Deadline::after(30s)); });
       co_await forget_all([this] { return bayes_models.tidy(Deadline::after(30s)); });
+      if (dmarc) co_await forget_all([this] { return dmarc->forget(Deadline::after(30s)); });
     }
   }
   /// `some` forgets a few and says how many.
@@ -208,7 +224,7 @@ struct Module::Parts {
 
   runtime::Process& process;
   const config::v1::Filter config;
-  std::shared_ptr<rpc::Channel> auth, store;
+  std::shared_ptr<rpc::Channel> auth, store, queue;
   std::shared_ptr<rpc::KeyRing> key_ring;  ///< `revocations` refers to it
   rpc::AccountEventHandlers revocations;
   pg::Pool pool;
@@ -219,6 +235,7 @@ struct Module::Parts {
   StoredGreylist greylist;
   StoredReputation reputation;
   std::unique_ptr<JudgedMessages> judged;  ///< null: not counted
+  std::unique_ptr<DmarcReporting> dmarc;   ///< null: no reports
   Result<BayesSettings> bayes;
   BayesModels bayes_models;
   ScriptCache cache;
@@ -227,13 +244,14 @@ struct Module::Parts {
   FilterService filter_service;
   ScriptsService scripts_service;
   LearningService learning_service;
+  DmarcReportsService dmarc_reports_service;
   rpc::Dispatcher dispatcher;
   TaskGroup tasks;
 };
 
 Module::Module(runtime::Process& process, const config::v1::Filter& config, std::shared_ptr<rpc::Channel> auth,
-               std::shared_ptr<rpc::Channel> store)
-    : parts_(std::make_unique<Parts>(process, config, std::move(auth), std::move(store))) {}
+               std::shared_ptr<rpc::Channel> store, std::shared_ptr<rpc::Channel> queue)
+    : parts_(std::make_unique<Parts>(process, config, std::move(auth), std::move(store), std::move(queue))) {}
 Module::~Module() = default;
 
 rpc::Dispatcher& Module::dispatcher() { return parts_->dispatcher; }
@@ -260,6 +278,7 @@ Task<void> Module::start() {
     parts.filter_service.add_engine(std::make_shared<SenderRateEngine>(limits, parts.sent_counts));
   MERPATI_CO_CHECK(parts.add_sender_engines());
   MERPATI_CO_CHECK(parts.add_bayes());
+  MERPATI_CO_CHECK(parts.add_dmarc_reports(resolver));
   parts.tasks.spawn(parts.forget_for_ever());
   parts.tasks.spawn(runtime::watch_dependency(parts.process.health(), "filter.postgresql",
                                               [&pool = parts.pool](Deadline until) { return pool.start(until); }));
@@ -279,6 +298,10 @@ Task<void> Module::stop() {
   if (parts_->judged) {
     if (const auto flushed = co_await parts_->judged->flush(); flushed.has_error())
       log::info("filter_reputation_not_counted", flushed.error().describe());
+  }
+  if (parts_->dmarc) {
+    if (const auto flushed = co_await parts_->dmarc->finish(); flushed.has_error())
+      log::info("filter_dmarc_not_counted", flushed.error().describe());
   }
   parts_->pool.close();
   co_return joined;

@@ -5,6 +5,7 @@
 #include <cmath>
 
 #include "filter/sieve_actions.hpp"
+#include "filter/store_upload.hpp"
 #include "merpati/base/encoding.hpp"
 #include "merpati/base/ids.hpp"
 #include "merpati/runtime/log.hpp"
@@ -17,7 +18,6 @@ constexpr std::uint64_t kFewSteps = 50'000;  // as long as they need no more tha
 constexpr int kMostRounds = 100;             // of asking for what a script wants to know: each answers one question
 constexpr std::size_t kInlineTotal = 256 * 1024;  // octets of edited messages in one answer; more go to the store
 constexpr std::size_t kSentTotal = 1 << 20;       // octets of composed messages in one answer
-constexpr std::size_t kChunk = 256 * 1024;
 constexpr std::int64_t kErrorSeconds = 30 * 24 * 3600;
 
 // A delivery that holds a memory and says nothing: how long others wait, or take it for granted, before the store is
@@ -104,14 +104,7 @@ class SieveStage::Bodies {
         body.set_inline_(std::move(octets));
         continue;
       }
-      MERPATI_CO_TRY(auto upload, co_await store.put_blob(call));
-      for (std::size_t at = 0; at < octets.size(); at += kChunk) {
-        store::v1::PutBlobRequest chunk;
-        chunk.set_chunk(octets.substr(at, kChunk));
-        MERPATI_CO_CHECK(co_await upload->write(std::move(chunk)));
-      }
-      MERPATI_CO_TRY(const auto response, co_await upload->finish());
-      body.set_blob_id(response.blob_id());
+      MERPATI_CO_TRY(*body.mutable_blob_id(), co_await upload(store, std::move(octets), call));
     }
     co_return Result<void>();
   }

@@ -10,6 +10,7 @@
 #include "admin/tokens.hpp"
 #include "merpati/admin/v1/admin.rpc.hpp"
 #include "merpati/auth/v1/directory.rpc.hpp"
+#include "merpati/filter/v1/dmarc_reports.rpc.hpp"
 #include "merpati/filter/v1/learning.rpc.hpp"
 #include "merpati/filter/v1/scripts.rpc.hpp"
 #include "merpati/queue/v1/queue.rpc.hpp"
@@ -73,6 +74,11 @@ class AdminService : public v1::AdminService {
   // rpc/learning.cpp
   Task<filter::v1::LearnResponse> learn(rpc::Context&, const v1::LearnRequest&) override;
   Task<filter::v1::BayesModel> get_bayes_model(rpc::Context&, const v1::GetBayesModelRequest&) override;
+  // rpc/dmarc_reports.cpp
+  Task<filter::v1::ListReportsResponse> list_dmarc_reports(rpc::Context&,
+                                                           const filter::v1::ListReportsRequest&) override;
+  Task<filter::v1::SendReportsResponse> send_dmarc_reports(rpc::Context&,
+                                                           const filter::v1::SendReportsRequest&) override;
   // rpc/queue.cpp
   Task<queue::v1::ListItemsResponse> list_queue(rpc::Context&, const queue::v1::ListItemsRequest&) override;
   Task<queue::v1::Item> get_queue_item(rpc::Context&, const queue::v1::GetItemRequest&) override;
@@ -135,6 +141,7 @@ class AdminService : public v1::AdminService {
   store::v1::StoreClient store_;
   Scripts scripts_;
   filter::v1::LearningClient learning_;
+  filter::v1::DmarcReportsClient dmarc_reports_;
   Queue queue_;
   trace::v1::TraceClient store_trace_;
   const std::vector<std::string> cells_;  ///< that store_trace_ reaches

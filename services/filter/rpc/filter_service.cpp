@@ -138,7 +138,7 @@ Task<v1::CheckMessageResponse> FilterService::check_message(rpc::Context& contex
     response = answer(request, view.header_block, reports);
     for (const auto& report : reports)
       if (report.findings.authentication) view.authentication = report.findings.authentication.get();
-    if (judged_) judged_(view, reports);
+    for (const auto& tell : judged_) tell(view, reports);
   }
   rpc::CallOptions call;
   call.deadline = context.deadline();

@@ -29,9 +29,9 @@ class FilterService : public v1::FilterService {
   void add_engine(std::shared_ptr<Engine> engine, CircuitBreaker::Settings breaker = {}) {
     engines_.add(std::move(engine), breaker);
   }
-  /// Told of every message that the engines judged; before the first call.
+  /// Another who is told of every message that the engines judged; before the first call.
   using Judged = std::function<void(const MessageView&, std::span<const EngineReport>)>;
-  void tell_of_judged(Judged tell) { judged_ = std::move(tell); }
+  void tell_of_judged(Judged tell) { judged_.push_back(std::move(tell)); }
   /// Runs recipients' scripts; outlives this. Before the first call; without it there are no scripts.
   void set_sieve(SieveStage& sieve) { sieve_ = &sieve; }
   /// Seals what goes on elsewhere; as set_sieve().
@@ -62,7 +62,7 @@ class FilterService : public v1::FilterService {
   SieveStage* sieve_ = nullptr;
   ArcStage* arc_ = nullptr;
   ClientCheck client_check_;
-  Judged judged_;
+  std::vector<Judged> judged_;
   std::array<runtime::Counter, v1::Decision_ARRAYSIZE> decisions_;
 };
 

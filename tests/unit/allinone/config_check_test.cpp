@@ -170,5 +170,28 @@ TEST(ConfigCheck, HostNamesDefaultToTheMachine) {
   EXPECT_EQ(load("smtp: {hostname: mx.example.org}\n").filter().authserv_id(), "mx.example.org");
 }
 
+TEST(ConfigCheck, DmarcReportsNeedToSayWhoSendsThem) {
+  const std::string base = "filter: {database: {dsn: x}, dmarc_reports: {enabled: true";
+  EXPECT_THAT(faults(base + ", organization: A, from: d@a.test}}\n", {"filter"}, false), IsEmpty());
+  EXPECT_THAT(faults("filter: {database: {dsn: x}, dmarc_reports: {from: nonsense}}\n", {"filter"}, false), IsEmpty())
+      << "off";
+  const auto fault = [&](const std::string& more) {
+    const auto all = faults(base + more + "}}\n", {"filter"}, false);
+    return all.size() == 1 ? all[0].substr(0, all[0].find(':')) : std::to_string(all.size()) + " faults";
+  };
+  EXPECT_EQ(fault(", from: d@a.test"), "filter.dmarc_reports.organization");
+  EXPECT_EQ(fault(", organization: A, from: nonsense"), "filter.dmarc_reports.from");
+  const std::string who = ", organization: A, from: d@a.test";
+  EXPECT_EQ(fault(who + ", exclude_domains: [\"a b\"]"), "filter.dmarc_reports.exclude_domains");
+  EXPECT_EQ(fault(who + ", exclude_recipients: [x]"), "filter.dmarc_reports.exclude_recipients");
+  EXPECT_EQ(fault(who + ", max_records: 0"), "filter.dmarc_reports.max_records");
+  EXPECT_EQ(fault(who + ", max_domains: 1000000"), "filter.dmarc_reports.max_domains");
+  EXPECT_EQ(fault(who + ", spread: 30h"), "filter.dmarc_reports.spread");
+  EXPECT_EQ(fault(who + ", keep: 1h"), "filter.dmarc_reports.keep");
+  EXPECT_EQ(fault(who + "}, mail_authentication: {enabled: false"), "filter.dmarc_reports.enabled");
+  EXPECT_THAT(faults(base + who + "}}\n", {"filter"}, true), Contains(HasSubstr("peers.queue.target")));
+  EXPECT_THAT(faults("filter: {database: {dsn: x}}\n", {"filter"}, true), Not(Contains(HasSubstr("peers.queue"))));
+}
+
 }  // namespace
 }  // namespace merpati::allinone
