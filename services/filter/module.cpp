@@ -9,10 +9,14 @@
 #include "filter/memory.hpp"
 #include "filter/migrations.hpp"
 #include "filter/operator_scripts.hpp"
+#include "filter/policy_book.hpp"
+#include "filter/policy_setup.hpp"
+#include "filter/policy_table.hpp"
 #include "filter/purges.hpp"
 #include "filter/resolver_setup.hpp"
 #include "filter/rpc/filter_service.hpp"
 #include "filter/rpc/learning_service.hpp"
+#include "filter/rpc/policies_service.hpp"
 #include "filter/rpc/scripts_service.hpp"
 #include "filter/script_cache.hpp"
 #include "filter/sender_rate_engine.hpp"
@@ -25,6 +29,7 @@
 #include "merpati/runtime/dependency.hpp"
 #include "merpati/runtime/duration.hpp"
 #include "merpati/runtime/log.hpp"
+#include "merpati/runtime/seldom.hpp"
 
 namespace merpati::filter {
 namespace {
@@ -33,6 +38,7 @@ using namespace std::chrono_literals;
 
 constexpr auto kForgetEvery = 10min;
 constexpr auto kLookAtModelsEvery = 30s;  // whether others taught one enough to speak
+constexpr auto kLookAtPoliciesEvery = 2s;
 // Actions of one account for one message: with the copies of what is sent (fcc) they fit into one delivery.
 constexpr std::size_t kMostActions = 24;
 
@@ -45,13 +51,6 @@ CheckLimits limits_from(const config::v1::Filter& config) {
   limits.strict_headers = config.strict_headers();
   limits.max_scanned_size = config.max_scanned_size();
   return limits;
-}
-
-Scoring scoring_from(const config::v1::Filter& config) {
-  Scoring scoring;
-  scoring.thresholds = {config.thresholds().junk(), config.thresholds().temporary(), config.thresholds().refuse()};
-  for (const auto& weight : config.weights()) scoring.weights[weight.symbol()] = weight.score();
-  return scoring;
 }
 
 SenderRateLimits sender_rate_from(const config::v1::SenderRate& config) {
@@ -107,15 +106,20 @@ struct Module::Parts {
         reputation(pool),
         bayes(bayes_settings(wanted.bayes())),
         bayes_models(pool, bayes.has_value() ? bayes->limits : BayesLimits()),
+        policy_table(pool),
         cache(wanted.sieve().cache_size()),
         filter_service(wanted.authserv_id(), limits_from(wanted), scoring_from(wanted), owner.metrics(), store,
                        owner.blocking()),
+        policies(policy_table, filter_service.configured()),
         scripts_service(scripts, owner.blocking()),
         learning_service(bayes_models, owner.blocking(), owner.metrics(), wanted.bayes().enabled()),
+        policies_service(policy_table, policies, symbol_names(wanted)),
         tasks(owner.loops().main()) {
     dispatcher.register_service(filter_service);
     dispatcher.register_service(scripts_service);
     dispatcher.register_service(learning_service);
+    dispatcher.register_service(policies_service);
+    filter_service.set_policies(policies);
     if (!auth) return;
     auto ring = rpc::remote_key_ring(auth);
     revocations = rpc::on_revocation(ring->revocations());
@@ -130,7 +134,6 @@ struct Module::Parts {
   SieveStage::Settings sieve_settings(OperatorScripts operators) const {
     SieveStage::Settings settings;
     settings.host = config.authserv_id();
-    settings.thresholds = scoring_from(config).thresholds;
     settings.limits.max_redirects = config.sieve().max_redirects();
     settings.limits.max_actions = kMostActions;
     settings.before = std::move(operators.before);
@@ -182,8 +185,20 @@ struct Module::Parts {
     }
   }
 
+  /// Policies that were changed elsewhere.
+  asio::awaitable<void> look_at_policies() {
+    for (;;) {
+      const auto looked = co_await policies.refresh(Deadline::after(10s));
+      static log::Seldom seldom(1min);
+      if (looked.has_error() && looked.error().code() != ErrorCode::kCancelled)
+        seldom.warning("filter_policies_not_looked_at", looked.error().describe());
+      if ((co_await sleep_for(kLookAtPoliciesEvery)).has_error()) co_return;
+    }
+  }
+
   Task<void> purge(std::int64_t account) {
     MERPATI_CO_CHECK(co_await scripts.purge(account, Deadline::after(30s)));
+    MERPATI_CO_CHECK(co_await policy_table.purge(account, Deadline::after(30s)));
     co_return co_await bayes_models.purge(account, Deadline::after(30s));
   }
 
@@ -221,12 +236,15 @@ struct Module::Parts {
   std::unique_ptr<JudgedMessages> judged;  ///< null: not counted
   Result<BayesSettings> bayes;
   BayesModels bayes_models;
+  PolicyTable policy_table;
   ScriptCache cache;
   std::unique_ptr<SieveStage> sieve;
   std::unique_ptr<ArcStage> arc;
   FilterService filter_service;
+  PolicyBook policies;
   ScriptsService scripts_service;
   LearningService learning_service;
+  PoliciesService policies_service;
   rpc::Dispatcher dispatcher;
   TaskGroup tasks;
 };
@@ -261,6 +279,7 @@ Task<void> Module::start() {
   MERPATI_CO_CHECK(parts.add_sender_engines());
   MERPATI_CO_CHECK(parts.add_bayes());
   parts.tasks.spawn(parts.forget_for_ever());
+  parts.tasks.spawn(parts.look_at_policies());
   parts.tasks.spawn(runtime::watch_dependency(parts.process.health(), "filter.postgresql",
                                               [&pool = parts.pool](Deadline until) { return pool.start(until); }));
   if (parts.auth) {

@@ -99,6 +99,9 @@ constexpr AuthorizationRow kTable[] = {
     // filter: what spam looks like
     {"/merpati.filter.v1.Learning/Learn", {kAdmin}, {kImap}, kWrite},
     {"/merpati.filter.v1.Learning/GetModel", {kAdmin}, kNobody},
+    // filter: thresholds and weights of domains and accounts
+    {"/merpati.filter.v1.Policies/GetPolicy", {kAdmin}, kNobody},
+    {"/merpati.filter.v1.Policies/ChangePolicy", {kAdmin}, kNobody},
     // queue
     {"/merpati.queue.v1.Queue/Enqueue", {kSmtp, kFilter, kQueue}, kNobody},
     {"/merpati.queue.v1.Queue/Release", {kSmtp, kQueue}, kNobody},
@@ -135,6 +138,8 @@ constexpr AuthorizationRow kTable[] = {
     {"/merpati.admin.v1.Admin/RenameScript", kPeople, kNobody},
     {"/merpati.admin.v1.Admin/Learn", kPeople, kNobody},
     {"/merpati.admin.v1.Admin/GetBayesModel", kPeople, kNobody},
+    {"/merpati.admin.v1.Admin/GetFilterPolicy", kPeople, kNobody},
+    {"/merpati.admin.v1.Admin/ChangeFilterPolicy", kPeople, kNobody},
     {"/merpati.admin.v1.Admin/ListQueue", kPeople, kNobody},
     {"/merpati.admin.v1.Admin/GetQueueItem", kPeople, kNobody},
     {"/merpati.admin.v1.Admin/RetryQueue", kPeople, kNobody},
