@@ -63,6 +63,15 @@ void keep_domain(std::vector<trace::v1::Event>& events, std::string_view domain)
     if (!theirs.contains(event.trace_id())) return true;
     return !event.recipient().empty() && domain_of(event.recipient()) != wanted;
   });
+  for (auto& event : events) {
+    if (!event.has_verdict()) continue;
+    auto& recipients = *event.mutable_verdict()->mutable_recipients();
+    const auto others = std::remove_if(recipients.begin(), recipients.end(),
+                                       [&](const auto& one) { return domain_of(one.recipient()) != wanted; });
+    // How many others there are says nothing about those who are left.
+    if (others != recipients.end()) event.mutable_verdict()->set_recipients_in_all(0);
+    recipients.erase(others, recipients.end());
+  }
 }
 
 void put_in_order(std::vector<trace::v1::Event>& events) {

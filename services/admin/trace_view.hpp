@@ -14,7 +14,7 @@ namespace merpati::admin {
 Result<trace::v1::FindEventsRequest> wanted_events(std::string_view id);
 
 /// Leaves the events of recipients in `domain`, and those of the message as a whole where such a recipient is among
-/// them; nothing when there is none.
+/// them; nothing when there is none. Of verdicts, those about recipients in `domain`.
 void keep_domain(std::vector<trace::v1::Event>& events, std::string_view domain);
 
 /// By trace, the older one first, then by time.

@@ -195,10 +195,12 @@ void check_filter(Faults& faults, const config::v1::Filter& filter) {
       faults.push_back(fmt::format("filter.weights has {} twice: keep one", weight.symbol()));
   }
   const auto& at = filter.thresholds();
-  if (at.junk() < 0 || at.temporary() < 0 || at.refuse() < 0)
+  if (at.junk() < 0 || at.temporary() < 0 || at.refuse() < 0 || at.discard() < 0)
     faults.push_back("filter.thresholds has a negative score: 0 switches a threshold off");
   if (at.refuse() > 0 && std::max(at.junk(), at.temporary()) > at.refuse())
     faults.push_back("filter.thresholds.refuse is below another threshold, which is then never reached");
+  if (at.discard() > 0 && std::max({at.junk(), at.temporary(), at.refuse()}) > at.discard())
+    faults.push_back("filter.thresholds.discard is below another threshold, which is then never reached");
   check_mail_authentication(faults, filter);
   if (auto arc = filter::arc_sealer_settings(filter); arc.has_error()) faults.push_back(arc.error().message());
   if (auto dmarc = filter::dmarc_report_settings(filter); dmarc.has_error()) faults.push_back(dmarc.error().message());

@@ -54,6 +54,7 @@ void add_trace_command(CLI::App& app, Session& session);
 void add_filter_commands(CLI::App& app, Session& session);
 /// Below `filter`.
 void add_learn_commands(CLI::App* filter, Session& session);
+void add_policy_commands(CLI::App* filter, Session& session);
 void add_token_commands(CLI::App& app, Session& session);
 void add_audit_commands(CLI::App& app, Session& session);
 void add_selftest_command(CLI::App& app, Session& session);

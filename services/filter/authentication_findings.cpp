@@ -101,6 +101,7 @@ void add_dmarc(Findings& findings, const mailauth::Authentication& found, const 
   if (dmarc.result == DmarcResult::kTempError && decided != nullptr && decided->policy != DmarcPolicy::kNone) {
     findings.symbols.push_back(
         {"DMARC_UNDECIDED", 3, author + printable(": " + decided->problem), false, policy.honour_dmarc});
+    findings.symbols.back().negotiable = true;
     return;
   }
   if (dmarc.result != DmarcResult::kFail) {
@@ -120,9 +121,10 @@ void add_dmarc(Findings& findings, const mailauth::Authentication& found, const 
   }
   if (dmarc.policy == DmarcPolicy::kQuarantine) {
     findings.symbols.push_back({"DMARC_QUARANTINE", 4, author, false, policy.honour_dmarc});
+    findings.symbols.back().negotiable = true;
   } else if (policy.honour_dmarc) {
     const std::string text = "The domain " + author + " asks to refuse mail that it does not vouch for (DMARC)";
-    findings.refusals.push_back({"DMARC_REJECT", 550, "5.7.1", text, true});
+    findings.refusals.push_back({"DMARC_REJECT", 550, "5.7.1", text, true, false, true});
   } else {
     findings.symbols.push_back({"DMARC_REJECT", 8, author});
   }

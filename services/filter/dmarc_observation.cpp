@@ -39,6 +39,7 @@ std::string plain(std::string_view text) {
 DmarcPolicy done(Outcome outcome) {
   switch (outcome) {
     case Outcome::kRefuse:
+    case Outcome::kDiscard:
       return DmarcPolicy::kReject;
     case Outcome::kJunk:
       return DmarcPolicy::kQuarantine;

@@ -4,11 +4,9 @@
 
 namespace merpati::filter {
 
-DmarcReporting::DmarcReporting(DmarcReportSettings settings, Scoring scoring, pg::Pool& pool,
-                               std::shared_ptr<dns::Resolver> resolver, DmarcSender::Peers peers,
-                               asio::thread_pool& blocking, runtime::Metrics& metrics)
+DmarcReporting::DmarcReporting(DmarcReportSettings settings, pg::Pool& pool, std::shared_ptr<dns::Resolver> resolver,
+                               DmarcSender::Peers peers, asio::thread_pool& blocking, runtime::Metrics& metrics)
     : exclusions_(settings.exclusions),
-      scoring_(std::move(scoring)),
       stored_(pool, settings.limits),
       counts_(stored_, metrics),
       sender_(std::move(settings.reporter), std::move(settings.exclusions), stored_, std::move(resolver),
@@ -19,10 +17,9 @@ void DmarcReporting::start(TaskGroup& tasks) {
   tasks.spawn(sender_.run());
 }
 
-void DmarcReporting::observe(const MessageView& view, std::span<const EngineReport> reports) {
+void DmarcReporting::observe(const MessageView& view, const Verdict& verdict) {
   if (!wants_reports(view)) return;
-  for (const auto& observation : observations_of(view, decide(reports, scoring_), exclusions_))
-    counts_.add(observation);
+  for (const auto& observation : observations_of(view, verdict, exclusions_)) counts_.add(observation);
 }
 
 Task<std::int64_t> DmarcReporting::send_now(std::string domain, Deadline deadline) {

@@ -3,7 +3,6 @@
 
 #include <functional>
 #include <memory>
-#include <span>
 
 #include "filter/dmarc_counts.hpp"
 #include "filter/dmarc_sender.hpp"
@@ -19,15 +18,15 @@ struct DmarcReportSettings {
 class DmarcReporting {
  public:
   /// `pool` and `blocking` outlive it.
-  DmarcReporting(DmarcReportSettings settings, Scoring scoring, pg::Pool& pool, std::shared_ptr<dns::Resolver> resolver,
+  DmarcReporting(DmarcReportSettings settings, pg::Pool& pool, std::shared_ptr<dns::Resolver> resolver,
                  DmarcSender::Peers peers, asio::thread_pool& blocking, runtime::Metrics& metrics);
 
   /// Starts counting and sending.
   void start(TaskGroup& tasks);
   /// Writes what waits, when its tasks have ended.
   Task<void> finish() { return counts_.flush(); }
-  /// A message that the engines judged. Any thread; never waits.
-  void observe(const MessageView& view, std::span<const EngineReport> reports);
+  /// A message that the engines judged, by the configuration. Any thread; never waits.
+  void observe(const MessageView& view, const Verdict& verdict);
   /// Ends periods now and sends them; how many. "": of all domains.
   Task<std::int64_t> send_now(std::string domain, Deadline deadline);
   /// Some of what is too old; how many periods.
@@ -37,7 +36,6 @@ class DmarcReporting {
 
  private:
   const DmarcExclusions exclusions_;
-  const Scoring scoring_;
   StoredDmarc stored_;
   DmarcCounts counts_;
   DmarcSender sender_;

@@ -18,6 +18,9 @@ struct Authentication;
 
 namespace merpati::filter {
 
+/// Whose a score, a threshold or a weight is.
+enum class Source : std::uint8_t { kEngine, kConfiguration, kDomain, kAccount };
+
 /// One finding. `score` is the engine's own weight, which configuration may replace.
 struct Symbol {
   std::string name;
@@ -28,6 +31,8 @@ struct Symbol {
   std::string engine;        ///< filled in by decide()
   bool opinion = false;      ///< what somebody thinks of the sender or the text: `junk` gives way to an accepted sender
   bool accepts = false;  ///< the sender is on the operator's list, for certain; unless configuration gives it a weight
+  bool negotiable = false;          ///< `junk` gives way to a weight of the recipient's policy, too; as any `opinion`
+  Source weight = Source::kEngine;  ///< whose `score` is; filled in by decide()
 };
 
 /// A finding that counts for one recipient alone.
@@ -52,7 +57,7 @@ struct MessageView {
   std::string_view message;  ///< empty when `whole` is false
   bool whole = false;        ///< false: too large to be read, only the header is known
 
-  boost::asio::ip::address client;         ///< unspecified (0.0.0.0): not known
+  boost::asio::ip::address client;         ///< no IPv4 mapped into IPv6; unspecified (0.0.0.0): not known
   std::string_view helo;                   ///< the client's word
   std::string_view reverse_path;           ///< "" for <>
   std::int64_t authenticated_account = 0;  ///< 0: mail from outside
@@ -65,7 +70,7 @@ struct MessageView {
   /// Who sent it, for engines of the second stage; null: not checked (submitted, from an own network, or it failed).
   const mailauth::Authentication* authentication = nullptr;
   // For those of the last stage: what the others found.
-  double score = 0;
+  bool greylist = false;  ///< every recipient's threshold of greylisting is reached
   bool known_good = false;
 
   bool from_outside() const { return authenticated_account == 0; }

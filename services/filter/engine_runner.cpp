@@ -40,7 +40,7 @@ EngineRunner::Seats& EngineRunner::seats_of(Stage stage) {
   return last_;
 }
 
-Task<std::vector<EngineReport>> EngineRunner::run(MessageView view, Deadline deadline) {
+Task<std::vector<EngineReport>> EngineRunner::run(MessageView view, Deadline deadline, RulesOfRecipients recipients) {
   MERPATI_CO_TRY(auto reports, co_await run_stage(first_, view, deadline));
   const auto add = [&reports](std::vector<EngineReport> others) {
     reports.insert(reports.end(), std::make_move_iterator(others.begin()), std::make_move_iterator(others.end()));
@@ -54,9 +54,9 @@ Task<std::vector<EngineReport>> EngineRunner::run(MessageView view, Deadline dea
   MERPATI_CO_TRY(auto others, co_await run_stage(second_, view, deadline));
   add(std::move(others));
   if (last_.empty()) co_return reports;
-  const Verdict so_far = decide(reports, scoring_);
-  if (so_far.outcome == Outcome::kRefuse) co_return reports;
-  view.score = so_far.score;
+  const Judgement so_far = judge(reports, recipients, configured_);
+  if (so_far.whole.outcome == Outcome::kRefuse || so_far.whole.outcome == Outcome::kDiscard) co_return reports;
+  view.greylist = so_far.greylist;
   for (const EngineReport& report : reports) view.known_good = view.known_good || report.findings.known_good;
   MERPATI_CO_TRY(auto last, co_await run_stage(last_, view, deadline));
   add(std::move(last));

@@ -7,7 +7,7 @@
 
 #include "filter/circuit_breaker.hpp"
 #include "filter/engine.hpp"
-#include "filter/scoring.hpp"
+#include "filter/judgement.hpp"
 #include "merpati/runtime/metrics.hpp"
 
 namespace merpati::filter {
@@ -15,15 +15,15 @@ namespace merpati::filter {
 /// Calls may come from several threads once all engines are added; each call's own executor runs one thing at a time.
 class EngineRunner {
  public:
-  /// `scoring` makes the score that the last stage is told.
-  explicit EngineRunner(runtime::Metrics& metrics, Scoring scoring = {})
-      : metrics_(metrics), scoring_(std::move(scoring)) {}
+  /// `configured`: by which the last stage's mail is judged that has no recipients with rules of their own.
+  explicit EngineRunner(runtime::Metrics& metrics, SharedRules configured = std::make_shared<const Rules>())
+      : metrics_(metrics), configured_(std::move(configured)) {}
 
   /// Before the first run().
   void add(std::shared_ptr<Engine> engine, CircuitBreaker::Settings breaker = {});
   /// A report for each engine that ran or should have, by stage, in the order of add(). What `view` points to must stay
-  /// valid until it returns. Fails only with kCancelled.
-  Task<std::vector<EngineReport>> run(MessageView view, Deadline deadline);
+  /// valid until it returns. What all of `recipients` refuse spares the last stage. Fails only with kCancelled.
+  Task<std::vector<EngineReport>> run(MessageView view, Deadline deadline, RulesOfRecipients recipients = {});
 
  private:
   struct Seat {
@@ -43,7 +43,7 @@ class EngineRunner {
   static asio::awaitable<EngineReport> run_one(Seat& seat, const MessageView& view, Deadline deadline);
 
   runtime::Metrics& metrics_;
-  const Scoring scoring_;
+  const SharedRules configured_;
   Seats first_, second_, last_;
 };
 

@@ -35,9 +35,8 @@ GreylistEngine::GreylistEngine(GreylistSettings settings, Greylist& greylist, ru
 }
 
 bool GreylistEngine::concerns(const MessageView& view) const {
-  if (!view.from_outside() || view.known_good || view.client.is_unspecified()) return false;
-  if (settings_.threshold > 0 && view.score < settings_.threshold) return false;
-  return !settings_.own_networks.contains(net::unmapped(view.client));
+  if (!view.from_outside() || !view.greylist || view.known_good || view.client.is_unspecified()) return false;
+  return !settings_.own_networks.contains(view.client);
 }
 
 Task<Findings> GreylistEngine::check(const MessageView& view) {

@@ -11,7 +11,6 @@
 namespace merpati::filter {
 
 struct GreylistSettings {
-  double threshold = 4;  ///< only mail whose score reaches it; 0: whatever its score
   GreylistTimes times;
   bool skip_authenticated = true;
   net::CidrSet own_networks;  ///< whose mail passes

@@ -13,10 +13,9 @@ EngineSettings MailAuthenticationEngine::settings() const {
 }
 
 Task<Findings> MailAuthenticationEngine::check(const MessageView& view) {
-  const auto client = net::unmapped(view.client);
-  if (!view.from_outside() || settings_.own_networks.contains(client)) co_return Findings();
+  if (!view.from_outside() || settings_.own_networks.contains(view.client)) co_return Findings();
   mailauth::AuthenticationQuery query;
-  if (!client.is_unspecified()) query.client = client;
+  if (!view.client.is_unspecified()) query.client = view.client;
   query.helo = view.helo;
   query.reverse_path = view.reverse_path;
   query.receiver = view.receiving_host;

@@ -32,11 +32,17 @@ std::optional<Refusal> check_header(std::string_view header_block, const CheckLi
     return Refusal{"LOOP", 554, "5.4.6", "Routing loop: too many Received fields"};
   }
   if (!limits.strict_headers) return std::nullopt;
-  if (counts[0] == 0) return Refusal{"NO_FROM", 550, "5.6.0", "The message has no From field (RFC 5322 3.6)", true};
+  if (counts[0] == 0)
+    return Refusal{"NO_FROM", 550, "5.6.0", "The message has no From field (RFC 5322 3.6)", true, false, true};
   for (std::size_t i = 0; i < kSingle.size(); ++i) {
     if (counts[i] > 1) {
-      return Refusal{"DUPLICATE_FIELD", 550, "5.6.0",
-                     "The message has more than one " + std::string(kSingle[i]) + " field (RFC 5322 3.6)", true};
+      return Refusal{"DUPLICATE_FIELD",
+                     550,
+                     "5.6.0",
+                     "The message has more than one " + std::string(kSingle[i]) + " field (RFC 5322 3.6)",
+                     true,
+                     false,
+                     true};
     }
   }
   return std::nullopt;

@@ -25,6 +25,7 @@ struct Refusal {
   std::string text;
   bool may_be_weighed = false;  ///< a weight in the configuration makes it a score
   bool opinion = false;         ///< what somebody thinks of the sender or the text: gives way to an accepted sender
+  bool negotiable = false;      ///< a weight of the recipient's policy makes it a score, too; as of any `opinion`
 };
 
 /// Looks at the header block alone.

@@ -10,11 +10,15 @@
 #include "filter/memory.hpp"
 #include "filter/migrations.hpp"
 #include "filter/operator_scripts.hpp"
+#include "filter/policy_book.hpp"
+#include "filter/policy_setup.hpp"
+#include "filter/policy_table.hpp"
 #include "filter/purges.hpp"
 #include "filter/resolver_setup.hpp"
 #include "filter/rpc/dmarc_reports_service.hpp"
 #include "filter/rpc/filter_service.hpp"
 #include "filter/rpc/learning_service.hpp"
+#include "filter/rpc/policies_service.hpp"
 #include "filter/rpc/scripts_service.hpp"
 #include "filter/script_cache.hpp"
 #include "filter/sender_rate_engine.hpp"
@@ -27,6 +31,7 @@
 #include "merpati/runtime/dependency.hpp"
 #include "merpati/runtime/duration.hpp"
 #include "merpati/runtime/log.hpp"
+#include "merpati/runtime/seldom.hpp"
 
 namespace merpati::filter {
 namespace {
@@ -35,6 +40,7 @@ using namespace std::chrono_literals;
 
 constexpr auto kForgetEvery = 10min;
 constexpr auto kLookAtModelsEvery = 30s;  // whether others taught one enough to speak
+constexpr auto kLookAtPoliciesEvery = 2s;
 // Actions of one account for one message: with the copies of what is sent (fcc) they fit into one delivery.
 constexpr std::size_t kMostActions = 24;
 
@@ -47,13 +53,6 @@ CheckLimits limits_from(const config::v1::Filter& config) {
   limits.strict_headers = config.strict_headers();
   limits.max_scanned_size = config.max_scanned_size();
   return limits;
-}
-
-Scoring scoring_from(const config::v1::Filter& config) {
-  Scoring scoring;
-  scoring.thresholds = {config.thresholds().junk(), config.thresholds().temporary(), config.thresholds().refuse()};
-  for (const auto& weight : config.weights()) scoring.weights[weight.symbol()] = weight.score();
-  return scoring;
 }
 
 SenderRateLimits sender_rate_from(const config::v1::SenderRate& config) {
@@ -110,16 +109,21 @@ struct Module::Parts {
         reputation(pool),
         bayes(bayes_settings(wanted.bayes())),
         bayes_models(pool, bayes.has_value() ? bayes->limits : BayesLimits()),
+        policy_table(pool),
         cache(wanted.sieve().cache_size()),
         filter_service(wanted.authserv_id(), limits_from(wanted), scoring_from(wanted), owner.metrics(), store,
                        owner.blocking()),
+        policies(policy_table, filter_service.configured()),
         scripts_service(scripts, owner.blocking()),
         learning_service(bayes_models, owner.blocking(), owner.metrics(), wanted.bayes().enabled()),
+        policies_service(policy_table, policies, symbol_names(wanted)),
         tasks(owner.loops().main()) {
     dispatcher.register_service(filter_service);
     dispatcher.register_service(scripts_service);
     dispatcher.register_service(learning_service);
     dispatcher.register_service(dmarc_reports_service);
+    dispatcher.register_service(policies_service);
+    filter_service.set_policies(policies);
     if (!auth) return;
     auto ring = rpc::remote_key_ring(auth);
     revocations = rpc::on_revocation(ring->revocations());
@@ -134,7 +138,6 @@ struct Module::Parts {
   SieveStage::Settings sieve_settings(OperatorScripts operators) const {
     SieveStage::Settings settings;
     settings.host = config.authserv_id();
-    settings.thresholds = scoring_from(config).thresholds;
     settings.limits.max_redirects = config.sieve().max_redirects();
     settings.limits.max_actions = kMostActions;
     settings.before = std::move(operators.before);
@@ -189,16 +192,28 @@ struct Module::Parts {
   Result<void> add_dmarc_reports(std::shared_ptr<dns::Resolver> resolver) {
     MERPATI_TRY(auto settings, dmarc_report_settings(config));
     if (!settings) return {};
-    dmarc = std::make_unique<DmarcReporting>(*std::move(settings), scoring_from(config), pool, std::move(resolver),
+    dmarc = std::make_unique<DmarcReporting>(*std::move(settings), pool, std::move(resolver),
                                              DmarcSender::Peers{queue, store}, process.blocking(), process.metrics());
-    filter_service.tell_of_judged([this](const auto& view, auto reports) { dmarc->observe(view, reports); });
+    filter_service.tell_of_judged([this](const auto& view, const auto& verdict) { dmarc->observe(view, verdict); });
     dmarc_reports_service.set(*dmarc);
     dmarc->start(tasks);
     return {};
   }
 
+  /// Policies that were changed elsewhere.
+  asio::awaitable<void> look_at_policies() {
+    for (;;) {
+      const auto looked = co_await policies.refresh(Deadline::after(10s));
+      static log::Seldom seldom(1min);
+      if (looked.has_error() && looked.error().code() != ErrorCode::kCancelled)
+        seldom.warning("filter_policies_not_looked_at", looked.error().describe());
+      if ((co_await sleep_for(kLookAtPoliciesEvery)).has_error()) co_return;
+    }
+  }
+
   Task<void> purge(std::int64_t account) {
     MERPATI_CO_CHECK(co_await scripts.purge(account, Deadline::after(30s)));
+    MERPATI_CO_CHECK(co_await policy_table.purge(account, Deadline::after(30s)));
     co_return co_await bayes_models.purge(account, Deadline::after(30s));
   }
 
@@ -238,13 +253,16 @@ struct Module::Parts {
   std::unique_ptr<DmarcReporting> dmarc;   ///< null: no reports
   Result<BayesSettings> bayes;
   BayesModels bayes_models;
+  PolicyTable policy_table;
   ScriptCache cache;
   std::unique_ptr<SieveStage> sieve;
   std::unique_ptr<ArcStage> arc;
   FilterService filter_service;
+  PolicyBook policies;
   ScriptsService scripts_service;
   LearningService learning_service;
   DmarcReportsService dmarc_reports_service;
+  PoliciesService policies_service;
   rpc::Dispatcher dispatcher;
   TaskGroup tasks;
 };
@@ -280,6 +298,7 @@ Task<void> Module::start() {
   MERPATI_CO_CHECK(parts.add_bayes());
   MERPATI_CO_CHECK(parts.add_dmarc_reports(resolver));
   parts.tasks.spawn(parts.forget_for_ever());
+  parts.tasks.spawn(parts.look_at_policies());
   parts.tasks.spawn(runtime::watch_dependency(parts.process.health(), "filter.postgresql",
                                               [&pool = parts.pool](Deadline until) { return pool.start(until); }));
   if (parts.auth) {

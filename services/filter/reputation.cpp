@@ -17,6 +17,7 @@ std::int32_t number_of(Outcome outcome) {
     case Outcome::kJunk:
       return 2;
     case Outcome::kRefuse:
+    case Outcome::kDiscard:
       return 3;
     case Outcome::kTemporary:
       break;

@@ -5,21 +5,14 @@
 #include <algorithm>
 #include <array>
 
+#include "filter/printable.hpp"
 #include "filter/sender_identity.hpp"
 
 namespace merpati::filter {
 namespace {
 
-constexpr double kGoodShare = 0.9;  // of the mail of one who is known for good mail
-constexpr std::size_t kLongestDetail = 200;
-
-/// Strangers' words, for a proto's string.
-std::string printable(std::string_view text) {
-  std::string out(text.substr(0, kLongestDetail));
-  std::ranges::replace_if(
-      out, [](unsigned char c) { return c < 32 || c > 126; }, '?');
-  return out;
-}
+constexpr double kGoodShare = 0.9;         // of the mail of one who is known for good mail
+constexpr std::size_t kLongestName = 200;  // octets
 
 }  // namespace
 
@@ -36,13 +29,13 @@ void ReputationEngine::add(const char* symbol, const std::string& name, const Re
                            Findings& findings) const {
   if (name.empty() || reputation.total() <= 0 || reputation.total() < settings_.min_messages) return;
   findings.symbols.push_back({symbol, reputation_points(reputation, most, settings_.min_messages),
-                              fmt::format("{}: {:.1f} good, {:.1f} junk, {:.1f} refused", printable(name),
+                              fmt::format("{}: {:.1f} good, {:.1f} junk, {:.1f} refused", printable(name, kLongestName),
                                           reputation.good, reputation.junk, reputation.refused)});
 }
 
 std::optional<SenderNames> ReputationEngine::counted_for(const MessageView& view) const {
   if (!view.from_outside() || view.client.is_unspecified()) return std::nullopt;
-  if (settings_.own_networks.contains(net::unmapped(view.client))) return std::nullopt;
+  if (settings_.own_networks.contains(view.client)) return std::nullopt;
   SenderNames names;
   names.network = network_of(view.client);
   names.domain = authenticated_domain(view);
@@ -69,13 +62,13 @@ Task<Findings> ReputationEngine::check(const MessageView& view) {
   co_return findings;
 }
 
-std::function<void(const MessageView&, std::span<const EngineReport>)> count_for_senders(
+std::function<void(const MessageView&, const Verdict&)> count_for_senders(
     std::shared_ptr<const ReputationEngine> engine, JudgedMessages& judged, Scoring scoring) {
   return [engine = std::move(engine), &judged, scoring = std::move(scoring)](const MessageView& view,
-                                                                             std::span<const EngineReport> reports) {
+                                                                             const Verdict& verdict) {
     auto names = engine->counted_for(view);
     if (!names) return;
-    const Outcome outcome = decide(reports, scoring, ReputationEngine::kName).outcome;
+    const Outcome outcome = outcome_without(ReputationEngine::kName, verdict, scoring);
     judged.add({std::string(view.delivery_id), outcome, *std::move(names)});
   };
 }

@@ -4,7 +4,6 @@
 #include <functional>
 #include <memory>
 #include <optional>
-#include <span>
 
 #include "filter/engine.hpp"
 #include "filter/judged_messages.hpp"
@@ -46,9 +45,9 @@ class ReputationEngine : public Engine {
   ReputationMemory& memory_;
 };
 
-/// Hands on what FilterService tells of: for whom a message counts, and what became of it but for `engine`'s own
-/// points, so that a reputation does not feed on itself. `judged` outlives it.
-std::function<void(const MessageView&, std::span<const EngineReport>)> count_for_senders(
+/// Hands on what FilterService tells of: for whom a message counts, and what became of it by `scoring` but for
+/// `engine`'s own points, so that a reputation does not feed on itself. `judged` outlives it.
+std::function<void(const MessageView&, const Verdict&)> count_for_senders(
     std::shared_ptr<const ReputationEngine> engine, JudgedMessages& judged, Scoring scoring);
 
 }  // namespace merpati::filter

@@ -7,19 +7,26 @@ namespace {
 bool reached(double score, double threshold) { return threshold > 0 && score >= threshold; }
 
 bool is_weighed(const Refusal& reason, const Scoring& scoring) {
-  return reason.may_be_weighed && scoring.weights.contains(reason.symbol);
+  if (!reason.may_be_weighed) return false;
+  if (scoring.weights.contains(reason.symbol)) return true;
+  return (reason.negotiable || reason.opinion) && scoring.own_weights.contains(reason.symbol);
+}
+
+Outcome by_score(double score, const Thresholds& thresholds) {
+  if (reached(score, thresholds.discard)) return Outcome::kDiscard;
+  if (reached(score, thresholds.refuse)) return Outcome::kRefuse;
+  if (reached(score, thresholds.temporary)) return Outcome::kTemporary;
+  return reached(score, thresholds.junk) ? Outcome::kJunk : Outcome::kAccept;
 }
 
 void decide_by_score(const Thresholds& thresholds, Verdict& verdict) {
-  if (reached(verdict.score, thresholds.refuse)) {
-    verdict.outcome = Outcome::kRefuse;
+  verdict.by_score = true;
+  verdict.outcome = by_score(verdict.score, thresholds);
+  if (verdict.outcome == Outcome::kRefuse)
     verdict.reply = Refusal{"SCORE", 550, "5.7.1", "The message looks like spam"};
-  } else if (reached(verdict.score, thresholds.temporary)) {
-    verdict.outcome = Outcome::kTemporary;
+  if (verdict.outcome == Outcome::kTemporary)
     verdict.reply = Refusal{"SCORE", 451, "4.7.1", "The message looks suspicious, try again later"};
-  } else if (reached(verdict.score, thresholds.junk)) {
-    verdict.outcome = Outcome::kJunk;
-  }
+  if (verdict.surely_junk && verdict.outcome == Outcome::kAccept) verdict.outcome = Outcome::kJunk;
 }
 
 /// The operator's own list of senders comes before what others think of them.
@@ -30,6 +37,21 @@ bool is_accepted(std::span<const EngineReport> reports, const Scoring& scoring) 
   }
   return false;
 }
+
+void weigh(const Scoring& scoring, bool accepted, Symbol& symbol) {
+  if (const auto weight = scoring.weights.find(symbol.name); weight != scoring.weights.end()) {
+    symbol.score = weight->second;
+    symbol.weight = Source::kConfiguration;
+    symbol.junk = false;
+  }
+  if (const auto own = scoring.own_weights.find(symbol.name); own != scoring.own_weights.end()) {
+    symbol.score = own->second.score;
+    symbol.weight = own->second.source;
+    if (symbol.negotiable || symbol.opinion) symbol.junk = false;
+  }
+  if (accepted && symbol.opinion) symbol.junk = false;
+  if (symbol.not_checked) symbol.score = 0;
+}
 }  // namespace
 
 std::optional<Refusal> refusal_of(const Findings& findings, const Scoring& scoring) {
@@ -38,30 +60,19 @@ std::optional<Refusal> refusal_of(const Findings& findings, const Scoring& scori
   return std::nullopt;
 }
 
-Verdict decide(std::span<const EngineReport> reports, const Scoring& scoring, std::string_view without) {
+Verdict decide(std::span<const EngineReport> reports, const Scoring& scoring) {
   Verdict verdict;
   std::optional<Refusal> refusal;
   const bool accepted = is_accepted(reports, scoring);
   bool wait = false;
-  const auto weigh = [&](const std::string& engine, Symbol symbol) {
-    symbol.engine = engine;
-    const auto weight = scoring.weights.find(symbol.name);
-    if (weight != scoring.weights.end()) {
-      symbol.score = weight->second;
-      symbol.junk = false;
-    }
-    if (accepted && symbol.opinion) symbol.junk = false;
-    if (symbol.not_checked) symbol.score = 0;
-    return symbol;
-  };
   const auto count = [&](const std::string& engine, Symbol symbol) {
-    symbol = weigh(engine, std::move(symbol));
+    symbol.engine = engine;
+    weigh(scoring, accepted, symbol);
     verdict.surely_junk = verdict.surely_junk || symbol.junk;
     verdict.score += symbol.score;
     verdict.symbols.push_back(std::move(symbol));
   };
   for (const EngineReport& report : reports) {
-    if (!without.empty() && report.engine == without) continue;
     if (!report.checked) {
       wait = wait || report.when_unchecked == WhenUnchecked::kTemporary;
       if (report.when_unchecked != WhenUnchecked::kSkip)
@@ -75,36 +86,50 @@ Verdict decide(std::span<const EngineReport> reports, const Scoring& scoring, st
       count(report.engine, {reason.symbol, 0, weighed ? reason.text : std::string(), false});
     }
     for (const Symbol& symbol : report.findings.symbols) count(report.engine, symbol);
-    for (const auto& [recipient, symbol] : report.findings.of_recipients)
-      verdict.of_recipients.push_back({recipient, weigh(report.engine, symbol)});
+    for (auto [recipient, symbol] : report.findings.of_recipients) {
+      symbol.engine = report.engine;
+      weigh(scoring, accepted, symbol);
+      verdict.of_recipients.push_back({recipient, std::move(symbol)});
+    }
   }
-  if (refusal && refusal->code / 100 == 5) {
-    verdict.outcome = Outcome::kRefuse;
-    verdict.reply = std::move(refusal);
-  } else if (refusal) {
-    verdict.outcome = Outcome::kTemporary;
+  if (refusal) {
+    verdict.outcome = refusal->code / 100 == 5 ? Outcome::kRefuse : Outcome::kTemporary;
     verdict.reply = std::move(refusal);
   } else if (wait) {
     verdict.outcome = Outcome::kTemporary;
     verdict.reply = Refusal{"UNCHECKED", 451, "4.7.1", "The message cannot be checked now, try again later"};
   } else {
     decide_by_score(scoring.thresholds, verdict);
-    if (verdict.surely_junk && verdict.outcome == Outcome::kAccept) verdict.outcome = Outcome::kJunk;
   }
   return verdict;
 }
 
+double score_for(std::size_t recipient, const Verdict& verdict) {
+  double score = verdict.score;
+  for (const auto& [whose, symbol] : verdict.of_recipients)
+    if (whose == recipient) score += symbol.score;
+  return score;
+}
+
 Outcome outcome_for(std::size_t recipient, const Verdict& verdict, const Scoring& scoring) {
   if (verdict.outcome != Outcome::kAccept && verdict.outcome != Outcome::kJunk) return verdict.outcome;
-  double score = verdict.score;
   bool own = false;
-  for (const auto& [whose, symbol] : verdict.of_recipients) {
-    if (whose != recipient) continue;
-    score += symbol.score;
-    own = true;
-  }
+  for (const auto& of_one : verdict.of_recipients) own = own || of_one.recipient == recipient;
   if (!own || verdict.surely_junk) return verdict.outcome;
-  return reached(score, scoring.thresholds.junk) ? Outcome::kJunk : Outcome::kAccept;
+  return reached(score_for(recipient, verdict), scoring.thresholds.junk) ? Outcome::kJunk : Outcome::kAccept;
+}
+
+Outcome outcome_without(std::string_view engine, const Verdict& verdict, const Scoring& scoring) {
+  if (!verdict.by_score) return verdict.outcome;
+  double score = 0;  // added up again: what is taken off a sum does not leave the sum of the others
+  for (const Symbol& symbol : verdict.symbols)
+    if (symbol.engine != engine) score += symbol.score;
+  const Outcome outcome = by_score(score, scoring.thresholds);
+  return verdict.surely_junk && outcome == Outcome::kAccept ? Outcome::kJunk : outcome;
+}
+
+bool wants_greylist(double score, const Thresholds& thresholds) {
+  return thresholds.greylist <= 0 || score >= thresholds.greylist;
 }
 
 }  // namespace merpati::filter

@@ -21,7 +21,6 @@ Error wrong(const std::string& key, const std::string& what) {
 
 Result<GreylistSettings> greylist_settings(const config::v1::Greylist& config) {
   GreylistSettings settings;
-  settings.threshold = config.threshold();
   settings.times.delay = milliseconds(config.delay());
   settings.times.retry_window = milliseconds(config.retry_window());
   settings.times.keep = milliseconds(config.keep());

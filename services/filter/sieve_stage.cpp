@@ -4,6 +4,7 @@
 #include <chrono>
 #include <cmath>
 
+#include "filter/rpc/verdict_answer.hpp"
 #include "filter/sieve_actions.hpp"
 #include "filter/store_upload.hpp"
 #include "merpati/base/encoding.hpp"
@@ -202,7 +203,12 @@ void SieveStage::prepare_world(const Message& message, Run& run) const {
   world.items["phase"] = "during";
   if (!transaction.client_address().empty()) world.items["remote-ip"] = transaction.client_address();
   // RFC 5235 2.1, 3.1: what was not looked at was not tested
-  if (!message.request.scripts_only()) world.spam = spam_percent(message.response.score(), settings_.thresholds);
+  if (!message.request.scripts_only()) {
+    const auto& verdict = message.response.recipients(run.index);
+    const bool own = verdict.has_judgement();
+    world.spam = spam_percent(own ? verdict.judgement().score() : message.response.score(),
+                              from_proto(own ? verdict.judgement().thresholds() : message.response.thresholds()));
+  }
   for (const auto& engine : message.response.engines())
     if (engine.engine() == "clamd" && engine.checked()) world.virus = 1;
   for (const auto& symbol : message.response.symbols()) {

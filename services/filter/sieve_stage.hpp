@@ -30,7 +30,6 @@ class SieveStage {
  public:
   struct Settings {
     std::string host;  ///< our name
-    Thresholds thresholds;
     sieve::RunLimits limits;
     std::vector<sieve::NamedScript> before, after;  ///< of the operator
     GlobalScripts global;

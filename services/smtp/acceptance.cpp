@@ -159,13 +159,22 @@ Reply Acceptance::confused(const char* why) const {
 std::optional<Reply> Acceptance::apply_verdicts(filter::v1::CheckMessageResponse& verdict) {
   if (site_.events) {
     verdict_ = in_words(verdict);
-    judged_ = verdict_of(verdict);
+    std::vector<std::string> addresses;
+    for (const auto& target : targets_) addresses.push_back(target.address);
+    judged_ = verdict_of(verdict, addresses);
   }
   settle_ = verdict.settle();
   scripted_ = true;
   if (auto refusal = filter_refusal(verdict.decision(), verdict.reply())) return refusal;
   message_junk_ = verdict.decision() == filter::v1::DECISION_JUNK;
-  if (verdict.decision() == filter::v1::DECISION_DISCARD) return Reply{250, "2.0.0", "Ok: " + transaction_.id};
+  if (verdict.decision() == filter::v1::DECISION_DISCARD) {
+    const bool told = verdict.recipients_size() == static_cast<int>(targets_.size());
+    for (std::size_t i = 0; i < targets_.size(); ++i) {
+      targets_[i].discard = true;
+      if (told) targets_[i].verdict = std::move(*verdict.mutable_recipients(static_cast<int>(i)));
+    }
+    return accepted();
+  }
   edits_ = std::move(*verdict.mutable_edits());
   prepended_ = prepended(edits_);
   if (verdict.has_reverse_path()) reverse_path_ = verdict.reverse_path();
@@ -228,6 +237,22 @@ void Acceptance::conclude(const Reply& reply) {
   event.set_detail(parts_.received.protocol + (verdict_.empty() ? "" : ", verdict " + verdict_));
   if (judged_) *event.mutable_verdict() = std::move(*judged_);
   site_.events->record(std::move(event));
+  if (reply.positive()) tell_discarded();
+}
+
+/// Nobody else will hear of a copy that was dropped.
+void Acceptance::tell_discarded() {
+  for (const auto& target : targets_) {
+    if (!target.discard) continue;
+    auto event = trace::event(trace::v1::KIND_DISCARDED, transaction_.trace_id);
+    event.set_delivery_id(transaction_.id);
+    event.set_recipient(target.address);
+    if (target.local != nullptr) event.set_account_id(target.local->claims().account_id());
+    const auto& verdict = target.verdict;
+    const bool script = verdict.decision() == filter::v1::DECISION_DISCARD && verdict.reply().text().empty();
+    event.set_text(script ? "by the recipient's script" : verdict.reply().text());
+    site_.events->record(std::move(event));
+  }
 }
 
 }  // namespace merpati::smtp

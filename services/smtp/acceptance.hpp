@@ -55,6 +55,7 @@ class Acceptance {
   Task<filter::v1::CheckMessageResponse> ask_filter();
   std::optional<Reply> apply_verdicts(filter::v1::CheckMessageResponse& verdict);
   Reply confused(const char* why) const;
+  void tell_discarded();
 
   // acceptance_plan.cpp
   Task<store::v1::Body> make_body(const HeaderEdits& edits);

@@ -2,6 +2,7 @@
 #pragma once
 
 #include <string>
+#include <vector>
 
 #include "merpati/filter/v1/filter.pb.h"
 #include "merpati/trace/v1/trace.pb.h"
@@ -10,7 +11,9 @@ namespace merpati::smtp {
 
 /// "junk: BAYES_SPAM, SPF_FAIL": the decision and the first symbols.
 std::string in_words(const filter::v1::CheckMessageResponse& verdict);
-/// All of it: each engine with what it found.
-trace::v1::Verdict verdict_of(const filter::v1::CheckMessageResponse& response);
+/// All of it: each engine with what it found, and the recipients that were judged otherwise than the message.
+/// `addresses`: of the recipients.
+trace::v1::Verdict verdict_of(const filter::v1::CheckMessageResponse& response,
+                              const std::vector<std::string>& addresses);
 
 }  // namespace merpati::smtp

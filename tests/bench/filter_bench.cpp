@@ -177,10 +177,17 @@ void measure(const char* name, const std::vector<std::unique_ptr<Loop>>& loops, 
       in_flight, static_cast<double>(done) / took, used / static_cast<double>(done) * 1e6, load.failed.load());
 }
 
+/// Mail is greylisted whatever its score, where there is an engine for it.
+filter::Scoring scoring() {
+  filter::Scoring out;
+  out.thresholds.greylist = 0;
+  return out;
+}
+
 /// A service with its engine of mail authentication, at a port of its own.
 struct Served {
   Served(runtime::Process& process, std::shared_ptr<dns::Resolver> resolver, test::Authority& authority)
-      : service("mx.example.test", {}, {}, process.metrics(), nullptr, process.blocking()) {
+      : service("mx.example.test", {}, scoring(), process.metrics(), nullptr, process.blocking()) {
     service.add_engine(std::make_shared<filter::MailAuthenticationEngine>(filter::MailAuthenticationSettings(),
                                                                           std::move(resolver), process.blocking()));
     dispatcher.register_service(service);
@@ -217,7 +224,6 @@ struct Memory {
     service.tell_of_judged(filter::count_for_senders(engine, judged, {}));
     service.add_engine(std::move(engine));
     filter::GreylistSettings greylisted;
-    greylisted.threshold = 0;
     greylisted.times.delay = std::chrono::milliseconds(1);
     greylisted.skip_authenticated = false;
     service.add_engine(std::make_shared<filter::GreylistEngine>(std::move(greylisted), greylist, process.metrics()));

@@ -1,12 +1,14 @@
 #!/usr/bin/python3
 """What the filter's scores lead to: Junk, a temporary refusal, a refusal; that limits hold whatever the weights; what its own
-looks at content, attachments and senders lead to; and that who is not known is asked to come again.
+looks at content, attachments and senders lead to; that domains and accounts have thresholds of their own; and that who is not
+known is asked to come again.
 
 The filter of the instance is given weights, and looked at as people do.
 """
 import email.message
 import imaplib
 import io
+import json
 import os
 import pathlib
 import smtplib
@@ -73,11 +75,19 @@ class Filtering(unittest.TestCase):
         self.processes.restart("filter")
         self.processes.wait_ready("filter")
 
-    def send(self, user, text, sender="sender@remote.test"):
+    def ctl(self, *words, expect=0, stdin=None, token=None):
+        env = {**os.environ, "MERPATI_TOKEN": token} if token else None
+        done = subprocess.run([self.target.env["CTL_PROGRAM"], "--config", self.target.env["CTL_CONTEXT"], *words], input=stdin,
+                              env=env, capture_output=True, text=True, timeout=60, check=False)
+        self.assertEqual(done.returncode, expect, (words, done.stdout, done.stderr))
+        return done
+
+    def send(self, users, text, sender="sender@remote.test"):
         with smtplib.SMTP("127.0.0.1", self.target.port("SMTP"), timeout=60) as client:
             client.ehlo("sender.test")
             client.mail(sender)
-            client.rcpt(user)
+            for user in [users] if isinstance(users, str) else users:
+                client.rcpt(user)
             return client.data(text.encode())
 
     def explain(self, identifier):
@@ -153,6 +163,65 @@ class Filtering(unittest.TestCase):
         self.assertRegex(told, r"SENDER_REPUTATION .*bad@remote.test from 127.0.0.0/24: .* 3.0 junk, 0.0 refused")
         self.assertRegex(told, r"ADDRESS_REPUTATION .*127.0.0.0/24: ")
         self.assertEqual(self.count(user, "Junk"), 3)
+
+    def test_domains_and_accounts_have_their_own_thresholds(self):
+        domain = f"d{os.getpid()}.policy.test"
+        here, there, other = self.target.account(), f"anna@{domain}", f"ben@{domain}"
+        self.ctl("domain", "create", domain)
+        for user in (there, other):
+            self.ctl("account", "create", user, "--password-stdin", stdin=self.target.password + "\n")
+        made = self.ctl("-o", "json", "token", "create", f"policy-{os.getpid()}", "--role", "domain-admin", "--domain", domain)
+        token = json.loads(made.stdout)["secret"]
+        self.configure("{junk: 6, refuse: 15}", "{symbol: NO_FROM, score: 7}")
+        shown = self.ctl("filter", "policy", "set", "--domain", domain, "junk=10", "SPF_FAIL=3").stdout
+        self.assertRegex(shown, r"junk +10 +domain\n")
+        self.assertRegex(shown, r"refuse +15 +configuration\n")
+        self.assertRegex(shown, r"NO_FROM +7 +configuration\n")
+
+        code, text = self.send([here, there], NO_FROM)
+        self.assertEqual(code, 250, text)
+        self.assertEqual((self.count(here, "Junk"), self.count(there, "INBOX")), (1, 1))
+        told = self.explain(text.decode().split()[-1])
+        self.assertIn(f"recipient 1 <{here}>: junk, 7 points (junk from 6, refused from 15)\n", told)
+        self.assertIn(f"recipient 2 <{there}>: accept, 7 points (junk from 10, refused from 15); junk 10 by its domain\n", told)
+        self.assertRegex(told, r"NO_FROM +7 \(configuration\)")
+
+        # Only what all refuse is refused.
+        self.ctl("filter", "policy", "set", "--account", there, "junk=5", "refuse=7")
+        code, text = self.send(there, NO_FROM)
+        self.assertEqual((code, text[:5]), (550, b"5.7.1"))
+        code, text = self.send([there, other], NO_FROM)
+        self.assertEqual(code, 250, text)
+        self.assertEqual((self.count(there, "Junk"), self.count(other, "INBOX")), (1, 1))
+        self.assertIn("junk, since not all refuse it, 7 points (junk from 5, refused from 7)",
+                      self.explain(text.decode().split()[-1]))
+
+        # Nobody's mail is dropped but who wants it.
+        self.ctl("filter", "policy", "set", "--account", other, "junk=5", "refuse=never", "discard=7")
+        code, text = self.send(other, NO_FROM)
+        self.assertEqual(code, 250, text)
+        self.assertEqual((self.count(other, "INBOX"), self.count(other, "Junk")), (1, 0))
+        identifier = text.decode().split()[-1]
+        self.assertIn("discard, 7 points", self.explain(identifier))
+        give_up, traced = time.monotonic() + 30, ""
+        while "discarded " not in traced and time.monotonic() < give_up:
+            traced = self.ctl("trace", identifier).stdout
+        self.assertRegex(traced, rf"discarded +{other} .*7 points, discarded from 7 on")
+        self.ctl("filter", "policy", "unset", "--account", other, "--all")
+        self.assertEqual(self.send(other, NO_FROM)[0], 250)
+        self.assertEqual(self.count(other, "INBOX"), 2)
+
+        # Who may, and what may be set.
+        self.ctl("filter", "policy", "set", "--account", there, "junk=4", token=token)
+        self.ctl("filter", "policy", "show", "--domain", domain, token=token)
+        self.ctl("filter", "policy", "set", "--account", here, "junk=4", token=token, expect=5)
+        self.ctl("filter", "policy", "show", token=token, expect=5)
+        done = self.ctl("filter", "policy", "set", "--domain", domain, "NO_FORM=1", expect=2)
+        self.assertIn("similar: NO_FROM", done.stderr)
+        done = self.ctl("filter", "policy", "set", "--domain", domain, "junk=20", expect=2)
+        self.assertIn("refuse is from 15 (of the configuration) on", done.stderr)
+        self.assertIn("--domain DOMAIN or --account", self.ctl("filter", "policy", "set", "junk=5", expect=2).stderr)
+        self.ctl("filter", "policy", "set", "--domain", "nowhere.policy.test", "junk=5", expect=3)
 
     def test_attachments_are_what_their_content_is(self):
         user = self.target.account()

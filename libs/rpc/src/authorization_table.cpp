@@ -102,6 +102,9 @@ constexpr AuthorizationRow kTable[] = {
     // filter: reports to other domains
     {"/merpati.filter.v1.DmarcReports/ListReports", {kAdmin}, kNobody},
     {"/merpati.filter.v1.DmarcReports/SendReports", {kAdmin}, kNobody},
+    // filter: thresholds and weights of domains and accounts
+    {"/merpati.filter.v1.Policies/GetPolicy", {kAdmin}, kNobody},
+    {"/merpati.filter.v1.Policies/ChangePolicy", {kAdmin}, kNobody},
     // queue
     {"/merpati.queue.v1.Queue/Enqueue", {kSmtp, kFilter, kQueue}, kNobody},
     {"/merpati.queue.v1.Queue/Release", {kSmtp, kQueue}, kNobody},
@@ -140,6 +143,8 @@ constexpr AuthorizationRow kTable[] = {
     {"/merpati.admin.v1.Admin/GetBayesModel", kPeople, kNobody},
     {"/merpati.admin.v1.Admin/ListDmarcReports", kPeople, kNobody},
     {"/merpati.admin.v1.Admin/SendDmarcReports", kPeople, kNobody},
+    {"/merpati.admin.v1.Admin/GetFilterPolicy", kPeople, kNobody},
+    {"/merpati.admin.v1.Admin/ChangeFilterPolicy", kPeople, kNobody},
     {"/merpati.admin.v1.Admin/ListQueue", kPeople, kNobody},
     {"/merpati.admin.v1.Admin/GetQueueItem", kPeople, kNobody},
     {"/merpati.admin.v1.Admin/RetryQueue", kPeople, kNobody},

@@ -12,6 +12,7 @@
 #include "merpati/auth/v1/directory.rpc.hpp"
 #include "merpati/filter/v1/dmarc_reports.rpc.hpp"
 #include "merpati/filter/v1/learning.rpc.hpp"
+#include "merpati/filter/v1/policies.rpc.hpp"
 #include "merpati/filter/v1/scripts.rpc.hpp"
 #include "merpati/queue/v1/queue.rpc.hpp"
 #include "merpati/runtime/metrics.hpp"
@@ -79,6 +80,9 @@ class AdminService : public v1::AdminService {
                                                            const filter::v1::ListReportsRequest&) override;
   Task<filter::v1::SendReportsResponse> send_dmarc_reports(rpc::Context&,
                                                            const filter::v1::SendReportsRequest&) override;
+  // rpc/policies.cpp
+  Task<filter::v1::Policy> get_filter_policy(rpc::Context&, const v1::GetFilterPolicyRequest&) override;
+  Task<filter::v1::Policy> change_filter_policy(rpc::Context&, const v1::ChangeFilterPolicyRequest&) override;
   // rpc/queue.cpp
   Task<queue::v1::ListItemsResponse> list_queue(rpc::Context&, const queue::v1::ListItemsRequest&) override;
   Task<queue::v1::Item> get_queue_item(rpc::Context&, const queue::v1::GetItemRequest&) override;
@@ -129,6 +133,16 @@ class AdminService : public v1::AdminService {
   Task<std::int64_t> account_or_all(const rpc::Context& context, const std::string& address);
   Task<filter::v1::LearnResponse> teach(const rpc::Context& context, const v1::LearnRequest& request);
   Task<filter::v1::BayesModel> read_model(const rpc::Context& context, const std::string& address);
+  /// rpc/policies.cpp
+  struct PolicyOwner {
+    std::int64_t account_id = 0;
+    std::string domain;
+  };
+  Task<PolicyOwner> policy_owner(const rpc::Context& context, const std::string& domain, const std::string& address);
+  Task<filter::v1::Policy> read_policy(const rpc::Context& context, const v1::GetFilterPolicyRequest& request);
+  Task<filter::v1::Policy> write_policy(const rpc::Context& context, const v1::ChangeFilterPolicyRequest& request);
+  Task<auth::v1::DeleteDomainResponse> end_domain(const rpc::Context& context,
+                                                  const auth::v1::DeleteDomainRequest& request);
   Task<v1::GetServicesResponse> ask_services(Deadline deadline);
   Task<v1::GetTraceResponse> find_trace(const rpc::Context& context, const Token& token, const std::string& id);
   Task<v1::CreateTokenResponse> make_token(const v1::CreateTokenRequest& request, Deadline deadline);
@@ -142,6 +156,7 @@ class AdminService : public v1::AdminService {
   Scripts scripts_;
   filter::v1::LearningClient learning_;
   filter::v1::DmarcReportsClient dmarc_reports_;
+  filter::v1::PoliciesClient policies_;
   Queue queue_;
   trace::v1::TraceClient store_trace_;
   const std::vector<std::string> cells_;  ///< that store_trace_ reaches

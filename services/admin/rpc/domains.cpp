@@ -30,8 +30,8 @@ Task<auth::v1::Domain> AdminService::update_domain(rpc::Context& context,
 
 Task<auth::v1::DeleteDomainResponse> AdminService::delete_domain(rpc::Context& context,
                                                                  const auth::v1::DeleteDomainRequest& request) {
-  return pass(context, Act{"DeleteDomain", request.name(), Reach::kPlatform, true, {}}, directory_,
-              &Directory::delete_domain, request);
+  co_return co_await run(context, Act{"DeleteDomain", request.name(), Reach::kPlatform, true, {}},
+                         end_domain(context, request));
 }
 
 }  // namespace merpati::admin

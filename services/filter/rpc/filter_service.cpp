@@ -1,31 +1,21 @@
 #include "filter/rpc/filter_service.hpp"
 
+#include "filter/rpc/verdict_answer.hpp"
+#include "filter/sender_identity.hpp"
 #include "filter/stored_message.hpp"
 #include "filter/structure_engine.hpp"
+#include "merpati/dns/domain_name.hpp"
 #include "merpati/mailauth/authenticate.hpp"
 #include "merpati/mime/header.hpp"
+#include "merpati/net/address.hpp"
 #include "merpati/runtime/log.hpp"
 
 namespace merpati::filter {
 namespace {
-void set_reply(const Refusal& refusal, v1::Reply& reply) {
-  reply.set_code(refusal.code);
-  reply.set_enhanced(refusal.enhanced);
-  reply.set_text(refusal.text);
-}
-
-v1::Decision decision_of(Outcome outcome) {
-  switch (outcome) {
-    case Outcome::kAccept:
-      return v1::DECISION_ACCEPT;
-    case Outcome::kJunk:
-      return v1::DECISION_JUNK;
-    case Outcome::kTemporary:
-      return v1::DECISION_TEMPORARY;
-    case Outcome::kRefuse:
-      return v1::DECISION_REFUSE;
-  }
-  return v1::DECISION_UNSPECIFIED;
+/// Not mapped into IPv6, so that networks are compared alike by all engines; unspecified when it is none.
+boost::asio::ip::address client_of(const v1::Transaction& transaction) {
+  boost::system::error_code no_address;
+  return net::unmapped(boost::asio::ip::make_address(transaction.client_address(), no_address));
 }
 
 MessageView view_of(const v1::CheckMessageRequest& request) {
@@ -33,8 +23,7 @@ MessageView view_of(const v1::CheckMessageRequest& request) {
   MessageView view;
   view.whole = !request.message().empty() || request.size() == 0;
   view.message = request.message();
-  boost::system::error_code no_address;  // then it stays unspecified
-  view.client = boost::asio::ip::make_address(transaction.client_address(), no_address);
+  view.client = client_of(transaction);
   view.helo = transaction.helo();
   view.reverse_path = transaction.reverse_path();
   view.authenticated_account = transaction.authenticated_account_id();
@@ -47,15 +36,6 @@ MessageView view_of(const v1::CheckMessageRequest& request) {
     view.recipient_accounts.push_back(recipient.account_id());
   }
   return view;
-}
-
-void add_symbol(const Symbol& symbol, const std::string& whose, v1::CheckMessageResponse& response) {
-  v1::Symbol& out = *response.add_symbols();
-  out.set_name(symbol.name);
-  out.set_score(symbol.score);
-  out.set_detail(symbol.detail + whose);
-  out.set_not_checked(symbol.not_checked);
-  out.set_engine(symbol.engine);
 }
 
 /// "SPF_FAIL DKIM_NONE", at most 500 octets.
@@ -77,13 +57,15 @@ FilterService::FilterService(std::string authserv_id, CheckLimits limits, Scorin
                              std::shared_ptr<rpc::Channel> store, asio::thread_pool& blocking)
     : authserv_id_(std::move(authserv_id)),
       limits_(limits),
-      scoring_(std::move(scoring)),
+      configured_(std::make_shared<const Rules>(Rules{std::move(scoring), {}})),
       store_(std::move(store)),
-      engines_(metrics, scoring_) {
+      engines_(metrics, configured_) {
   engines_.add(std::make_shared<StructureEngine>(limits, blocking), CircuitBreaker::never());
   for (std::size_t i = v1::DECISION_ACCEPT; i < kDecisionNames.size(); ++i) {
     decisions_[i] = metrics.counter("merpati_filter_messages_total", "Messages judged, by decision",
                                     {{"decision", std::string(kDecisionNames[i])}});
+    of_recipients_[i] = metrics.counter("merpati_filter_recipients_total", "Recipients' copies judged, by decision",
+                                        {{"decision", std::string(kDecisionNames[i])}});
   }
 }
 
@@ -93,12 +75,11 @@ Task<v1::CheckConnectionResponse> FilterService::check_connection(rpc::Context& 
   response.set_decision(v1::DECISION_ACCEPT);
   const v1::Transaction& transaction = request.transaction();
   const bool stranger = transaction.authenticated_account_id() == 0 && transaction.listener() != "submission";
-  boost::system::error_code no_address;
-  const auto client = boost::asio::ip::make_address(transaction.client_address(), no_address);
-  if (!client_check_ || !stranger || no_address) co_return response;
+  const auto client = client_of(transaction);
+  if (!client_check_ || !stranger || client.is_unspecified()) co_return response;
   // What cannot be found out now is asked again of the message.
   const auto found = co_await with_deadline(client_check_(client), context.deadline());
-  const auto refusal = found.has_value() ? refusal_of(*found, scoring_) : std::nullopt;
+  const auto refusal = found.has_value() ? refusal_of(*found, configured_->scoring) : std::nullopt;
   if (!refusal) co_return response;
   response.set_decision(v1::DECISION_REFUSE);
   set_reply(*refusal, *response.mutable_reply());
@@ -134,11 +115,17 @@ Task<v1::CheckMessageResponse> FilterService::check_message(rpc::Context& contex
     response.set_decision(v1::DECISION_ACCEPT);
     for (int i = 0; i < request.recipients_size(); ++i) response.add_recipients()->set_decision(v1::DECISION_ACCEPT);
   } else {
-    MERPATI_CO_TRY(reports, co_await engines_.run(view, context.deadline()));
-    response = answer(request, view.header_block, reports);
+    MERPATI_CO_TRY(const auto rules, co_await rules_for(request, context.deadline()));
+    MERPATI_CO_TRY(reports, co_await engines_.run(view, context.deadline(), rules));
+    const Judgement judgement = judge(reports, rules, configured_);
+    response = to_proto(judgement, rules, reports);
+    refuse_loops(request, view.header_block, response);
+    add_results(request.transaction(), view.header_block, reports, response);
     for (const auto& report : reports)
       if (report.findings.authentication) view.authentication = report.findings.authentication.get();
-    for (const auto& tell : judged_) tell(view, reports);
+    for (const auto& tell : judged_) tell(view, judgement.configured);
+    for (const auto& recipient : response.recipients())
+      of_recipients_[static_cast<std::size_t>(recipient.decision())].add();
   }
   rpc::CallOptions call;
   call.deadline = context.deadline();
@@ -174,50 +161,33 @@ Task<void> FilterService::read_message(const v1::CheckMessageRequest& request, c
                                limits_.max_scanned_size + request.header_prefix().size(), into);
 }
 
-v1::CheckMessageResponse FilterService::answer(const v1::CheckMessageRequest& request, std::string_view block,
-                                               std::span<const EngineReport> reports) const {
-  v1::CheckMessageResponse response;
-  const Verdict judged = decide(reports, scoring_);
-  const v1::Transaction& transaction = request.transaction();
-  response.set_decision(decision_of(judged.outcome));
-  response.set_score(judged.score);
-  if (judged.reply) set_reply(*judged.reply, *response.mutable_reply());
-  for (const Symbol& symbol : judged.symbols) add_symbol(symbol, {}, response);
-  for (const auto& [recipient, symbol] : judged.of_recipients) {
-    // Not by name: who may see the message may not see all of its recipients.
-    const bool alone = request.recipients_size() == 1;
-    add_symbol(symbol, alone ? std::string() : ", for recipient " + std::to_string(recipient + 1), response);
+/// Of recipients elsewhere, and where there are no policies, the configuration's.
+Task<RulesOfRecipients> FilterService::rules_for(const v1::CheckMessageRequest& request, Deadline deadline) {
+  const auto count = static_cast<std::size_t>(request.recipients_size());
+  if (policies_ == nullptr) co_return RulesOfRecipients(count, configured_);
+  std::vector<RecipientOwner> owners;
+  owners.reserve(count);
+  for (const auto& recipient : request.recipients()) {
+    const std::string domain = domain_of(recipient.address());
+    owners.push_back({recipient.account_id(), dns::to_ascii(domain).value_or(domain)});
   }
-  for (const EngineReport& report : reports) {
-    v1::EngineRun& run = *response.add_engines();
-    run.set_engine(report.engine);
-    run.set_checked(report.checked);
-    run.set_duration_us(report.took.count());
-  }
-  const Thresholds& thresholds = scoring_.thresholds;
-  response.mutable_thresholds()->set_junk(thresholds.junk);
-  response.mutable_thresholds()->set_temporary(thresholds.temporary);
-  response.mutable_thresholds()->set_refuse(thresholds.refuse);
+  co_return co_await policies_->rules_for(std::move(owners), deadline);
+}
 
-  for (const v1::FilterRecipient& recipient : request.recipients()) {
-    v1::RecipientVerdict& verdict = *response.add_recipients();
-    verdict.set_decision(
-        decision_of(outcome_for(static_cast<std::size_t>(response.recipients_size() - 1), judged, scoring_)));
-    if (judged.reply) {
-      set_reply(*judged.reply, *verdict.mutable_reply());
-      continue;
-    }
-    // Somebody who sends again what is in his own mailbox is no loop.
-    const bool local_from_outside = recipient.account_id() != 0 && transaction.authenticated_account_id() == 0;
-    if (local_from_outside && was_delivered_to(block, recipient.recipient())) {
-      verdict.set_decision(v1::DECISION_REFUSE);
-      set_reply({"LOOP", 554, "5.4.6", "Routing loop: the message was delivered to this address before"},
-                *verdict.mutable_reply());
-    }
+/// What was delivered to a recipient before goes round.
+void FilterService::refuse_loops(const v1::CheckMessageRequest& request, std::string_view block,
+                                 v1::CheckMessageResponse& response) const {
+  // Somebody who sends again what is in his own mailbox is no loop.
+  if (request.transaction().authenticated_account_id() != 0) return;
+  for (int i = 0; i < request.recipients_size(); ++i) {
+    const auto& recipient = request.recipients(i);
+    v1::RecipientVerdict& verdict = *response.mutable_recipients(i);
+    const bool taken = verdict.decision() == v1::DECISION_ACCEPT || verdict.decision() == v1::DECISION_JUNK;
+    if (!taken || recipient.account_id() == 0 || !was_delivered_to(block, recipient.recipient())) continue;
+    verdict.set_decision(v1::DECISION_REFUSE);
+    set_reply({"LOOP", 554, "5.4.6", "Routing loop: the message was delivered to this address before"},
+              *verdict.mutable_reply());
   }
-
-  add_results(transaction, block, reports, response);
-  return response;
 }
 
 /// Authentication-Results of ours, and away with those that only look like it (RFC 8601 5).

@@ -10,8 +10,9 @@
 
 #include "filter/arc_stage.hpp"
 #include "filter/engine_runner.hpp"
+#include "filter/judgement.hpp"
 #include "filter/message_checks.hpp"
-#include "filter/scoring.hpp"
+#include "filter/policy_book.hpp"
 #include "filter/sieve_stage.hpp"
 #include "merpati/base/spool.hpp"
 #include "merpati/filter/v1/filter.rpc.hpp"
@@ -29,11 +30,15 @@ class FilterService : public v1::FilterService {
   void add_engine(std::shared_ptr<Engine> engine, CircuitBreaker::Settings breaker = {}) {
     engines_.add(std::move(engine), breaker);
   }
-  /// Another who is told of every message that the engines judged; before the first call.
-  using Judged = std::function<void(const MessageView&, std::span<const EngineReport>)>;
+  /// Another who is told of every message that the engines judged, with the verdict by the configuration; before the
+  /// first call.
+  using Judged = std::function<void(const MessageView&, const Verdict&)>;
   void tell_of_judged(Judged tell) { judged_.push_back(std::move(tell)); }
   /// Runs recipients' scripts; outlives this. Before the first call; without it there are no scripts.
   void set_sieve(SieveStage& sieve) { sieve_ = &sieve; }
+  /// Whose rules recipients have, made of configured(); as set_sieve(). Without it the configuration's hold for all.
+  void set_policies(PolicyBook& policies) { policies_ = &policies; }
+  const SharedRules& configured() const { return configured_; }
   /// Seals what goes on elsewhere; as set_sieve().
   void set_arc(ArcStage& arc) { arc_ = &arc; }
 
@@ -49,21 +54,23 @@ class FilterService : public v1::FilterService {
  private:
   /// The whole message, from the store.
   Task<void> read_message(const v1::CheckMessageRequest& request, const rpc::Context& context, Spool& into);
-  v1::CheckMessageResponse answer(const v1::CheckMessageRequest& request, std::string_view header_block,
-                                  std::span<const EngineReport> reports) const;
+  Task<RulesOfRecipients> rules_for(const v1::CheckMessageRequest& request, Deadline deadline);
+  void refuse_loops(const v1::CheckMessageRequest& request, std::string_view header_block,
+                    v1::CheckMessageResponse& response) const;
   void add_results(const v1::Transaction& transaction, std::string_view header_block,
                    std::span<const EngineReport> reports, v1::CheckMessageResponse& response) const;
 
   std::string authserv_id_;
   CheckLimits limits_;
-  Scoring scoring_;
+  SharedRules configured_;
   std::shared_ptr<rpc::Channel> store_;
   EngineRunner engines_;
   SieveStage* sieve_ = nullptr;
   ArcStage* arc_ = nullptr;
+  PolicyBook* policies_ = nullptr;
   ClientCheck client_check_;
   std::vector<Judged> judged_;
-  std::array<runtime::Counter, v1::Decision_ARRAYSIZE> decisions_;
+  std::array<runtime::Counter, v1::Decision_ARRAYSIZE> decisions_, of_recipients_;
 };
 
 }  // namespace merpati::filter

@@ -34,6 +34,18 @@ TEST(TraceView, ADomainAdminSeesItsRecipientsOnly) {
   EXPECT_EQ(events[1].recipient(), "bob@a.test");
 }
 
+TEST(TraceView, ADomainAdminSeesHowItsOwnRecipientsWereJudged) {
+  std::vector<Event> events = {event("t1", 1), event("t1", 2, "bob@a.test")};
+  auto& verdict = *events[0].mutable_verdict();
+  verdict.set_recipients_in_all(2);
+  verdict.add_recipients()->set_recipient("bob@a.test");
+  verdict.add_recipients()->set_recipient("eve@b.test");
+  keep_domain(events, "a.test");
+  ASSERT_EQ(events[0].verdict().recipients_size(), 1);
+  EXPECT_EQ(events[0].verdict().recipients(0).recipient(), "bob@a.test");
+  EXPECT_EQ(events[0].verdict().recipients_in_all(), 0);
+}
+
 TEST(TraceView, OrdersByTraceAndTime) {
   std::vector<Event> events = {event("b", 30), event("a", 40), event("b", 10), event("a", 20)};
   put_in_order(events);

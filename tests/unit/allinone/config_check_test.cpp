@@ -87,6 +87,8 @@ TEST(ConfigCheck, ScoresOfTheFilter) {
   EXPECT_THAT(found("weights: [{score: 1}]"), Contains(HasSubstr("without a symbol")));
   EXPECT_THAT(found("thresholds: {junk: -1}"), Contains(HasSubstr("negative")));
   EXPECT_THAT(found("thresholds: {junk: 20}"), Contains(HasSubstr("never reached")));
+  EXPECT_THAT(found("thresholds: {discard: 30}"), IsEmpty());
+  EXPECT_THAT(found("thresholds: {discard: 10}"), Contains(HasSubstr("filter.thresholds.discard")));
 }
 
 TEST(ConfigCheck, Greylisting) {

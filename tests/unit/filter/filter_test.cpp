@@ -144,6 +144,45 @@ TEST_F(FilterTest, AWeightMakesARefusalAScore) {
   EXPECT_EQ(judge(service, request(parts)).decision(), v1::DECISION_REFUSE) << "limits hold without a From, too";
 }
 
+/// Remembers which client it saw.
+class ClientEngine : public Engine {
+ public:
+  std::string_view name() const override { return "client"; }
+  Task<Findings> check(const MessageView& view) override {
+    seen = view.client.to_string();
+    co_return Findings();
+  }
+  std::string seen;
+};
+
+TEST_F(FilterTest, AClientThatIsMappedIntoIpv6IsSeenAsWhatItIs) {
+  auto engine = std::make_shared<ClientEngine>();
+  service_.add_engine(engine);
+  std::string asked;
+  service_.check_clients_by([&asked](const boost::asio::ip::address& client) -> Task<Findings> {
+    asked = client.to_string();
+    co_return Findings();
+  });
+  auto in = request(kGood);
+  const auto see = [&](const char* client) {
+    in.mutable_transaction()->set_client_address(client);
+    asked.clear();
+    judge(in);
+    v1::CheckConnectionRequest early;
+    *early.mutable_transaction() = in.transaction();
+    rpc::Context context;
+    asio::io_context loop;
+    auto answer = asio::co_spawn(loop, service_.check_connection(context, early), asio::use_future);
+    loop.run();
+    EXPECT_EQ(answer.get()->decision(), v1::DECISION_ACCEPT);
+    return engine->seen + " " + asked;
+  };
+  EXPECT_EQ(see("::ffff:192.0.2.77"), "192.0.2.77 192.0.2.77");
+  EXPECT_EQ(see("192.0.2.77"), "192.0.2.77 192.0.2.77");
+  EXPECT_EQ(see("2001:db8::1"), "2001:db8::1 2001:db8::1");
+  EXPECT_EQ(see("nonsense"), "0.0.0.0 ") << "of nobody nothing is asked";
+}
+
 class FakeStore : public store::v1::StoreService {
  public:
   Task<void> read_blob(rpc::Context&, const store::v1::ReadBlobRequest& request,
