@@ -62,6 +62,9 @@ class PendingAppend final : public PendingReply {
       co_return std::move(response).error();
     }
     announce_canonical_name(session, {}, name_, written_);
+    Ranges uids;
+    for (const auto uid : response->uids()) push_back(uids, uid);
+    session.loop().junk_teacher->moved({session.call_options(), 0, response->mailbox_id(), std::move(uids)});
     std::string code = "APPENDUID ";
     append_number(code, response->uid_validity());
     code += ' ';

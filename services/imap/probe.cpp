@@ -12,9 +12,9 @@ Probe::Probe(runtime::Metrics& metrics)
       watch_reconnects(
           metrics.counter("merpati_imap_watch_reconnects_total", "Watch streams to the store opened anew")),
       appended_bytes(metrics.counter("merpati_imap_appended_bytes_total", "Octets received by APPEND")),
-      moves_learnt(metrics.counter("merpati_imap_junk_moves_total", "Messages moved into Junk or out of it",
+      moves_learnt(metrics.counter("merpati_imap_junk_moves_total", "Messages put into Junk or moved out of it",
                                    {{"result", "learnt"}})),
-      moves_dropped(metrics.counter("merpati_imap_junk_moves_total", "Messages moved into Junk or out of it",
+      moves_dropped(metrics.counter("merpati_imap_junk_moves_total", "Messages put into Junk or moved out of it",
                                     {{"result", "dropped"}})),
       garbage_(
           metrics.counter("merpati_imap_commands_total", "IMAP commands", {{"command", "none"}, {"result", "bad"}})) {
