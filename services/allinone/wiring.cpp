@@ -140,7 +140,8 @@ rpc::Dispatcher* add_service(Process& process, const Config& config, std::string
   }
   if (service == "filter") {
     return add(std::make_unique<filter::Module>(process, config.filter(), peers.to(Role::kAuth, Role::kFilter),
-                                                peers.to(Role::kStore, Role::kFilter)));
+                                                peers.to(Role::kStore, Role::kFilter),
+                                                peers.to(Role::kQueue, Role::kFilter)));
   }
   if (service == "queue") {
     return add(std::make_unique<queue::Module>(process, config.queue(), peers.to(Role::kAuth, Role::kQueue),

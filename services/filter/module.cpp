@@ -6,6 +6,7 @@
 #include "filter/bayes_setup.hpp"
 #include "filter/engine_setup.hpp"
 #include "filter/judged_messages.hpp"
+#include "filter/mailbox_events.hpp"
 #include "filter/memory.hpp"
 #include "filter/migrations.hpp"
 #include "filter/operator_scripts.hpp"
@@ -13,6 +14,7 @@
 #include "filter/resolver_setup.hpp"
 #include "filter/rpc/filter_service.hpp"
 #include "filter/rpc/learning_service.hpp"
+#include "filter/rpc/mailbox_events_service.hpp"
 #include "filter/rpc/scripts_service.hpp"
 #include "filter/script_cache.hpp"
 #include "filter/sender_rate_engine.hpp"
@@ -93,11 +95,12 @@ std::vector<asio::any_io_executor> loops_of(runtime::Process& process) {
 
 struct Module::Parts {
   Parts(runtime::Process& owner, const config::v1::Filter& wanted, std::shared_ptr<rpc::Channel> auth_channel,
-        std::shared_ptr<rpc::Channel> store_channel)
+        std::shared_ptr<rpc::Channel> store_channel, std::shared_ptr<rpc::Channel> queue_channel)
       : process(owner),
         config(wanted),
         auth(std::move(auth_channel)),
         store(std::move(store_channel)),
+        queue(std::move(queue_channel)),
         pool(loops_of(owner), pool_options(wanted.database(), owner.loops().size(), owner.metrics())),
         pool_scrape(pg::export_pool(owner.metrics(), "filter", pool)),
         scripts(pool, script_limits_from(wanted.sieve())),
@@ -116,6 +119,7 @@ struct Module::Parts {
     dispatcher.register_service(filter_service);
     dispatcher.register_service(scripts_service);
     dispatcher.register_service(learning_service);
+    dispatcher.register_service(events_service);
     if (!auth) return;
     auto ring = rpc::remote_key_ring(auth);
     revocations = rpc::on_revocation(ring->revocations());
@@ -138,6 +142,16 @@ struct Module::Parts {
     settings.global = std::move(operators.global);
     // Only the first key makes addresses.
     if (!config.srs().domain().empty()) settings.srs = mailauth::Srs(config.srs().domain(), {config.srs().key()});
+    return settings;
+  }
+
+  MailboxEvents::Settings event_settings(std::vector<EventScript> event_scripts) const {
+    MailboxEvents::Settings settings;
+    const auto as_for_deliveries = sieve_settings({});
+    settings.host = as_for_deliveries.host;
+    settings.limits = as_for_deliveries.limits;
+    settings.max_scanned_size = config.max_scanned_size();
+    settings.scripts = std::move(event_scripts);
     return settings;
   }
 
@@ -208,7 +222,7 @@ struct Module::Parts {
 
   runtime::Process& process;
   const config::v1::Filter config;
-  std::shared_ptr<rpc::Channel> auth, store;
+  std::shared_ptr<rpc::Channel> auth, store, queue;
   std::shared_ptr<rpc::KeyRing> key_ring;  ///< `revocations` refers to it
   rpc::AccountEventHandlers revocations;
   pg::Pool pool;
@@ -223,17 +237,19 @@ struct Module::Parts {
   BayesModels bayes_models;
   ScriptCache cache;
   std::unique_ptr<SieveStage> sieve;
+  std::unique_ptr<MailboxEvents> events;
   std::unique_ptr<ArcStage> arc;
   FilterService filter_service;
   ScriptsService scripts_service;
   LearningService learning_service;
+  MailboxEventsService events_service;
   rpc::Dispatcher dispatcher;
   TaskGroup tasks;
 };
 
 Module::Module(runtime::Process& process, const config::v1::Filter& config, std::shared_ptr<rpc::Channel> auth,
-               std::shared_ptr<rpc::Channel> store)
-    : parts_(std::make_unique<Parts>(process, config, std::move(auth), std::move(store))) {}
+               std::shared_ptr<rpc::Channel> store, std::shared_ptr<rpc::Channel> queue)
+    : parts_(std::make_unique<Parts>(process, config, std::move(auth), std::move(store), std::move(queue))) {}
 Module::~Module() = default;
 
 rpc::Dispatcher& Module::dispatcher() { return parts_->dispatcher; }
@@ -245,6 +261,14 @@ Task<void> Module::start() {
   MERPATI_CO_CHECK(co_await run_blocking(parts.process.blocking(), std::move(wait)));
   auto load = [&config = parts.config.sieve()] { return load_operator_scripts(config); };
   MERPATI_CO_TRY(auto operators, co_await run_blocking(parts.process.blocking(), std::move(load)));
+  auto load_events = [&config = parts.config.sieve()] { return load_event_scripts(config); };
+  MERPATI_CO_TRY(auto event_scripts, co_await run_blocking(parts.process.blocking(), std::move(load_events)));
+  auto events = parts.event_settings(std::move(event_scripts));
+  events.global = operators.global;
+  parts.events = std::make_unique<MailboxEvents>(
+      ScriptRunner(parts.scripts, parts.cache, parts.store, parts.process.blocking()), parts.memory, parts.store,
+      parts.queue, parts.process.metrics(), std::move(events));
+  parts.events_service.set_events(*parts.events);
   parts.sieve =
       std::make_unique<SieveStage>(parts.scripts, parts.memory, parts.cache, parts.store, parts.process.blocking(),
                                    parts.process.metrics(), parts.sieve_settings(std::move(operators)));

@@ -16,9 +16,10 @@ namespace merpati::filter {
 
 class Module : public runtime::Module {
  public:
-  /// `auth` and `store` reach those services in the role filter.
+  /// `auth`, `store` and `queue` reach those services in the role filter. Without `queue` no script for an IMAP event
+  /// sends mail.
   Module(runtime::Process& process, const config::v1::Filter& config, std::shared_ptr<rpc::Channel> auth,
-         std::shared_ptr<rpc::Channel> store);
+         std::shared_ptr<rpc::Channel> store, std::shared_ptr<rpc::Channel> queue = nullptr);
   ~Module() override;
 
   std::string_view name() const override { return "filter"; }
