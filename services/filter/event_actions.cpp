@@ -29,10 +29,17 @@ bool is_ascii(std::string_view text) {
   return std::ranges::all_of(text, [](char c) { return static_cast<unsigned char>(c) < 0x80; });
 }
 
-bool goes_on(const sieve::Redirect& to, const EventTarget& target) {
+/// Where a redirect goes; not to where the message was before, nor to its owner.
+std::vector<std::string> destinations(const sieve::Redirect& to, const DeliveryWorld& world,
+                                      const EventTarget& target) {
   const auto header = target.octets.substr(0, target.header_size);
-  return can_be_sent_to(to.address) && !mime::iequals(to.address, target.address) &&
-         !was_delivered_to(header, to.address) && mime::count_fields(header, "Delivered-To") < kMostHops;
+  if (mime::count_fields(header, "Delivered-To") >= kMostHops) return {};
+  std::vector<std::string> out{to.address};
+  if (!to.list.empty()) out = world.lists->members(to.list);
+  std::erase_if(out, [&](const std::string& address) {
+    return !can_be_sent_to(address) || mime::iequals(address, target.address) || was_delivered_to(header, address);
+  });
+  return out;
 }
 
 /// RFC 6785 3: without a keep the message is marked as deleted.
@@ -43,10 +50,10 @@ const sieve::Keep* keep_of(const sieve::Outcome& outcome) {
 }
 
 /// As at a delivery, a redirect that goes nowhere keeps.
-bool is_kept_anyway(const sieve::Outcome& outcome, const EventTarget& target) {
+bool is_kept_anyway(const sieve::Outcome& outcome, const DeliveryWorld& world, const EventTarget& target) {
   return std::ranges::any_of(outcome.actions, [&](const sieve::Action& action) {
     const auto* to = std::get_if<sieve::Redirect>(&action.what);
-    return to != nullptr && !goes_on(*to, target);
+    return to != nullptr && destinations(*to, world, target).empty();
   });
 }
 
@@ -84,7 +91,7 @@ Task<void> EventActions::apply(const sieve::Outcome& outcome, const DeliveryWorl
   }
   if (const auto* keep = keep_of(outcome))
     co_return co_await change_flags(target.mailbox_id, target.uid, target.flags, keep->flags, target);
-  if (is_kept_anyway(outcome, target)) co_return Result<void>();
+  if (is_kept_anyway(outcome, world, target)) co_return Result<void>();
   const std::vector<std::string> none, deleted{"\\Deleted"};
   co_return co_await change_flags(target.mailbox_id, target.uid, none, deleted, target);
 }
@@ -179,8 +186,8 @@ Task<void> EventActions::change_flags(std::int64_t mailbox, std::uint32_t uid, c
 /// RFC 6785 3.4: as if the mailbox's owner submitted it, with what it lacks for that.
 Task<void> EventActions::redirect(const sieve::Outcome& outcome, const sieve::Action& action,
                                   const DeliveryWorld& world, const EventTarget& target) {
-  const auto& to = std::get<sieve::Redirect>(action.what);
-  if (!goes_on(to, target)) co_return Result<void>();
+  auto recipients = destinations(std::get<sieve::Redirect>(action.what), world, target);
+  if (recipients.empty()) co_return Result<void>();
   if (!target.whole) co_return not_whole();
   auto octets = action.version == 0 ? std::string(target.octets) : in_version(outcome.versions[action.version], target);
   const auto size = mime::header_block_size(octets);
@@ -193,7 +200,7 @@ Task<void> EventActions::redirect(const sieve::Outcome& outcome, const sieve::Ac
   if (lacks("From")) more += "From: <" + target.address + ">\r\n";
   if (lacks("Date")) more += "Date: " + mime::format_date({world.at, 0}) + "\r\n";
   if (lacks("Message-ID")) more += "Message-ID: <" + new_uuid() + "@" + host_ + ">\r\n";
-  co_return co_await send(target.address, {to.address}, more + header + octets.substr(size), target);
+  co_return co_await send(target.address, std::move(recipients), more + header + octets.substr(size), target);
 }
 
 Task<void> EventActions::notify(const sieve::Notify& note, const DeliveryWorld& world, const EventTarget& target) {

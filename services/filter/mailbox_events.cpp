@@ -198,6 +198,7 @@ void MailboxEvents::prepare_world(Message& message) const {
   world.at = duration_cast<seconds>(WallTime::clock::now().time_since_epoch()).count();
   world.addresses = {address};
   world.global_scripts = &settings_.global;
+  world.lists = &settings_.lists;
   // RFC 5183 4.1, RFC 6785 4
   const auto at = address.rfind('@');
   world.items["domain"] = at == std::string::npos ? std::string() : address.substr(at + 1);

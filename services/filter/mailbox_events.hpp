@@ -26,6 +26,7 @@ class MailboxEvents {
     std::uint64_t max_scanned_size = 0;
     std::vector<EventScript> scripts;
     GlobalScripts global;
+    SieveLists lists;
   };
   MailboxEvents(ScriptRunner runner, Memory& memory, std::shared_ptr<rpc::Channel> store,
                 std::shared_ptr<rpc::Channel> queue, runtime::Metrics& metrics, Settings settings);

@@ -140,6 +140,7 @@ struct Module::Parts {
     settings.before = std::move(operators.before);
     settings.after = std::move(operators.after);
     settings.global = std::move(operators.global);
+    settings.lists = std::move(operators.lists);
     // Only the first key makes addresses.
     if (!config.srs().domain().empty()) settings.srs = mailauth::Srs(config.srs().domain(), {config.srs().key()});
     return settings;
@@ -265,13 +266,14 @@ Task<void> Module::start() {
   MERPATI_CO_TRY(auto event_scripts, co_await run_blocking(parts.process.blocking(), std::move(load_events)));
   auto events = parts.event_settings(std::move(event_scripts));
   events.global = operators.global;
+  events.lists = operators.lists;
   parts.events = std::make_unique<MailboxEvents>(
-      ScriptRunner(parts.scripts, parts.cache, parts.store, parts.process.blocking()), parts.memory, parts.store,
-      parts.queue, parts.process.metrics(), std::move(events));
+      ScriptRunner(parts.scripts, parts.cache, parts.auth, parts.store, parts.process.blocking()), parts.memory,
+      parts.store, parts.queue, parts.process.metrics(), std::move(events));
   parts.events_service.set_events(*parts.events);
-  parts.sieve =
-      std::make_unique<SieveStage>(parts.scripts, parts.memory, parts.cache, parts.store, parts.process.blocking(),
-                                   parts.process.metrics(), parts.sieve_settings(std::move(operators)));
+  parts.sieve = std::make_unique<SieveStage>(parts.scripts, parts.memory, parts.cache, parts.auth, parts.store,
+                                             parts.process.blocking(), parts.process.metrics(),
+                                             parts.sieve_settings(std::move(operators)));
   parts.filter_service.set_sieve(*parts.sieve);
   MERPATI_CO_TRY(auto arc, arc_sealer_settings(parts.config));
   std::shared_ptr<dns::Resolver> resolver;

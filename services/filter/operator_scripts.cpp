@@ -39,6 +39,7 @@ Result<OperatorScripts> load_operator_scripts(const config::v1::FilterSieve& con
   OperatorScripts out;
   MERPATI_TRY(out.before, load_all(config.before()));
   MERPATI_TRY(out.after, load_all(config.after()));
+  MERPATI_TRY(out.lists, SieveLists::load(config));
   if (config.global_directory().empty()) return out;
   std::error_code error;
   for (const auto& entry : std::filesystem::directory_iterator(config.global_directory(), error)) {

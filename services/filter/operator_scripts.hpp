@@ -17,6 +17,7 @@ namespace merpati::filter {
 struct OperatorScripts {
   std::vector<sieve::NamedScript> before, after;
   GlobalScripts global;
+  SieveLists lists;
 };
 
 /// Reads and compiles one file. Blocking; errors as below.

@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <array>
 
+#include "merpati/auth/v1/auth.rpc.hpp"
 #include "merpati/base/encoding.hpp"
 #include "merpati/store/v1/store.rpc.hpp"
 
@@ -59,6 +60,24 @@ Task<void> ScriptRunner::fetch_includes(DeliveryWorld& world, std::int64_t accou
     world.included.insert_or_assign(name, std::move(found));
   }
   world.wanted_includes.clear();
+  co_return Result<void>();
+}
+
+Task<void> ScriptRunner::fetch_addresses(DeliveryWorld& world, std::int64_t account, Deadline deadline) {
+  for (const auto& address : world.wanted_addresses) {
+    auto& owned = world.owned[address];
+    owned = false;
+    if (!auth_) continue;
+    auth::v1::CheckSenderRequest request;
+    request.set_account_id(account);
+    request.set_address(address);
+    rpc::CallOptions call;
+    call.deadline = deadline;
+    auth::v1::AuthClient auth(auth_);
+    MERPATI_CO_TRY(const auto response, co_await auth.check_sender(request, call));
+    owned = response.allowed();
+  }
+  world.wanted_addresses.clear();
   co_return Result<void>();
 }
 

@@ -19,8 +19,10 @@ inline constexpr int kMostScriptRounds = 100;  ///< of asking for what a script 
 /// Thread safe.
 class ScriptRunner {
  public:
-  ScriptRunner(Scripts& scripts, ScriptCache& cache, std::shared_ptr<rpc::Channel> store, asio::thread_pool& blocking)
-      : scripts_(scripts), cache_(cache), store_(std::move(store)), blocking_(blocking) {}
+  /// Without `auth` no address is known but those that the world has.
+  ScriptRunner(Scripts& scripts, ScriptCache& cache, std::shared_ptr<rpc::Channel> auth,
+               std::shared_ptr<rpc::Channel> store, asio::thread_pool& blocking)
+      : scripts_(scripts), cache_(cache), auth_(std::move(auth)), store_(std::move(store)), blocking_(blocking) {}
 
   /// One run over the message, without effects. Small messages and few steps run where we are, others on `blocking`.
   asio::awaitable<sieve::Outcome> execute(const std::vector<sieve::NamedScript>& scripts, std::string_view message,
@@ -30,11 +32,12 @@ class ScriptRunner {
   /// What `world` wants. `call` names the account and its cell.
   Task<void> fetch_mailboxes(DeliveryWorld& world, rpc::CallOptions call);
   Task<void> fetch_includes(DeliveryWorld& world, std::int64_t account, Deadline deadline);
+  Task<void> fetch_addresses(DeliveryWorld& world, std::int64_t account, Deadline deadline);
 
  private:
   Scripts& scripts_;
   ScriptCache& cache_;
-  std::shared_ptr<rpc::Channel> store_;
+  std::shared_ptr<rpc::Channel> auth_, store_;
   asio::thread_pool& blocking_;
 };
 

@@ -111,14 +111,15 @@ class SieveStage::Bodies {
   std::map<std::size_t, store::v1::Body> made_;
 };
 
-SieveStage::SieveStage(Scripts& scripts, Memory& memory, ScriptCache& cache, std::shared_ptr<rpc::Channel> store,
-                       asio::thread_pool& blocking, runtime::Metrics& metrics, Settings settings)
+SieveStage::SieveStage(Scripts& scripts, Memory& memory, ScriptCache& cache, std::shared_ptr<rpc::Channel> auth,
+                       std::shared_ptr<rpc::Channel> store, asio::thread_pool& blocking, runtime::Metrics& metrics,
+                       Settings settings)
     : scripts_(scripts),
       memory_(memory),
       cache_(cache),
       store_(std::move(store)),
       blocking_(blocking),
-      runner_(scripts, cache, store_, blocking),
+      runner_(scripts, cache, std::move(auth), store_, blocking),
       settings_(std::move(settings)) {
   const auto action = [&](std::string_view name) {
     return metrics.counter("merpati_filter_sieve_actions_total", "What Sieve scripts did with messages, by action",
@@ -193,6 +194,7 @@ void SieveStage::prepare_world(const Message& message, Run& run) const {
   world.at = message.now;
   world.addresses = {run.recipient->address()};
   world.global_scripts = &settings_.global;
+  world.lists = &settings_.lists;
   // RFC 5183 4.1
   world.items["domain"] = domain_of(run.recipient->recipient());
   world.items["host"] = settings_.host;
@@ -246,6 +248,8 @@ Task<void> SieveStage::fetch_wanted(const Message& message, Run& run) {
   if (run.world.wants_mailboxes) MERPATI_CO_CHECK(co_await fetch_mailboxes(message, run));
   if (!run.world.wanted_includes.empty())
     MERPATI_CO_CHECK(co_await runner_.fetch_includes(run.world, run.recipient->account_id(), message.call.deadline));
+  if (!run.world.wanted_addresses.empty())
+    MERPATI_CO_CHECK(co_await runner_.fetch_addresses(run.world, run.recipient->account_id(), message.call.deadline));
   if (!run.world.wanted_memory.empty()) MERPATI_CO_CHECK(co_await fetch_memory(message, run));
   co_return Result<void>();
 }

@@ -35,10 +35,12 @@ class SieveStage {
     sieve::RunLimits limits;
     std::vector<sieve::NamedScript> before, after;  ///< of the operator
     GlobalScripts global;
+    SieveLists lists;
     std::optional<mailauth::Srs> srs;  ///< for redirects
   };
-  SieveStage(Scripts& scripts, Memory& memory, ScriptCache& cache, std::shared_ptr<rpc::Channel> store,
-             asio::thread_pool& blocking, runtime::Metrics& metrics, Settings settings);
+  SieveStage(Scripts& scripts, Memory& memory, ScriptCache& cache, std::shared_ptr<rpc::Channel> auth,
+             std::shared_ptr<rpc::Channel> store, asio::thread_pool& blocking, runtime::Metrics& metrics,
+             Settings settings);
 
   /// `response` has the checks' verdict. kUnavailable when the scripts, or what they ask for, cannot be had: nothing
   /// may be delivered without them then. The same delivery gets the same answer again until it is settled.

@@ -122,6 +122,9 @@ Machine::Flow Machine::redirect(const Node& node) {
   const std::string target = expand(node.args[0].texts[0]);
   if (node.has(Tag::kRedirectList)) {
     if (!env_.list_known(target)) return fail(node, "there is no external list \"" + target + "\"");
+    if (env_.list_size(target) > options_.limits.max_list_redirect)
+      return fail(node, "the list \"" + target + "\" has more than " +
+                            std::to_string(options_.limits.max_list_redirect) + " members");
     to.list = target;
   } else {
     to.address = addr_spec_of(target);

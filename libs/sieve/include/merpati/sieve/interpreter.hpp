@@ -18,6 +18,8 @@ struct RunLimits {
   std::size_t max_variable = 64 << 10;  ///< octets; longer values are cut at a character (RFC 5229 4)
   std::size_t max_actions = 64;
   std::size_t max_redirects = 4;
+  std::size_t max_list_redirect = 20;  ///< members of a list that a message goes to
+  std::size_t max_own_addresses = 20;  ///< that vacation asks about
   std::size_t max_notifications = 4;
   std::size_t max_includes = 64;       ///< in all
   std::size_t max_include_depth = 10;  ///< inside each other
