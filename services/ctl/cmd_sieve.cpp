@@ -81,6 +81,12 @@ void add_sieve_commands(CLI::App& app, Session& session) {
       ->check(CLI::Range(0, 100));
   test->add_option("--virus-score", world.virus_value, "0 to 5 for virustest")->check(CLI::Range(0, 5));
   test->add_option("--now", world.now, "Unix seconds; default: the clock");
+  test->add_option("--imap-event", world.imap_cause,
+                   "the message is in a mailbox, and this was done: APPEND, COPY or FLAG")
+      ->check(CLI::IsMember({"APPEND", "COPY", "FLAG"}));
+  test->add_option("--imap-mailbox", world.imap_mailbox, "that mailbox; default: INBOX");
+  test->add_option("--flag", world.flags, "a flag of the message there; may be repeated");
+  test->add_option("--changed-flag", world.changed_flags, "a flag that was changed; may be repeated");
   test->add_flag("!--no-trace", world.trace, "actions only");
   test->add_flag("--show-message", world.show_message, "edited messages as they would be delivered");
   add_script_commands(sieve, session);

@@ -11,6 +11,12 @@
 namespace merpati::ctl {
 namespace {
 
+std::string joined(const std::vector<std::string>& words) {
+  std::string out;
+  for (const auto& word : words) out += (out.empty() ? "" : " ") + word;
+  return out;
+}
+
 class Trial final : public sieve::Environment {
  public:
   explicit Trial(const SieveWorld& world) : world_(world) {}
@@ -21,10 +27,15 @@ class Trial final : public sieve::Environment {
   }
   std::vector<std::string> own_addresses() const override { return world_.addresses; }
   std::optional<std::string> item(std::string_view name) const override {
-    // RFC 5183 4.1
+    // RFC 5183 4.1, RFC 6785 4
+    const bool event = !world_.imap_cause.empty();
     if (name == "location") return "MS";
-    if (name == "phase") return "during";
+    if (name == "phase") return event ? "post" : "during";
     const std::string& to = world_.envelope.to;
+    if (name == "imap.user" || name == "imap.email") return event ? to : std::string();
+    if (event && name == "imap.cause") return world_.imap_cause;
+    if (event && name == "imap.mailbox") return world_.imap_mailbox;
+    if (event && name == "imap.changedflags") return joined(world_.changed_flags);
     if (name == "domain" && to.find('@') != std::string::npos) return to.substr(to.rfind('@') + 1);
     return std::nullopt;
   }
@@ -63,12 +74,6 @@ std::string first_address(std::string_view header, std::initializer_list<std::st
   return {};
 }
 
-std::string joined(const std::vector<std::string>& words) {
-  std::string out;
-  for (const auto& word : words) out += (out.empty() ? "" : " ") + word;
-  return out;
-}
-
 std::string where(const sieve::Filing& into) {
   std::string out = into.mailbox;
   if (!into.mailbox_id.empty()) out += " (id " + into.mailbox_id + ")";
@@ -79,9 +84,10 @@ std::string where(const sieve::Filing& into) {
 }
 
 struct Describe {
+  std::string kept_in;
   Json operator()(const sieve::Keep& keep) const {
     return {{"action", keep.implicit ? "keep (implicit)" : "keep"},
-            {"what", "INBOX" + (keep.flags.empty() ? "" : " [" + joined(keep.flags) + "]")},
+            {"what", kept_in + (keep.flags.empty() ? "" : " [" + joined(keep.flags) + "]")},
             {"flags", keep.flags}};
   }
   Json operator()(const sieve::FileInto& file) const {
@@ -136,6 +142,8 @@ Json try_sieve(const std::string& name, std::shared_ptr<const sieve::Script> scr
   Trial trial(own);
   sieve::RunOptions options;
   options.trace = own.trace;
+  options.imap_event = !own.imap_cause.empty();
+  options.flags = sieve::flags_for_scripts(own.flags);
   const sieve::NamedScript named[] = {{name, std::move(script)}};
   const sieve::Outcome outcome = sieve::run(named, message, own.envelope, trial, options);
 
@@ -143,7 +151,7 @@ Json try_sieve(const std::string& name, std::shared_ptr<const sieve::Script> scr
       {"from", own.envelope.from}, {"to", own.envelope.to}, {"actions", Json::array()}, {"trace", Json::array()}};
   for (const auto& action : outcome.actions) {
     Json one{{"line", action.at.line}};
-    one.update(std::visit(Describe{}, action.what));
+    one.update(std::visit(Describe{options.imap_event ? own.imap_mailbox : "INBOX"}, action.what));
     one["message"] = action.version == 0 ? "as received" : "edited";
     if (own.show_message && action.version != 0) {
       const auto& version = outcome.versions[action.version];

@@ -19,6 +19,9 @@ struct SieveWorld {
   std::optional<int> spam_percent;
   int virus_value = 0;
   std::optional<std::int64_t> now;
+  std::string imap_cause;  ///< not empty: the message is in a mailbox, and this happened (RFC 6785 4.3)
+  std::string imap_mailbox = "INBOX";
+  std::vector<std::string> flags, changed_flags;  ///< of a message in a mailbox
   bool trace = true;
   bool show_message = false;
 };

@@ -58,6 +58,13 @@ Result<bool> DeliveryWorld::seen(std::string_view key) {
   return to_be_fetched();
 }
 
+Result<bool> DeliveryWorld::is_own_address(std::string_view address) {
+  const auto found = owned.find(address);
+  if (found != owned.end()) return found->second;
+  wanted_addresses.emplace(address);
+  return to_be_fetched();
+}
+
 Result<std::shared_ptr<const sieve::Script>> DeliveryWorld::include(sieve::Location location, std::string_view name) {
   if (location == sieve::Location::kGlobal) {
     if (global_scripts == nullptr) return std::shared_ptr<const sieve::Script>();

@@ -7,6 +7,7 @@
 #include "filter/dmarc_setup.hpp"
 #include "filter/engine_setup.hpp"
 #include "filter/judged_messages.hpp"
+#include "filter/mailbox_events.hpp"
 #include "filter/memory.hpp"
 #include "filter/migrations.hpp"
 #include "filter/operator_scripts.hpp"
@@ -18,6 +19,7 @@
 #include "filter/rpc/dmarc_reports_service.hpp"
 #include "filter/rpc/filter_service.hpp"
 #include "filter/rpc/learning_service.hpp"
+#include "filter/rpc/mailbox_events_service.hpp"
 #include "filter/rpc/policies_service.hpp"
 #include "filter/rpc/scripts_service.hpp"
 #include "filter/script_cache.hpp"
@@ -124,6 +126,7 @@ struct Module::Parts {
     dispatcher.register_service(dmarc_reports_service);
     dispatcher.register_service(policies_service);
     filter_service.set_policies(policies);
+    dispatcher.register_service(events_service);
     if (!auth) return;
     auto ring = rpc::remote_key_ring(auth);
     revocations = rpc::on_revocation(ring->revocations());
@@ -143,8 +146,19 @@ struct Module::Parts {
     settings.before = std::move(operators.before);
     settings.after = std::move(operators.after);
     settings.global = std::move(operators.global);
+    settings.lists = std::move(operators.lists);
     // Only the first key makes addresses.
     if (!config.srs().domain().empty()) settings.srs = mailauth::Srs(config.srs().domain(), {config.srs().key()});
+    return settings;
+  }
+
+  MailboxEvents::Settings event_settings(std::vector<EventScript> event_scripts) const {
+    MailboxEvents::Settings settings;
+    const auto as_for_deliveries = sieve_settings({});
+    settings.host = as_for_deliveries.host;
+    settings.limits = as_for_deliveries.limits;
+    settings.max_scanned_size = config.max_scanned_size();
+    settings.scripts = std::move(event_scripts);
     return settings;
   }
 
@@ -256,6 +270,7 @@ struct Module::Parts {
   PolicyTable policy_table;
   ScriptCache cache;
   std::unique_ptr<SieveStage> sieve;
+  std::unique_ptr<MailboxEvents> events;
   std::unique_ptr<ArcStage> arc;
   FilterService filter_service;
   PolicyBook policies;
@@ -263,6 +278,7 @@ struct Module::Parts {
   LearningService learning_service;
   DmarcReportsService dmarc_reports_service;
   PoliciesService policies_service;
+  MailboxEventsService events_service;
   rpc::Dispatcher dispatcher;
   TaskGroup tasks;
 };
@@ -281,9 +297,18 @@ Task<void> Module::start() {
   MERPATI_CO_CHECK(co_await run_blocking(parts.process.blocking(), std::move(wait)));
   auto load = [&config = parts.config.sieve()] { return load_operator_scripts(config); };
   MERPATI_CO_TRY(auto operators, co_await run_blocking(parts.process.blocking(), std::move(load)));
-  parts.sieve =
-      std::make_unique<SieveStage>(parts.scripts, parts.memory, parts.cache, parts.store, parts.process.blocking(),
-                                   parts.process.metrics(), parts.sieve_settings(std::move(operators)));
+  auto load_events = [&config = parts.config.sieve()] { return load_event_scripts(config); };
+  MERPATI_CO_TRY(auto event_scripts, co_await run_blocking(parts.process.blocking(), std::move(load_events)));
+  auto events = parts.event_settings(std::move(event_scripts));
+  events.global = operators.global;
+  events.lists = operators.lists;
+  parts.events = std::make_unique<MailboxEvents>(
+      ScriptRunner(parts.scripts, parts.cache, parts.auth, parts.store, parts.process.blocking()), parts.memory,
+      parts.store, parts.queue, parts.process.metrics(), std::move(events));
+  parts.events_service.set_events(*parts.events);
+  parts.sieve = std::make_unique<SieveStage>(parts.scripts, parts.memory, parts.cache, parts.auth, parts.store,
+                                             parts.process.blocking(), parts.process.metrics(),
+                                             parts.sieve_settings(std::move(operators)));
   parts.filter_service.set_sieve(*parts.sieve);
   MERPATI_CO_TRY(auto arc, arc_sealer_settings(parts.config));
   std::shared_ptr<dns::Resolver> resolver;

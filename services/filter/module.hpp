@@ -16,7 +16,8 @@ namespace merpati::filter {
 
 class Module : public runtime::Module {
  public:
-  /// The channels reach those services in the role filter; `queue` is needed for DMARC reports alone.
+  /// The channels reach those services in the role filter. Without `queue` there are no DMARC reports, and no script
+  /// for an IMAP event sends mail.
   Module(runtime::Process& process, const config::v1::Filter& config, std::shared_ptr<rpc::Channel> auth,
          std::shared_ptr<rpc::Channel> store, std::shared_ptr<rpc::Channel> queue = nullptr);
   ~Module() override;

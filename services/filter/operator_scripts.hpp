@@ -17,7 +17,11 @@ namespace merpati::filter {
 struct OperatorScripts {
   std::vector<sieve::NamedScript> before, after;
   GlobalScripts global;
+  SieveLists lists;
 };
+
+/// Reads and compiles one file. Blocking; errors as below.
+Result<std::shared_ptr<const sieve::Script>> load_operator_script(const std::string& path);
 
 /// Reads and compiles the files that the configuration names. Blocking. kInvalidArgument names the first file that
 /// cannot be read, or its first error as "FILE:LINE:COLUMN: TEXT".

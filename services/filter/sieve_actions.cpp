@@ -37,6 +37,18 @@ class Maker {
   }
 
   void operator()(const sieve::Redirect& to) {
+    if (to.list.empty()) return redirect(to);
+    // RFC 6134 2.5: to each member
+    const auto members = context_.world.lists->members(to.list);
+    if (members.empty()) inbox({});
+    for (const auto& address : members) {
+      auto one = to;
+      one.address = address;
+      redirect(one);
+    }
+  }
+
+  void redirect(const sieve::Redirect& to) {
     // To where it was before it would go round for ever; so would mail to oneself.
     if (!can_be_sent_to(to.address) || is_own(to.address) || was_delivered_to(context_.occasion.header, to.address) ||
         went_far(context_.occasion.header)) {

@@ -14,9 +14,6 @@
 namespace merpati::filter {
 namespace {
 
-constexpr std::size_t kSmall = 64 * 1024;    // octets: scripts run where we are, without a hop to another thread,
-constexpr std::uint64_t kFewSteps = 50'000;  // as long as they need no more than this
-constexpr int kMostRounds = 100;             // of asking for what a script wants to know: each answers one question
 constexpr std::size_t kInlineTotal = 256 * 1024;  // octets of edited messages in one answer; more go to the store
 constexpr std::size_t kSentTotal = 1 << 20;       // octets of composed messages in one answer
 constexpr std::int64_t kErrorSeconds = 30 * 24 * 3600;
@@ -36,13 +33,6 @@ bool may_run(v1::Decision decision) { return decision == v1::DECISION_ACCEPT || 
 std::string domain_of(const std::string& address) {
   const auto at = address.rfind('@');
   return at == std::string::npos ? std::string() : address.substr(at + 1);
-}
-
-std::string special_use_name(store::v1::SpecialUse use) {
-  static constexpr std::array<std::string_view, 9> kNames = {
-      "", "\\Drafts", "\\Sent", "\\Junk", "\\Trash", "\\Archive", "\\All", "\\Flagged", "\\Important"};
-  const auto at = static_cast<std::size_t>(use);
-  return at < kNames.size() ? std::string(kNames[at]) : std::string();
 }
 
 /// What a script that no longer compiles does: as one that fails at its begin.
@@ -100,7 +90,7 @@ class SieveStage::Bodies {
       if (version == 0 || made_.contains(version)) continue;
       std::string octets = message.in_version(run.outcome.versions[version]);
       auto& body = made_[version];
-      if (octets.size() <= kSmall && inline_octets + octets.size() <= kInlineTotal) {
+      if (octets.size() <= kSmallMessage && inline_octets + octets.size() <= kInlineTotal) {
         inline_octets += octets.size();
         body.set_inline_(std::move(octets));
         continue;
@@ -115,13 +105,15 @@ class SieveStage::Bodies {
   std::map<std::size_t, store::v1::Body> made_;
 };
 
-SieveStage::SieveStage(Scripts& scripts, Memory& memory, ScriptCache& cache, std::shared_ptr<rpc::Channel> store,
-                       asio::thread_pool& blocking, runtime::Metrics& metrics, Settings settings)
+SieveStage::SieveStage(Scripts& scripts, Memory& memory, ScriptCache& cache, std::shared_ptr<rpc::Channel> auth,
+                       std::shared_ptr<rpc::Channel> store, asio::thread_pool& blocking, runtime::Metrics& metrics,
+                       Settings settings)
     : scripts_(scripts),
       memory_(memory),
       cache_(cache),
       store_(std::move(store)),
       blocking_(blocking),
+      runner_(scripts, cache, std::move(auth), store_, blocking),
       settings_(std::move(settings)) {
   const auto action = [&](std::string_view name) {
     return metrics.counter("merpati_filter_sieve_actions_total", "What Sieve scripts did with messages, by action",
@@ -196,11 +188,14 @@ void SieveStage::prepare_world(const Message& message, Run& run) const {
   world.at = message.now;
   world.addresses = {run.recipient->address()};
   world.global_scripts = &settings_.global;
+  world.lists = &settings_.lists;
   // RFC 5183 4.1
   world.items["domain"] = domain_of(run.recipient->recipient());
   world.items["host"] = settings_.host;
   world.items["location"] = "MDA";
   world.items["phase"] = "during";
+  world.items["imap.user"] = "";  // RFC 6785 4.2
+  world.items["imap.email"] = "";
   if (!transaction.client_address().empty()) world.items["remote-ip"] = transaction.client_address();
   // RFC 5235 2.1, 3.1: what was not looked at was not tested
   if (!message.request.scripts_only()) {
@@ -230,15 +225,7 @@ asio::awaitable<sieve::Outcome> SieveStage::execute(const Message& message, Run&
   envelope.auth = transaction.authenticated_address();
   sieve::RunOptions options;
   options.limits = settings_.limits;
-  const std::string_view octets = message.scripted->octets();
-  if (octets.size() <= kSmall) {
-    options.limits.max_steps = std::min(kFewSteps, settings_.limits.max_steps);
-    auto outcome = sieve::run(scripts, octets, envelope, run.world, options);
-    if (!outcome.error || outcome.steps <= options.limits.max_steps) co_return outcome;
-    options.limits.max_steps = settings_.limits.max_steps;
-  }
-  auto there = [&] { return sieve::run(scripts, octets, envelope, run.world, options); };
-  co_return co_await run_blocking(blocking_, std::move(there));
+  co_return co_await runner_.execute(scripts, message.scripted->octets(), envelope, run.world, options);
 }
 
 Task<void> SieveStage::run(const Message& message, Run& run) {
@@ -247,64 +234,30 @@ Task<void> SieveStage::run(const Message& message, Run& run) {
   for (int round = 0;; ++round) {
     run.outcome = co_await execute(message, run);
     if (!run.world.wants_something()) break;
-    if (round == kMostRounds) co_return Error(ErrorCode::kInternal, "a script asks for ever more");
+    if (round == kMostScriptRounds) co_return Error(ErrorCode::kInternal, "a script asks for ever more");
     MERPATI_CO_CHECK(co_await fetch_wanted(message, run));
   }
   seconds_.observe(std::chrono::duration<double>(std::chrono::steady_clock::now() - start).count());
   // A place to file into may be named by what only the store knows.
-  const auto needs_mailboxes = [](const sieve::Filing& into) {
-    return !into.mailbox_id.empty() || !into.special_use.empty();
-  };
-  const auto filing = [&](const sieve::Action& action) {
-    if (const auto* file = std::get_if<sieve::FileInto>(&action.what)) return needs_mailboxes(file->into);
-    if (const auto* reply = std::get_if<sieve::Vacation>(&action.what))
-      return reply->fcc && needs_mailboxes(*reply->fcc);
-    if (const auto* note = std::get_if<sieve::Notify>(&action.what)) return note->fcc && needs_mailboxes(*note->fcc);
-    return false;
-  };
-  if (!run.world.mailboxes && std::ranges::any_of(run.outcome.actions, filing))
-    MERPATI_CO_CHECK(co_await fetch_mailboxes(message, run));
+  if (!run.world.mailboxes && needs_mailboxes(run.outcome)) MERPATI_CO_CHECK(co_await fetch_mailboxes(message, run));
   co_return Result<void>();
 }
 
 Task<void> SieveStage::fetch_wanted(const Message& message, Run& run) {
   if (run.world.wants_mailboxes) MERPATI_CO_CHECK(co_await fetch_mailboxes(message, run));
-  if (!run.world.wanted_includes.empty()) MERPATI_CO_CHECK(co_await fetch_includes(message, run));
+  if (!run.world.wanted_includes.empty())
+    MERPATI_CO_CHECK(co_await runner_.fetch_includes(run.world, run.recipient->account_id(), message.call.deadline));
+  if (!run.world.wanted_addresses.empty())
+    MERPATI_CO_CHECK(co_await runner_.fetch_addresses(run.world, run.recipient->account_id(), message.call.deadline));
   if (!run.world.wanted_memory.empty()) MERPATI_CO_CHECK(co_await fetch_memory(message, run));
   co_return Result<void>();
 }
 
 Task<void> SieveStage::fetch_mailboxes(const Message& message, Run& run) {
-  store::v1::ListMailboxesRequest request;
-  request.set_account_id(run.recipient->account_id());
   auto call = message.call;
   call.account_id = run.recipient->account_id();
   call.cell = run.recipient->cell();
-  store::v1::StoreClient store(store_);
-  MERPATI_CO_TRY(const auto response, co_await store.list_mailboxes(request, call));
-  auto& mailboxes = run.world.mailboxes.emplace();
-  for (const auto& one : response.mailboxes())
-    mailboxes.push_back({one.name(), one.mailbox_id(), special_use_name(one.special_use()), !one.no_select()});
-  run.world.wants_mailboxes = false;
-  co_return Result<void>();
-}
-
-Task<void> SieveStage::fetch_includes(const Message& message, Run& run) {
-  for (const auto& name : run.world.wanted_includes) {
-    MERPATI_CO_TRY(const auto source,
-                   co_await scripts_.source(run.recipient->account_id(), name, message.call.deadline));
-    Result<std::shared_ptr<const sieve::Script>> found{std::shared_ptr<const sieve::Script>()};
-    if (source) {
-      auto compile = [this, &source] { return cache_.get(sha256(*source), *source); };
-      auto script = co_await run_blocking(blocking_, std::move(compile));
-      found = std::move(script);
-      if (*found == nullptr)
-        found = Error(ErrorCode::kInvalidArgument, "the script \"" + name + "\" that is included has errors");
-    }
-    run.world.included.insert_or_assign(name, std::move(found));
-  }
-  run.world.wanted_includes.clear();
-  co_return Result<void>();
+  co_return co_await runner_.fetch_mailboxes(run.world, std::move(call));
 }
 
 Task<void> SieveStage::fetch_memory(const Message& message, Run& run) {
@@ -344,7 +297,7 @@ Task<std::vector<bool>> SieveStage::ask_memory(const Message& message, std::vect
       MERPATI_CO_CHECK(co_await resolve(message, *owners[i], claims[i], claimed[i].holder));
     }
     if (!again) co_return seen;
-    if (round == kMostRounds) co_return Error(ErrorCode::kUnavailable, "what was remembered is held by others");
+    if (round == kMostScriptRounds) co_return Error(ErrorCode::kUnavailable, "what was remembered is held by others");
     if (waits) MERPATI_CO_CHECK(co_await sleep_for(kWait));
   }
 }

@@ -11,6 +11,7 @@
 #include "filter/memory.hpp"
 #include "filter/scoring.hpp"
 #include "filter/script_cache.hpp"
+#include "filter/script_runner.hpp"
 #include "filter/scripted_message.hpp"
 #include "filter/scripts.hpp"
 #include "merpati/filter/v1/filter.pb.h"
@@ -33,10 +34,12 @@ class SieveStage {
     sieve::RunLimits limits;
     std::vector<sieve::NamedScript> before, after;  ///< of the operator
     GlobalScripts global;
+    SieveLists lists;
     std::optional<mailauth::Srs> srs;  ///< for redirects
   };
-  SieveStage(Scripts& scripts, Memory& memory, ScriptCache& cache, std::shared_ptr<rpc::Channel> store,
-             asio::thread_pool& blocking, runtime::Metrics& metrics, Settings settings);
+  SieveStage(Scripts& scripts, Memory& memory, ScriptCache& cache, std::shared_ptr<rpc::Channel> auth,
+             std::shared_ptr<rpc::Channel> store, asio::thread_pool& blocking, runtime::Metrics& metrics,
+             Settings settings);
 
   /// `response` has the checks' verdict. kUnavailable when the scripts, or what they ask for, cannot be had: nothing
   /// may be delivered without them then. The same delivery gets the same answer again until it is settled.
@@ -56,7 +59,6 @@ class SieveStage {
   Task<void> run(const Message& message, Run& run);
   Task<void> fetch_wanted(const Message& message, Run& run);
   Task<void> fetch_mailboxes(const Message& message, Run& run);
-  Task<void> fetch_includes(const Message& message, Run& run);
   Task<void> fetch_memory(const Message& message, Run& run);
   asio::awaitable<sieve::Outcome> execute(const Message& message, Run& run);
   Task<std::vector<bool>> ask_memory(const Message& message, std::vector<const Run*> owners, std::vector<Claim> claims);
@@ -70,6 +72,7 @@ class SieveStage {
   ScriptCache& cache_;
   std::shared_ptr<rpc::Channel> store_;
   asio::thread_pool& blocking_;
+  ScriptRunner runner_;
   const Settings settings_;
   std::array<runtime::Counter, 7> actions_;
   runtime::Counter discards_, ok_, errors_, temporary_;

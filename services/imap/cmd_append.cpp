@@ -62,6 +62,16 @@ class PendingAppend final : public PendingReply {
       co_return std::move(response).error();
     }
     announce_canonical_name(session, {}, name_, written_);
+    Ranges uids;
+    for (const auto uid : response->uids()) push_back(uids, uid);
+    session.loop().junk_teacher->moved({session.call_options(), 0, response->mailbox_id(), std::move(uids)});
+    auto& events = *session.loop().events;
+    MERPATI_CO_TRY(const bool wanted, co_await events.wanted(filter::v1::EVENT_CAUSE_APPEND, name_));
+    if (wanted) {
+      MailboxEvent event{session.call_options(), filter::v1::EVENT_CAUSE_APPEND, response->mailbox_id(), name_, {}, {}};
+      for (const auto uid : response->uids()) event.messages.emplace_back().set_uid(uid);
+      co_await events.happened(std::move(event));
+    }
     std::string code = "APPENDUID ";
     append_number(code, response->uid_validity());
     code += ' ';

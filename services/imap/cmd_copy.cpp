@@ -16,6 +16,19 @@ std::string copyuid(const pb::CopyMessagesResponse& response) {
   return code;
 }
 
+Task<void> tell_of_copies(Session& session, const std::string& to, const pb::CopyMessagesResponse& response) {
+  auto& events = *session.loop().events;
+  const auto& from = session.selected()->name;
+  MERPATI_CO_TRY(const bool wanted, co_await events.wanted(filter::v1::EVENT_CAUSE_COPY, to, from));
+  if (!wanted) co_return Result<void>();
+  MailboxEvent event{session.call_options(), filter::v1::EVENT_CAUSE_COPY, response.mailbox_id(), to, from, {}};
+  for (const auto& range : response.target())
+    for (std::uint64_t uid = range.first(); uid <= range.last(); ++uid)
+      event.messages.emplace_back().set_uid(static_cast<std::uint32_t>(uid));
+  co_await events.happened(std::move(event));
+  co_return Result<void>();
+}
+
 }  // namespace
 
 Task<Reply> cmd_copy(Session& session, const Command& command) {
@@ -44,6 +57,8 @@ Task<Reply> cmd_copy(Session& session, const Command& command) {
   if (response->source().empty()) co_return no("EXPUNGEISSUED", "The messages no longer exist");
   session.loop().junk_teacher->moved(
       {session.call_options(), box.id, response->mailbox_id(), from_proto(response->target())});
+  // RFC 6851: for scripts MOVE is as COPY.
+  MERPATI_CO_CHECK(co_await tell_of_copies(session, request.to(), *response));
   if (!move) co_return ok(copyuid(*response));
   // RFC 6851 4.3: COPYUID comes untagged, before the EXPUNGEs.
   session.out() += "* OK [" + copyuid(*response) + "] Moved\r\n";

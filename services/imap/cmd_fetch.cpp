@@ -1,6 +1,7 @@
 // FETCH and UID FETCH (RFC 9051 6.4.5), CHANGEDSINCE (RFC 7162 3.1.4).
 #include "imap/announce.hpp"
 #include "imap/fetch_writer.hpp"
+#include "imap/flag_events.hpp"
 #include "imap/row_reader.hpp"
 #include "imap/session.hpp"
 #include "merpati/store/v1/store.rpc.hpp"
@@ -17,7 +18,11 @@ class Fetch {
         arguments_(command.get<FetchArguments>()),
         uid_command_(command.uid),
         plan_(arguments_, command.uid, !session.selected()->read_only),
-        writer_(session, arguments_, plan_) {}
+        writer_(session, arguments_, plan_),
+        events_(session) {}
+
+  /// After run(): has scripts run for what it changed.
+  Task<void> tell() { return events_.tell(); }
 
   Task<Reply> run() {
     if (plan_.has_modseq || arguments_.changed_since) session_.enable_condstore();
@@ -114,6 +119,7 @@ class Fetch {
     request.set_flags(kSeen);
     MERPATI_CO_TRY(auto response, co_await session_.store().store_flags(request, session_.call_options()));
     remember_own_changes(*session_.selected(), response);
+    events_.seen(response.changed());
     int at = 0;
     for (const auto& changed : response.changed()) {
       while (at < chunk.rows_size() && chunk.rows(at).uid() < changed.uid()) ++at;
@@ -133,6 +139,7 @@ class Fetch {
   FetchPlan plan_;
   FetchWriter writer_;
   Ranges seen_now_;
+  FlagEvents events_;
   std::uint64_t written_ = 0;
 };
 
@@ -141,6 +148,7 @@ class Fetch {
 Task<Reply> cmd_fetch(Session& session, const Command& command) {
   Fetch fetch(session, command);
   auto reply = co_await fetch.run();
+  MERPATI_CO_CHECK(co_await fetch.tell());
   // RFC 9051 7.1: the part's transfer encoding is one that BINARY cannot undo.
   if (reply.has_error() && reply.error().code() == ErrorCode::kUnimplemented)
     co_return no("UNKNOWN-CTE", "The part has an unknown transfer encoding");

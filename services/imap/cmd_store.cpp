@@ -1,5 +1,6 @@
 // STORE (RFC 9051 6.4.6), with UNCHANGEDSINCE (RFC 7162 3.1.3).
 #include "imap/announce.hpp"
+#include "imap/flag_events.hpp"
 #include "imap/session.hpp"
 #include "merpati/store/v1/store.rpc.hpp"
 
@@ -58,10 +59,18 @@ Task<Reply> cmd_store(Session& session, const Command& command) {
   const auto asked = count(rest);
   std::uint64_t answered = 0;
   Ranges modified;
+  FlagEvents events(session);
+  MERPATI_CO_CHECK(co_await events.expect(rest));
   while (!rest.empty()) {
     request.clear_uids();
     to_proto(take_front(rest, kAtOnce), request.mutable_uids());
-    MERPATI_CO_TRY(auto response, co_await session.store().store_flags(request, session.call_options()));
+    auto changed = co_await session.store().store_flags(request, session.call_options());
+    if (changed.has_error()) {
+      MERPATI_CO_CHECK(co_await events.tell());
+      co_return std::move(changed).error();
+    }
+    const auto& response = *changed;
+    events.changed(response.changed());
     remember_own_changes(box, response);
     answered +=
         static_cast<std::uint64_t>(response.changed_size()) + static_cast<std::uint64_t>(response.unchanged_size());
@@ -70,6 +79,7 @@ Task<Reply> cmd_store(Session& session, const Command& command) {
     write_changes(session, command, response);
     MERPATI_CO_CHECK(co_await session.relieve());
   }
+  MERPATI_CO_CHECK(co_await events.tell());
   answered += count(modified);
   if (!modified.empty()) {
     normalize(modified);

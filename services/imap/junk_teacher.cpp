@@ -21,7 +21,8 @@ constexpr std::size_t kMostAccounts = 2000;  // whose mailboxes are known
 constexpr auto kQuiet = 5min;
 
 /// Nothing is learnt from a move into Trash: what is thrown away may be either.
-filter::v1::Lesson lesson_of(pb::SpecialUse from, pb::SpecialUse to) {
+filter::v1::Lesson lesson_of(std::pair<pb::SpecialUse, pb::SpecialUse> uses) {
+  const auto [from, to] = uses;
   if (from == to || to == pb::SPECIAL_USE_TRASH) return filter::v1::LESSON_UNSPECIFIED;
   if (to == pb::SPECIAL_USE_JUNK) return filter::v1::LESSON_SPAM;
   return from == pb::SPECIAL_USE_JUNK ? filter::v1::LESSON_HAM : filter::v1::LESSON_UNSPECIFIED;
@@ -41,6 +42,7 @@ JunkTeacher::JunkTeacher(asio::any_io_executor executor, const Probe& probe,
 void JunkTeacher::moved(MovedMessages messages) {
   if (filter_ == nullptr || messages.from == messages.to) return;
   if (SteadyTime::clock::now() < quiet_until_) return;
+  if (const auto uses = known_uses(messages); uses && lesson_of(*uses) == filter::v1::LESSON_UNSPECIFIED) return;
   if (waiting_.size() >= kMostWaiting) return drop(messages);
   waiting_.push_back(std::move(messages));
   if (std::exchange(working_, true)) return;
@@ -71,7 +73,7 @@ Task<void> JunkTeacher::teach(const MovedMessages& messages) {
     drop(messages);
     co_return std::move(uses).error();
   }
-  const auto lesson = lesson_of(uses->first, uses->second);
+  const auto lesson = lesson_of(*uses);
   if (lesson == filter::v1::LESSON_UNSPECIFIED) co_return Result<void>();
   std::vector<std::uint32_t> uids;
   for (const auto& range : messages.uids)
@@ -110,28 +112,30 @@ Task<void> JunkTeacher::teach(const MovedMessages& messages) {
   co_return Result<void>();
 }
 
+std::optional<std::pair<pb::SpecialUse, pb::SpecialUse>> JunkTeacher::known_uses(const MovedMessages& messages) const {
+  const auto account = uses_.find(messages.call.account_id);
+  if (account == uses_.end() || account->second.until < SteadyTime::clock::now()) return std::nullopt;
+  const auto& by_mailbox = account->second.by_mailbox;
+  const auto from = by_mailbox.find(messages.from), to = by_mailbox.find(messages.to);
+  if (to == by_mailbox.end() || (messages.from != 0 && from == by_mailbox.end())) return std::nullopt;
+  return std::pair(from == by_mailbox.end() ? pb::SPECIAL_USE_UNSPECIFIED : from->second, to->second);
+}
+
 Task<std::pair<pb::SpecialUse, pb::SpecialUse>> JunkTeacher::uses_of(const MovedMessages& messages) {
-  const auto now = SteadyTime::clock::now();
+  if (const auto uses = known_uses(messages)) co_return *uses;
   const auto account = messages.call.account_id;
-  auto found = uses_.find(account);
-  const auto knows = [&](std::int64_t mailbox) { return found->second.by_mailbox.contains(mailbox); };
-  if (found == uses_.end() || found->second.until < now || !knows(messages.from) || !knows(messages.to)) {
-    pb::ListMailboxesRequest request;
-    request.set_account_id(account);
-    auto call = messages.call;
-    call.deadline = Deadline::after(kOneMessage);
-    MERPATI_CO_TRY(const auto listed, co_await store_->list_mailboxes(request, call));
-    Uses uses;
-    uses.until = now + kUsesAreKnownFor;
-    for (const auto& mailbox : listed.mailboxes()) uses.by_mailbox[mailbox.id()] = mailbox.special_use();
-    if (uses_.size() >= kMostAccounts) uses_.clear();
-    found = uses_.insert_or_assign(account, std::move(uses)).first;
-  }
-  const auto use = [&](std::int64_t mailbox) {
-    const auto known = found->second.by_mailbox.find(mailbox);
-    return known == found->second.by_mailbox.end() ? pb::SPECIAL_USE_UNSPECIFIED : known->second;
-  };
-  co_return std::pair(use(messages.from), use(messages.to));
+  pb::ListMailboxesRequest request;
+  request.set_account_id(account);
+  auto call = messages.call;
+  call.deadline = Deadline::after(kOneMessage);
+  MERPATI_CO_TRY(const auto listed, co_await store_->list_mailboxes(request, call));
+  Uses uses;
+  uses.until = SteadyTime::clock::now() + kUsesAreKnownFor;
+  for (const auto& mailbox : listed.mailboxes()) uses.by_mailbox[mailbox.id()] = mailbox.special_use();
+  if (uses_.size() >= kMostAccounts) uses_.clear();
+  uses_.insert_or_assign(account, std::move(uses));
+  // A mailbox that is gone again was for nothing.
+  co_return known_uses(messages).value_or(std::pair(pb::SPECIAL_USE_UNSPECIFIED, pb::SPECIAL_USE_UNSPECIFIED));
 }
 
 Task<std::string> JunkTeacher::read(const MovedMessages& messages, std::uint32_t uid) {

@@ -1,8 +1,10 @@
-// JunkTeacher: tells the filter of mail that people move into Junk or out of it. Owned by a loop, used on its thread.
+// JunkTeacher: tells the filter of mail that people put into Junk or move out of it. Owned by a loop, used on its
+// thread.
 #pragma once
 
 #include <deque>
 #include <memory>
+#include <optional>
 #include <unordered_map>
 
 #include "imap/convert.hpp"
@@ -19,10 +21,10 @@ class LearningClient;
 
 namespace merpati::imap {
 
-/// Messages that were moved or copied.
+/// Messages that were moved, copied or appended.
 struct MovedMessages {
   rpc::CallOptions call;  ///< the session's: its token is what they are read and taught with
-  std::int64_t from = 0;  ///< mailboxes
+  std::int64_t from = 0;  ///< a mailbox; 0: they were in none
   std::int64_t to = 0;
   Ranges uids;  ///< in `to`
 };
@@ -43,7 +45,9 @@ class JunkTeacher {
   };
   asio::awaitable<void> work();
   Task<void> teach(const MovedMessages& messages);
-  /// What two mailboxes are for, asked of the store now and then.
+  /// What two mailboxes are for, as far as the store was asked lately.
+  std::optional<std::pair<pb::SpecialUse, pb::SpecialUse>> known_uses(const MovedMessages& messages) const;
+  /// The same; asks the store when that is not known.
   Task<std::pair<pb::SpecialUse, pb::SpecialUse>> uses_of(const MovedMessages& messages);
   Task<std::string> read(const MovedMessages& messages, std::uint32_t uid);
   void drop(const MovedMessages& messages);

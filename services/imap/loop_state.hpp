@@ -6,6 +6,7 @@
 #include "imap/junk_teacher.hpp"
 #include "imap/options.hpp"
 #include "imap/probe.hpp"
+#include "imap/script_events.hpp"
 #include "imap/uid_set_cache.hpp"
 #include "imap/watchers.hpp"
 #include "merpati/edge/in_flight.hpp"
@@ -36,6 +37,7 @@ struct LoopState {
   UidSetCache uid_sets;
   TaskGroup calls;  ///< calls that run while the session reads on
   std::unique_ptr<JunkTeacher> junk_teacher;
+  std::unique_ptr<ScriptEvents> events;
 };
 
 }  // namespace merpati::imap

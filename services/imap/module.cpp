@@ -65,7 +65,7 @@ Module::Module(runtime::Process& process, const config::v1::Imap& config, std::s
       config_(std::make_unique<config::v1::Imap>(config)),
       auth_(std::move(auth)),
       store_(std::move(store)),
-      filter_(config.learn_from_junk() ? std::move(filter) : nullptr),
+      filter_(std::move(filter)),
       options_(make_options(config)),
       probe_(process.metrics()),
       in_flight_(options_.max_bytes_in_flight) {}
@@ -82,11 +82,14 @@ Task<void> Module::start() {
     Watchers watchers([this, executor, store](
                           const std::string& cell) { return std::make_unique<Watcher>(executor, store, cell, probe_); },
                       [this, executor](asio::awaitable<void> run) { background_->spawn(executor, std::move(run)); });
-    loops_.push_back(
-        std::unique_ptr<LoopState>(new LoopState{executor, options_, probe_, accounts_, in_flight_, revocations_, store,
-                                                 std::make_shared<auth::v1::AuthClient>(auth_), tls_,
-                                                 std::move(watchers), UidSetCache(), TaskGroup(executor), nullptr}));
-    loops_.back()->junk_teacher = std::make_unique<JunkTeacher>(executor, probe_, store, filter_, loops_.back()->calls);
+    loops_.push_back(std::unique_ptr<LoopState>(
+        new LoopState{executor, options_, probe_, accounts_, in_flight_, revocations_, store,
+                      std::make_shared<auth::v1::AuthClient>(auth_), tls_, std::move(watchers), UidSetCache(),
+                      TaskGroup(executor), nullptr, nullptr}));
+    auto& loop = *loops_.back();
+    loop.junk_teacher = std::make_unique<JunkTeacher>(executor, probe_, store,
+                                                      config_->learn_from_junk() ? filter_ : nullptr, loop.calls);
+    loop.events = std::make_unique<ScriptEvents>(executor, probe_, filter_, loop.calls);
     contexts.push_back(&process_.loops().context(i));
   }
   if (tls_ != nullptr) background_->spawn(edge::watch_certificate(tls_, "imap"));

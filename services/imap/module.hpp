@@ -32,7 +32,8 @@ struct LoopState;
 
 class Module final : public runtime::Module {
  public:
-  /// `filter` learns from what people move into Junk and out of it; null: nobody does.
+  /// `filter` learns from what people put into Junk and move out of it, and runs scripts for what they do; null: nobody
+  /// does.
   Module(runtime::Process& process, const config::v1::Imap& config, std::shared_ptr<rpc::Channel> auth,
          std::shared_ptr<rpc::Channel> store, std::shared_ptr<rpc::Channel> filter = nullptr);
   ~Module() override;

@@ -1,6 +1,14 @@
 #include "imap/probe.hpp"
 
 namespace merpati::imap {
+namespace {
+
+runtime::Counter event_messages(runtime::Metrics& metrics, const char* result) {
+  return metrics.counter("merpati_imap_event_messages_total", "Messages of commands that there are Sieve scripts for",
+                         {{"result", result}});
+}
+
+}  // namespace
 
 Probe::Probe(runtime::Metrics& metrics)
     : sessions(metrics.gauge("merpati_imap_sessions", "IMAP sessions open now")),
@@ -12,10 +20,13 @@ Probe::Probe(runtime::Metrics& metrics)
       watch_reconnects(
           metrics.counter("merpati_imap_watch_reconnects_total", "Watch streams to the store opened anew")),
       appended_bytes(metrics.counter("merpati_imap_appended_bytes_total", "Octets received by APPEND")),
-      moves_learnt(metrics.counter("merpati_imap_junk_moves_total", "Messages moved into Junk or out of it",
+      moves_learnt(metrics.counter("merpati_imap_junk_moves_total", "Messages put into Junk or moved out of it",
                                    {{"result", "learnt"}})),
-      moves_dropped(metrics.counter("merpati_imap_junk_moves_total", "Messages moved into Junk or out of it",
+      moves_dropped(metrics.counter("merpati_imap_junk_moves_total", "Messages put into Junk or moved out of it",
                                     {{"result", "dropped"}})),
+      events_ran(event_messages(metrics, "ran")),
+      events_failed(event_messages(metrics, "failed")),
+      events_dropped(event_messages(metrics, "dropped")),
       garbage_(
           metrics.counter("merpati_imap_commands_total", "IMAP commands", {{"command", "none"}, {"result", "bad"}})) {
   constexpr const char* kResults[] = {"ok", "no", "bad"};

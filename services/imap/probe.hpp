@@ -28,6 +28,9 @@ class Probe {
   runtime::Counter appended_bytes;
   runtime::Counter moves_learnt;
   runtime::Counter moves_dropped;
+  runtime::Counter events_ran;
+  runtime::Counter events_failed;
+  runtime::Counter events_dropped;
 
  private:
   std::array<std::array<runtime::Counter, 3>, kVerbCount> commands_;

@@ -35,7 +35,7 @@ def mbox(text, count, name):
 class SpamLearning(unittest.TestCase):
     @classmethod
     def setUpClass(cls):
-        cls.instance = cls.enterClassContext(Instance(services=True, accounts=6))
+        cls.instance = cls.enterClassContext(Instance(services=True, accounts=7))
         if cls.instance.adopted:
             raise unittest.SkipTest("an adopted instance cannot be given another configuration")
         cls.target = cls.instance.target
@@ -151,6 +151,16 @@ class SpamLearning(unittest.TestCase):
         self.move(client, "Junk", "Trash", "1:2")
         self.move(client, "Junk", "INBOX", "1")
         self.wait_for_model(LEARN - 1, LEARN + 1)
+
+    def test_what_is_appended_to_junk_teaches(self):
+        client = self.imap(self.user)
+        for number in range(2):
+            self.assertEqual(client.append("Junk", None, None, mail(SPAM, number, "four").encode())[0], "OK")
+            self.assertEqual(client.append("INBOX", None, None, mail(HAM, number, "four").encode())[0], "OK")
+        self.wait_for_model(2, 0)
+        # Out of Junk it is good mail, and so the append counts no more.
+        self.move(client, "Junk", "INBOX", "1")
+        self.wait_for_model(1, 1)
 
     def test_the_model_of_all_files_for_all(self):
         other = self.target.account()

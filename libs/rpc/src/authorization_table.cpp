@@ -19,6 +19,7 @@ constexpr RoleSet kNobody;
 constexpr RoleSet kEdges{kSmtp, kPop3, kImap, kSieve};
 constexpr RoleSet kAll{kSmtp, kPop3, kImap, kSieve, kAuth, kStore, kFilter, kQueue, kAdmin};
 constexpr RoleSet kReaders{kImap, kPop3};
+constexpr RoleSet kReadersAndFilter{kImap, kPop3, kFilter};  // filter: with the token of who made an IMAP event
 constexpr RoleSet kPeople{kAnonymous, kOperator};
 
 constexpr AuthorizationRow kTable[] = {
@@ -55,10 +56,10 @@ constexpr AuthorizationRow kTable[] = {
     {"/merpati.store.v1.Store/Deliver", {kSmtp, kQueue}, kNobody},
     {"/merpati.store.v1.Store/CheckRoom", {kSmtp}, kNobody},
     {"/merpati.store.v1.Store/ResolveDelivery", {kSmtp, kQueue, kFilter}, kNobody},
-    {"/merpati.store.v1.Store/Append", kNobody, kReaders, kWrite},
+    {"/merpati.store.v1.Store/Append", kNobody, kReadersAndFilter, kWrite},
     // store: a person's mailboxes
     {"/merpati.store.v1.Store/ListMailboxes", {kAdmin, kFilter}, kReaders, kRead},
-    {"/merpati.store.v1.Store/CreateMailbox", kNobody, kReaders, kWrite},
+    {"/merpati.store.v1.Store/CreateMailbox", kNobody, kReadersAndFilter, kWrite},
     {"/merpati.store.v1.Store/RenameMailbox", kNobody, kReaders, kWrite},
     {"/merpati.store.v1.Store/DeleteMailbox", kNobody, kReaders, kWrite},
     {"/merpati.store.v1.Store/SetSubscribed", kNobody, kReaders, kWrite},
@@ -66,14 +67,14 @@ constexpr AuthorizationRow kTable[] = {
     {"/merpati.store.v1.Store/OpenMailbox", kNobody, kReaders, kRead},
     {"/merpati.store.v1.Store/GetChanges", kNobody, kReaders, kRead},
     {"/merpati.store.v1.Store/FetchMessages", kNobody, kReaders, kRead},
-    {"/merpati.store.v1.Store/ReadMessages", kNobody, kReaders, kRead},
+    {"/merpati.store.v1.Store/ReadMessages", kNobody, kReadersAndFilter, kRead},
     {"/merpati.store.v1.Store/ReadContent", kNobody, kReaders, kRead},
-    {"/merpati.store.v1.Store/StreamContent", kNobody, kReaders, kRead},
+    {"/merpati.store.v1.Store/StreamContent", kNobody, kReadersAndFilter, kRead},
     {"/merpati.store.v1.Store/Search", kNobody, kReaders, kRead},
     {"/merpati.store.v1.Store/GetQuota", {kAdmin}, kReaders, kRead},
-    {"/merpati.store.v1.Store/StoreFlags", kNobody, kReaders, kWrite},
+    {"/merpati.store.v1.Store/StoreFlags", kNobody, kReadersAndFilter, kWrite},
     {"/merpati.store.v1.Store/Expunge", kNobody, kReaders, kWrite},
-    {"/merpati.store.v1.Store/CopyMessages", kNobody, kReaders, kWrite},
+    {"/merpati.store.v1.Store/CopyMessages", kNobody, kReadersAndFilter, kWrite},
     {"/merpati.store.v1.Store/MoveMessages", kNobody, kReaders, kWrite},
     // Each watched account's token travels in the stream and is verified by the store.
     {"/merpati.store.v1.Store/Watch", kReaders, kNobody},
@@ -105,6 +106,9 @@ constexpr AuthorizationRow kTable[] = {
     // filter: thresholds and weights of domains and accounts
     {"/merpati.filter.v1.Policies/GetPolicy", {kAdmin}, kNobody},
     {"/merpati.filter.v1.Policies/ChangePolicy", {kAdmin}, kNobody},
+    // filter: scripts for what people do over IMAP
+    {"/merpati.filter.v1.MailboxEvents/ListEventScripts", {kImap}, kNobody},
+    {"/merpati.filter.v1.MailboxEvents/RunEventScripts", kNobody, {kImap}, kWrite},
     // queue
     {"/merpati.queue.v1.Queue/Enqueue", {kSmtp, kFilter, kQueue}, kNobody},
     {"/merpati.queue.v1.Queue/Release", {kSmtp, kQueue}, kNobody},

@@ -66,9 +66,12 @@ Machine::Flow Machine::add(const Node& node, decltype(Action::what) what) {
   Action action{node.at, 0, std::move(what)};
   // RFC 5228 2.10.3: one copy for each mailbox and for each address
   Filing one, two;
+  const bool keeps = std::holds_alternative<Keep>(action.what);
   const Filing* here = filing_of(action, one);
   for (const Action& had : out_.actions) {
     const Filing* there = filing_of(had, two);
+    // RFC 6785 3.3: there keep leaves the message where it is, and fileinto makes another one
+    if (options_.imap_event && keeps != std::holds_alternative<Keep>(had.what)) continue;
     if (here != nullptr && there != nullptr && same_place(*here, *there)) return Flow::kNext;
     const bool refused = std::holds_alternative<Reject>(had.what),
                refuses = std::holds_alternative<Reject>(action.what);
@@ -119,6 +122,9 @@ Machine::Flow Machine::redirect(const Node& node) {
   const std::string target = expand(node.args[0].texts[0]);
   if (node.has(Tag::kRedirectList)) {
     if (!env_.list_known(target)) return fail(node, "there is no external list \"" + target + "\"");
+    if (env_.list_size(target) > options_.limits.max_list_redirect)
+      return fail(node, "the list \"" + target + "\" has more than " +
+                            std::to_string(options_.limits.max_list_redirect) + " members");
     to.list = target;
   } else {
     to.address = addr_spec_of(target);

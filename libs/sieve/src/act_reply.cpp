@@ -59,12 +59,20 @@ std::string Machine::why_no_vacation(const Node& node) {
     return std::ranges::any_of(mine, [&](const std::string& one) { return mime::iequals(one, address); });
   };
   if (is_mine(envelope_.from)) return "the message is from this account";
+  // RFC 5230 4.5: and those that are otherwise known to be the recipient's
+  std::size_t asked = 0;
+  const auto is_known = [&](const std::string& address) {
+    bool known = false;
+    return ++asked <= options_.limits.max_own_addresses && take(node, env_.is_own_address(address), known) && known;
+  };
   static constexpr std::string_view kNamed[] = {"to", "cc", "bcc", "resent-to", "resent-cc", "resent-bcc"};
+  std::vector<std::string> named;
   for (const auto& field : message_.fields()) {
     if (std::ranges::find(kNamed, mime::to_lower(field.name)) == std::end(kNamed)) continue;
     for (const auto& address : mime::parse_addresses(mime::unfold(field.value)))
-      if (address.kind == mime::Address::Kind::kMailbox && is_mine(address.mailbox + "@" + address.host)) return {};
+      if (address.kind == mime::Address::Kind::kMailbox) named.push_back(address.mailbox + "@" + address.host);
   }
+  if (std::ranges::any_of(named, is_mine) || std::ranges::any_of(named, is_known)) return {};
   return "the message names none of this account's addresses (:addresses tells of more)";
 }
 

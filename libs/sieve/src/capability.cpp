@@ -69,4 +69,8 @@ std::string_view implied_by(std::string_view name) {
   return {};
 }
 
+bool fits_imap_events(std::string_view name) {
+  return name != "reject" && name != "ereject" && name != "vacation" && name != "vacation-seconds";
+}
+
 }  // namespace merpati::sieve

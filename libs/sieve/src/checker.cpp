@@ -10,7 +10,8 @@
 namespace merpati::sieve {
 
 bool Program::has(std::string_view capability) const {
-  return std::ranges::find(required, capability) != required.end();
+  return std::ranges::find(required, capability) != required.end() ||
+         std::ranges::find(tested, capability) != tested.end();
 }
 
 std::shared_ptr<const Program> Checker::run(const std::vector<SyntaxNode>& commands) {
@@ -19,10 +20,10 @@ std::shared_ptr<const Program> Checker::run(const std::vector<SyntaxNode>& comma
   return program_;
 }
 
-void Checker::add_capability(const std::string& name) {
+void Checker::add_capability(const std::string& name, std::vector<std::string>& to) {
   if (!capabilities_.insert(name).second) return;
-  program_->required.push_back(name);
-  if (const auto more = implied_by(name); !more.empty()) add_capability(std::string(more));
+  to.push_back(name);
+  if (const auto more = implied_by(name); !more.empty()) add_capability(std::string(more), to);
 }
 
 void Checker::unsupported(Node& node, Position at, std::string text) {
@@ -104,7 +105,7 @@ void Checker::require(const SyntaxNode& syntax) {
     return error(syntax.at, "require takes a string or a list of strings");
   for (const auto& [at, name] : syntax.arguments[0].strings) {
     if (has_capability(name))
-      add_capability(name);
+      add_capability(name, program_->required);
     else
       error(at, "the extension \"" + name + "\" is not known");
   }

@@ -19,7 +19,7 @@ class Checker {
  private:
   void error(Position at, std::string text) { errors_.push_back({at, std::move(text)}); }
   bool has(std::string_view capability) const { return capabilities_.contains(capability); }
-  void add_capability(const std::string& name);
+  void add_capability(const std::string& name, std::vector<std::string>& to);
 
   std::vector<Node> block(const std::vector<SyntaxNode>& commands, bool top);
   Node command(const SyntaxNode& syntax, Op previous, bool top);

@@ -1,5 +1,6 @@
 #include "machine.hpp"
 
+#include "merpati/sieve/capability.hpp"
 #include "values.hpp"
 
 namespace merpati::sieve {
@@ -38,16 +39,30 @@ Machine::Flow Machine::script(const NamedScript& script) {
   // RFC 6609 3.4: what matched outside is not seen inside, and the other way round
   std::vector<std::string> outside;
   outside.swap(match_values_);
-  const Flow flow = block(program.commands);
+  const Flow flow = check_required(*script.script) ? block(program.commands) : Flow::kFailed;
   match_values_.swap(outside);
   frames_.pop_back();
   return flow;
 }
 
+/// RFC 6785 3.11
+bool Machine::check_required(const Script& script) {
+  if (!options_.imap_event) return true;
+  for (const auto& name : script.required()) {
+    if (fits_imap_events(name)) continue;
+    fail(Position{1, 1}, "\"" + name + "\" is not for IMAP events");
+    return false;
+  }
+  return true;
+}
+
 Machine::Flow Machine::fail(const Node& node, std::string message, bool temporary) {
+  return fail(node.at, std::move(message), temporary);
+}
+
+Machine::Flow Machine::fail(Position at, std::string message, bool temporary) {
   if (!out_.error)
-    out_.error =
-        RuntimeError{node.at, frames_.empty() ? std::string() : frames_.back().name, std::move(message), temporary};
+    out_.error = RuntimeError{at, frames_.empty() ? std::string() : frames_.back().name, std::move(message), temporary};
   return Flow::kFailed;
 }
 
@@ -117,6 +132,8 @@ Machine::Flow Machine::command(const Node& node) {
 }
 
 Machine::Flow Machine::action(const Node& node) {
+  const bool answers = node.op == Op::kReject || node.op == Op::kEreject || node.op == Op::kVacation;
+  if (options_.imap_event && answers) return fail(node, "reject and vacation are not for IMAP events");
   switch (node.op) {
     case Op::kKeep:
       return keep(node);
@@ -224,6 +241,8 @@ Machine::Flow Machine::parts(const Node& node, const mime::Part& part) {
     if (const Flow inner = parts(node, child); inner != Flow::kNext) return inner;
   return Flow::kNext;
 }
+
+std::vector<std::string> flags_for_scripts(const std::vector<std::string>& flags) { return flags_in(flags); }
 
 Outcome run(std::span<const NamedScript> scripts, std::string_view message, const Envelope& envelope,
             Environment& environment, const RunOptions& options) {

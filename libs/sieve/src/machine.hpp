@@ -18,7 +18,7 @@ namespace merpati::sieve {
 class Machine {
  public:
   Machine(std::string_view message, const Envelope& envelope, Environment& environment, const RunOptions& options)
-      : message_(message), envelope_(envelope), env_(environment), options_(options) {}
+      : message_(message), envelope_(envelope), env_(environment), options_(options), flags_(options.flags) {}
   Outcome run(std::span<const NamedScript> scripts);
 
  private:
@@ -41,6 +41,7 @@ class Machine {
 
   // machine.cpp
   Flow script(const NamedScript& script);
+  bool check_required(const Script& script);
   Flow block(const std::vector<Node>& nodes);
   Flow command(const Node& node);
   Flow action(const Node& node);
@@ -49,6 +50,7 @@ class Machine {
   Flow forevery(const Node& node);
   Flow parts(const Node& node, const mime::Part& part);
   Flow fail(const Node& node, std::string message, bool temporary = false);
+  Flow fail(Position at, std::string message, bool temporary = false);
   void finish_keep();
   void trace(const Node& node, std::string text);
   /// The value of an answer, or false after it ended the run.

@@ -218,6 +218,7 @@ struct Node {
 struct Program {
   std::vector<Node> commands;
   std::vector<std::string> required;
+  std::vector<std::string> tested;     ///< by ihave alone
   std::vector<std::string> variables;  ///< names, in lower case; their indexes are those of the pieces
   bool has(std::string_view capability) const;
 };

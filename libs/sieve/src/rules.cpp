@@ -150,7 +150,7 @@ void Checker::special(Node& node) {
     case Op::kIhave:
       // RFC 5463 4: what is there counts as required from here on
       for (const Text& name : node.args[0].texts)
-        if (has_capability(name.literal)) add_capability(name.literal);
+        if (has_capability(name.literal)) add_capability(name.literal, program_->tested);
       break;
     case Op::kInclude:
       if (!is_script_name(node.args[0].texts[0].literal)) error(node.args[0].at, "this is no name of a script");

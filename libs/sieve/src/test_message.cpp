@@ -146,6 +146,10 @@ bool Machine::test_exists(const Node& node) {
 }
 
 bool Machine::test_envelope(const Node& node) {
+  if (options_.imap_event) {
+    fail(node, "IMAP events have no envelope");  // RFC 6785 4.6
+    return false;
+  }
   std::vector<std::string> kept;
   const auto add = [&](std::string_view address) {
     // RFC 5228 5.4: the null reverse-path is "" for every part

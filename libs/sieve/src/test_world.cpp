@@ -25,7 +25,9 @@ bool Machine::test_world(const Node& node) {
     case Op::kEnvironment:
       return test_environment(node);
     case Op::kIhave:
-      return all_of(node, node.args[0], [&](const std::string& name) { return yes_or_no(has_capability(name)); });
+      return all_of(node, node.args[0], [&](const std::string& name) {
+        return yes_or_no(has_capability(name) && (!options_.imap_event || fits_imap_events(name)));
+      });
     case Op::kMailboxexists:
       return all_of(node, node.args[0], [&](const std::string& name) { return env_.mailbox_exists(name); });
     case Op::kMailboxidexists:

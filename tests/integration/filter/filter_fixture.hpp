@@ -42,7 +42,16 @@ class FakeAuth final : public auth::v1::AuthService {
     }
     co_return Result<void>();
   }
+  /// Addresses of account N: "alias-of-N@example.test".
+  Task<auth::v1::CheckSenderResponse> check_sender(rpc::Context&,
+                                                   const auth::v1::CheckSenderRequest& request) override {
+    ++senders_checked;
+    auth::v1::CheckSenderResponse out;
+    out.set_allowed(request.address() == "alias-of-" + std::to_string(request.account_id()) + "@example.test");
+    co_return out;
+  }
   std::atomic<std::int64_t> purged_up_to = 0;
+  std::atomic<int> senders_checked = 0;
 };
 
 class FakeStore final : public store::v1::StoreService {

@@ -112,6 +112,40 @@ TEST_F(SieveTest, VacationOnceForASender) {
   EXPECT_EQ(answers(check(message({1}, "<m4@remote.test>"))), 1) << "the time is over";
 }
 
+TEST_F(SieveTest, VacationKnowsTheAccountsAliases) {
+  start();
+  script(1, kVacation);
+  const auto to = [&](const std::string& addresses, const std::string& sender) {
+    auto request = message({1}, "<m1@remote.test>", sender);
+    auto& text = *request.mutable_message();
+    const std::string old = "u1@example.test, u2@example.test";
+    text.replace(text.find(old), old.size(), addresses);
+    request.set_size(text.size());
+    return answers(check(request));
+  };
+  EXPECT_EQ(to("list@example.test, alias-of-1@example.test", "a@remote.test"), 1);
+  EXPECT_EQ(auth_.senders_checked, 2);
+  EXPECT_EQ(to("list@example.test, alias-of-2@example.test", "b@remote.test"), 0);
+  EXPECT_EQ(auth_.senders_checked, 4);
+  EXPECT_EQ(to("u1@example.test, alias-of-1@example.test", "c@remote.test"), 1);
+  EXPECT_EQ(auth_.senders_checked, 4) << "what the delivery knows is not asked for";
+}
+
+TEST_F(SieveTest, AskingAListOfTheOperator) {
+  auto& list = *config_.mutable_sieve()->add_lists();
+  list.set_name("tag:example.test,2026:friends");
+  list.add_entries("Bob@Remote.test");
+  start();
+  script(1,
+         "require [\"extlists\", \"fileinto\"];\n"
+         "if address :list \"from\" \"tag:example.test,2026:friends\" { fileinto \"Friends\"; }");
+  EXPECT_EQ(place(check(message({1}))), "Friends");
+  script(1, "require \"extlists\"; redirect :list \"tag:example.test,2026:friends\";");
+  const auto response = check(message({1}));
+  ASSERT_EQ(response.recipients(0).actions_size(), 1);
+  EXPECT_EQ(response.recipients(0).actions(0).redirect().address(), "bob@remote.test");
+}
+
 TEST_F(SieveTest, VacationOnceForMessagesThatComeTogether) {
   start();
   script(1, kVacation);

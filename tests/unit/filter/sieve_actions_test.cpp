@@ -5,6 +5,7 @@
 
 #include "filter/scripted_message.hpp"
 #include "filter/sieve_stage.hpp"
+#include "merpati/config/v1/filter.pb.h"
 #include "merpati/sieve/interpreter.hpp"
 
 namespace merpati::filter {
@@ -106,6 +107,25 @@ TEST(SieveActions, RedirectGoesOnInTheNameOfWhoRedirects) {
   EXPECT_EQ(t.run("redirect \"carol@remote.test\";").actions(0).redirect().reverse_path(), "bob@remote.test");
   t.sender.clear();
   EXPECT_EQ(t.run("redirect \"carol@remote.test\";").actions(0).redirect().reverse_path(), "") << "a bounce stays one";
+}
+
+TEST(SieveActions, RedirectToAList) {
+  config::v1::FilterSieve config;
+  auto& list = *config.add_lists();
+  list.set_name("tag:example.test,2026:friends");
+  for (const char* one : {"carol@x.test", "alice@example.test", "dave@x.test"}) list.add_entries(one);
+  config.add_lists()->set_name("tag:example.test,2026:nobody");
+  const auto lists = SieveLists::load(config).value();
+  Trial t;
+  t.world.lists = &lists;
+  const auto verdict = t.run("require \"extlists\"; redirect :list \"tag:example.test,2026:friends\";");
+  ASSERT_EQ(verdict.actions_size(), 3);
+  EXPECT_TRUE(verdict.actions(0).has_file_into()) << "oneself has it already";
+  EXPECT_EQ(verdict.actions(1).redirect().address(), "carol@x.test");
+  EXPECT_EQ(verdict.actions(2).redirect().address(), "dave@x.test");
+  EXPECT_EQ(t.run("require \"extlists\"; redirect :list \"tag:example.test,2026:nobody\";").actions(0).action_case(),
+            v1::Action::kFileInto)
+      << "nothing is lost by an empty list";
 }
 
 TEST(SieveActions, RedirectWithARewrittenSender) {

@@ -520,13 +520,14 @@ class FakeStore final : public pb::StoreService {
   std::set<Events*> watchers_;
 };
 
-class FakeAuth final : public auth::v1::AuthService {
+class FakeAuth : public auth::v1::AuthService {
  public:
   explicit FakeAuth(rpc::SigningKey key) : key_(std::move(key)) {}
 
   auth::v1::LoginResult result() const {
     auth::v1::SessionClaims claims;
     claims.set_account_id(7);
+    claims.set_address("alice@example.test");
     claims.add_scopes(auth::v1::SCOPE_MAIL_READ);
     claims.add_scopes(auth::v1::SCOPE_MAIL_WRITE);
     const auto now =

@@ -81,6 +81,27 @@ TEST_F(JunkTeacherTest, IntoJunkIsSpamAndOutOfItIsNot) {
   EXPECT_EQ(taught(), "LESSON_SPAM " + size + ";");
 }
 
+TEST_F(JunkTeacherTest, WhatIsAppendedToJunkIsSpam) {
+  start();
+  const auto size = std::to_string(small_mail("a").size());
+  auto client = open();
+  const auto append = [&](const std::string& mailbox, const std::string& subject) {
+    const auto mail = small_mail(subject);
+    return client->run("APPEND " + mailbox + " {" + std::to_string(mail.size()) + "+}\r\n" + mail);
+  };
+  EXPECT_THAT(append("Junk", "a"), HasSubstr("t OK [APPENDUID"));
+  wait_for("learnt", 1);
+  EXPECT_EQ(taught(), "LESSON_SPAM " + size + ";");
+  // Elsewhere it says nothing, and costs no look at the mailboxes each time.
+  for (const char* mailbox : {"Sent", "Archive", "INBOX"})
+    EXPECT_THAT(append(mailbox, "b"), HasSubstr("t OK [APPENDUID"));
+  EXPECT_THAT(append("Junk", "c"), HasSubstr("t OK [APPENDUID"));
+  wait_for("learnt", 2);
+  EXPECT_EQ(taught(), "LESSON_SPAM " + size + ";");
+  on_loop([this] { EXPECT_EQ(store.calls["list_mailboxes"], 1); });
+  EXPECT_EQ(counted("dropped"), 0);
+}
+
 TEST_F(JunkTeacherTest, AFilterThatFailsOrHangsHarmsNoMove) {
   for (const char* subject : {"a", "b", "c", "d"}) store.add("INBOX", small_mail(subject));
   filter_.failure = Error(ErrorCode::kUnavailable, "down");

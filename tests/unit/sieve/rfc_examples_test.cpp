@@ -228,6 +228,11 @@ TEST(Rfc, Vacation5230) {
   EXPECT_EQ(other.run(script), "implicit keep");
   EXPECT_EQ(other.run("require \"vacation\"; vacation :addresses \"Roadrunner@acme.example.com\" \"gone\";"),
             "vacation coyote@desert.example.org Auto: I have a present for you; implicit keep");
+  // 4.5: aliases that are known otherwise
+  other.world.aliases = {"roadrunner@acme.example.com"};
+  EXPECT_EQ(other.run(script), "vacation coyote@desert.example.org Auto: I have a present for you; implicit keep");
+  other.world.aliases = {"somebody@acme.example.com"};
+  EXPECT_EQ(other.run(script), "implicit keep");
   EXPECT_EQ(trial.run(script + " vacation \"x\";"), "error 1: vacation may be used once for a message");
   EXPECT_EQ(trial.run("require \"vacation-seconds\"; vacation :seconds 0 :subject \"x\" \"gone\";"),
             "vacation coyote@desert.example.org x; implicit keep");

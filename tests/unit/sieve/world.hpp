@@ -14,10 +14,11 @@ struct World final : Environment {
   int zone = 0;
   std::vector<std::string> addresses;
   std::map<std::string, std::string, std::less<>> items, variables, scripts, global_scripts, annotations;
-  std::set<std::string, std::less<>> mailboxes{"INBOX"}, ids, remembered;
+  std::set<std::string, std::less<>> mailboxes{"INBOX"}, ids, remembered, aliases;
   std::map<std::string, std::set<std::string, std::less<>>, std::less<>> lists, uses;
   std::optional<int> spam;
   int virus = 0;
+  int asked_addresses = 0;
   bool broken = false;  ///< every question about mailboxes fails
 
   static std::optional<std::string> in(const std::map<std::string, std::string, std::less<>>& all,
@@ -28,6 +29,10 @@ struct World final : Environment {
   std::int64_t now() const override { return time; }
   int zone_minutes() const override { return zone; }
   std::vector<std::string> own_addresses() const override { return addresses; }
+  Result<bool> is_own_address(std::string_view address) override {
+    ++asked_addresses;
+    return aliases.contains(address);
+  }
   std::optional<std::string> item(std::string_view name) const override { return in(items, name); }
   std::optional<std::string> variable(std::string_view name) const override { return in(variables, name); }
   Result<bool> mailbox_exists(std::string_view name) override {
@@ -60,6 +65,7 @@ struct World final : Environment {
   Result<bool> list_contains(std::string_view list, std::string_view value) override {
     return lists.find(list)->second.contains(value);
   }
+  std::size_t list_size(std::string_view list) override { return lists.find(list)->second.size(); }
   std::optional<int> spam_percent() const override { return spam; }
   int virus_value() const override { return virus; }
 };

@@ -38,6 +38,8 @@ class Environment {
   virtual int zone_minutes() const { return 0; }
   /// The recipient's own addresses, beside the envelope's: for vacation (RFC 5230 4.5).
   virtual std::vector<std::string> own_addresses() const { return {}; }
+  /// Whether another address, which a message names, is known to be the recipient's too.
+  virtual Result<bool> is_own_address(std::string_view address) { return false; }
 
   /// RFC 5183 4.1 ("domain", "host", "location", "phase", "remote-host", "remote-ip") and RFC 6785 4.6 ("imap.cause",
   /// ...). Nothing: not known. Names are in lower case.
@@ -68,6 +70,8 @@ class Environment {
   /// External lists (RFC 6134).
   virtual bool list_known(std::string_view list) { return false; }
   virtual Result<bool> list_contains(std::string_view list, std::string_view value) { return false; }
+  /// For redirects to them.
+  virtual std::size_t list_size(std::string_view list) { return 0; }
 
   /// 0 to 100, nothing when it was not tested (RFC 5235 2); and 0 (not tested) to 5 (RFC 5235 3.1).
   virtual std::optional<int> spam_percent() const { return std::nullopt; }

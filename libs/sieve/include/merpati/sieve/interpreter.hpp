@@ -4,6 +4,7 @@
 #include <span>
 #include <string>
 #include <string_view>
+#include <vector>
 
 #include "merpati/sieve/environment.hpp"
 #include "merpati/sieve/outcome.hpp"
@@ -17,6 +18,8 @@ struct RunLimits {
   std::size_t max_variable = 64 << 10;  ///< octets; longer values are cut at a character (RFC 5229 4)
   std::size_t max_actions = 64;
   std::size_t max_redirects = 4;
+  std::size_t max_list_redirect = 20;  ///< members of a list that a message goes to
+  std::size_t max_own_addresses = 20;  ///< that vacation asks about
   std::size_t max_notifications = 4;
   std::size_t max_includes = 64;       ///< in all
   std::size_t max_include_depth = 10;  ///< inside each other
@@ -37,7 +40,14 @@ struct NamedScript {
 struct RunOptions {
   RunLimits limits;
   bool trace = false;
+  /// The message is in a mailbox, where somebody put or changed it (RFC 6785): there is no envelope, what answers a
+  /// delivery is an error, and keep leaves it where it is.
+  bool imap_event = false;
+  std::vector<std::string> flags;  ///< that it has: what the internal variable of RFC 5232 begins with
 };
+
+/// Of the flags of a message those that scripts can see and change: system flags, and keywords that are atoms.
+std::vector<std::string> flags_for_scripts(const std::vector<std::string>& flags);
 
 /// The scripts in their order: global ones before, the user's, global ones after. A `stop` or an explicit end of the
 /// implicit keep in one ends all; actions gather. `message` stays the caller's. Any thread.
