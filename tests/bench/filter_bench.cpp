@@ -258,7 +258,7 @@ struct ThirtyRules {
   ThirtyRules(runtime::Process& process, Memory& memory, filter::FilterService& service)
       : scripts(memory.pool, {}),
         remembered(memory.pool),
-        stage(scripts, remembered, cache, nullptr, process.blocking(), process.metrics(), settings()) {
+        stage(scripts, remembered, cache, nullptr, nullptr, process.blocking(), process.metrics(), settings()) {
     service.set_sieve(stage);
   }
   static filter::SieveStage::Settings settings() {
