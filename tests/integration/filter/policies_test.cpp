@@ -56,7 +56,8 @@ class PoliciesTest : public FilterTest {
     request.set_domain(domain);
     v1::PoliciesClient client(admin_);
     std::string out;
-    for (const auto& value : call(client.get_policy(request)).values()) {
+    const auto policy = call(client.get_policy(request));
+    for (const auto& value : policy.values()) {
       static constexpr std::array kNames = {"?", "configuration", "domain", "account"};
       out += fmt::format("{}={} {};", value.key(), value.never() ? "never" : fmt::format("{:g}", value.value()),
                          kNames[static_cast<std::size_t>(value.source())]);
