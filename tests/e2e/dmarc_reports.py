@@ -137,7 +137,7 @@ class DmarcReports(unittest.TestCase):
         self.assertEqual(int(begin) % 86400, 0)
         self.assertEqual(name, f"example.test!good.test!{begin}!{end}.xml.gz")
         self.assertRegex(mail["Subject"], r"^Report Domain:\s+good\.test\s+Submitter:\s+example\.test\s+Report-ID:\s+<[^<>\s]+@example\.test>$")
-        self.assertEqual((mail["From"].addresses[0].addr_spec, mail["To"]), ("dmarc@example.test", "<reports@sink.test>"))
+        self.assertEqual((mail["From"].addresses[0].addr_spec, mail["To"].addresses[0].addr_spec), ("dmarc@example.test", "reports@sink.test"))
         self.assertEqual(root.findtext(f".//{NAMESPACE}org_name"), "Example & Sons")
         self.assertEqual(self.counts(root), {("127.0.0.1", "good.test", "pass", "fail", "pass"): 3})
 
