@@ -78,7 +78,7 @@ Task<void> Session::finish_message(std::unique_ptr<Incoming> incoming) {
                          .accept_unfiltered = door_->accept_unfiltered});
   auto outcome = co_await acceptance.run();
   const std::chrono::duration<double> took = std::chrono::steady_clock::now() - started;
-  const auto answer = outcome.has_value() ? *outcome : reply_for(outcome.error());
+  const auto answer = outcome.has_value() ? *outcome : reply_for_message(outcome.error());
   site_->probe.message(answer.positive()    ? Probe::Outcome::kAccepted
                        : answer.permanent() ? Probe::Outcome::kRefused
                                             : Probe::Outcome::kTemporary,
@@ -90,12 +90,9 @@ Task<void> Session::finish_message(std::unique_ptr<Incoming> incoming) {
     span.attribute("smtp.size", static_cast<std::int64_t>(size));
     if (!answer.positive()) span.fail(answer.enhanced);  // the text may name people
   }
-  if (outcome.has_error()) {
-    reply_error(outcome.error());
-  } else {
-    reply(answer);
-    if (answer.positive()) errors_ = 0;  // who delivers mail is no guesser of addresses
-  }
+  if (outcome.has_error() && !answer.permanent()) log_failure(outcome.error());
+  reply(answer);
+  if (answer.positive()) errors_ = 0;  // who delivers mail is no guesser of addresses
   reset();
   co_return Result<void>();
 }

@@ -295,7 +295,7 @@ Task<Reply> Acceptance::settle(const std::vector<Results>& all) {
     }
     co_return accepted();
   }
-  if (failure_) co_return reply_for(*failure_);
+  if (failure_) co_return reply_for_message(*failure_);
   switch (failure->status()) {
     case DeliverResult::STATUS_OVER_QUOTA:
       co_return Reply{452, "4.2.2", "Mailbox full"};

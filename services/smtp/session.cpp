@@ -144,13 +144,14 @@ void Session::reply(const Reply& given) { reply(given.code, given.enhanced, give
 
 void Session::reply_error(const Error& error) {
   const auto answer = reply_for(error);
-  if (!answer.permanent()) {
-    static log::Seldom seldom;
-    seldom.warning(
-        "smtp_backend_failed", error.describe(),
-        {{"trace_id", transaction_ ? transaction_->trace_id : std::string()}, {"command", to_string(verb_)}});
-  }
+  if (!answer.permanent()) log_failure(error);
   reply(answer);
+}
+
+void Session::log_failure(const Error& error) const {
+  static log::Seldom seldom;
+  seldom.warning("smtp_backend_failed", error.describe(),
+                 {{"trace_id", transaction_ ? transaction_->trace_id : std::string()}, {"command", to_string(verb_)}});
 }
 
 void Session::goodbye(int code, std::string_view enhanced, std::string_view text) {

@@ -40,6 +40,7 @@ class Session final : public net::Session {
   void reply(int code, std::string_view enhanced, std::string_view text);
   void reply(const Reply& reply);
   void reply_error(const Error& error);
+  void log_failure(const Error& error) const;
   void goodbye(int code, std::string_view enhanced, std::string_view text);
   void reset();
   Deadline call_deadline() const;

@@ -48,6 +48,8 @@ constexpr Row kTable[] = {
     {ErrorCode::kUnauthenticated, 451, "4.3.0", "Temporary error, try again later"},
 };
 
+const Reply kTemporary{451, "4.3.0", "Temporary error, try again later"};
+
 }  // namespace
 
 void append_reply(std::string& out, int code, std::string_view enhanced, std::string_view text) {
@@ -77,7 +79,12 @@ Reply reply_for(const Error& error) {
     if (!error.public_text().empty()) reply.text = error.public_text();
     return reply;
   }
-  return {451, "4.3.0", "Temporary error, try again later"};
+  return kTemporary;
+}
+
+Reply reply_for_message(const Error& error) {
+  auto reply = reply_for(error);
+  return reply.permanent() && error.public_text().empty() ? kTemporary : reply;
 }
 
 void throw_exception_from_error(const Reply& reply, const boost::source_location&) {

@@ -201,6 +201,27 @@ TEST(Acceptance, LargeMailIsUploadedAndComesBackByteForByte) {
   }
 }
 
+TEST(Acceptance, WhatABackendCannotDoIsNeverTheMessagesFault) {
+  Edge edge;
+  std::string large = "Subject: large\r\n\r\n";
+  while (large.size() < 70'000) large += "a line of a large message\r\n";
+  // The bucket is gone; its key is refused; a conflict; not known there.
+  for (const auto code : {ErrorCode::kFailedPrecondition, ErrorCode::kPermissionDenied, ErrorCode::kAlreadyExists,
+                          ErrorCode::kNotFound, ErrorCode::kInvalidArgument, ErrorCode::kUnimplemented}) {
+    const Error failure(code, "no bucket");
+    edge.store.upload_fails = failure;
+    Client uploading(edge.port(0));
+    EXPECT_EQ(uploading.mail("s@elsewhere.test", {"alice@example.test"}, large).substr(0, 9), "451 4.3.0")
+        << failure.describe();
+    edge.store.upload_fails.reset();
+    edge.store.failures = {failure, failure, failure, failure};
+    Client delivering(edge.port(0));
+    EXPECT_EQ(delivering.mail("s@elsewhere.test", {"alice@example.test"}, kMessage).substr(0, 3), "451")
+        << failure.describe();
+    edge.store.failures.clear();
+  }
+}
+
 TEST(Acceptance, FilterEditsJunkAndRefusals) {
   Edge edge;
   using filter::v1::HeaderEdit;

@@ -156,6 +156,7 @@ class FakeStore final : public store::v1::StoreService {
       all += piece->chunk();
     }
     std::lock_guard lock(mutex);
+    if (upload_fails) co_return *upload_fails;
     store::v1::PutBlobResponse out;
     out.set_blob_id(sha256(all));
     blobs[out.blob_id()] = std::move(all);
@@ -190,7 +191,7 @@ class FakeStore final : public store::v1::StoreService {
   std::vector<std::optional<Error>> failures;  ///< for the next calls of Deliver; nullopt: goes well
   std::function<void()> after_deliver;         ///< called under the lock
   std::set<std::int64_t> over_quota;
-  std::optional<Error> room_fails;
+  std::optional<Error> room_fails, upload_fails;
   std::optional<bool> committed = false;
   std::set<std::int64_t> committed_for;
   int deliveries = 0, resolutions = 0;

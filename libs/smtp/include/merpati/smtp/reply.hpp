@@ -32,6 +32,9 @@ void append_lines(std::string& out, int code, std::span<const std::string> lines
 /// Temporary or permanent is decided here and nowhere else. An enhanced status in the error wins when it agrees with
 /// the code's class; its public text is shown, its log text never.
 Reply reply_for(const Error& error);
+/// For a message that a backend could not take. A bucket that is gone or a key that is refused says nothing of the
+/// message, so the client shall keep it and come again: permanent only where the error has a public text.
+Reply reply_for_message(const Error& error);
 
 /// What a parser returns: the value, or the reply that tells the client what is wrong.
 template <class T>
