@@ -21,10 +21,6 @@ constexpr std::size_t kMaxReturnedHeader = 16 * 1024;
 constexpr std::size_t kMaxReturned = 48 * 1024;
 constexpr std::size_t kMaxLine = 900;  // RFC 5322 2.1.1: 998 without CRLF
 
-bool is_ascii(std::string_view text) {
-  return std::ranges::all_of(text, [](char c) { return static_cast<unsigned char>(c) < 0x80; });
-}
-
 /// On one line, without control characters, UTF-8.
 std::string one_line(std::string_view text, std::size_t max = kMaxValue) {
   std::string out;
@@ -48,7 +44,7 @@ std::string written_address(std::string_view text) {
     const std::string spec = mime::to_addr_spec(address);
     const std::string name = one_line(mime::decode_encoded_words(address.name));
     if (name.empty()) return "<" + spec + ">";
-    if (!is_ascii(name)) return mime::encode_encoded_words(name) + " <" + spec + ">";
+    if (!mime::is_ascii(name)) return mime::encode_encoded_words(name) + " <" + spec + ">";
     std::string quoted = "\"";
     for (char c : name) quoted += (c == '"' || c == '\\') ? std::string("\\") + c : std::string(1, c);
     return quoted + "\" <" + spec + ">";
@@ -73,7 +69,7 @@ std::string date_and_id(const Occasion& occasion) {
 
 std::string ids_field(std::string_view name, std::string_view value) {
   auto ids = mime::parse_message_ids(value);
-  std::erase_if(ids, [](const std::string& id) { return id.size() > kMaxLine || !is_ascii(id); });
+  std::erase_if(ids, [](const std::string& id) { return id.size() > kMaxLine || !mime::is_ascii(id); });
   // RFC 5322 3.6.4 wants the first one kept when some have to go.
   if (ids.size() > kMaxReferences)
     ids.erase(ids.begin() + 1, ids.end() - static_cast<std::ptrdiff_t>(kMaxReferences - 1));
@@ -113,7 +109,7 @@ bool has_long_line(std::string_view text) {
 /// A text part: its header, the empty line, and the text.
 std::string text_part(std::string_view text) {
   const std::string lines = with_line_ends(mime::to_utf8("", text));
-  const bool plain = is_ascii(lines) && !has_long_line(lines);
+  const bool plain = mime::is_ascii(lines) && !has_long_line(lines);
   std::string out =
       plain ? "Content-Type: text/plain; charset=us-ascii\r\n\r\n"
             : "Content-Type: text/plain; charset=utf-8\r\nContent-Transfer-Encoding: quoted-printable\r\n\r\n";
@@ -145,7 +141,7 @@ class ReportBody {
   }
   void returned(std::string_view type, std::string_view octets) {
     std::string head = "Content-Type: " + std::string(type) + "\r\n";
-    if (!is_ascii(octets)) head += "Content-Transfer-Encoding: 8bit\r\n";
+    if (!mime::is_ascii(octets)) head += "Content-Transfer-Encoding: 8bit\r\n";
     part(head + "\r\n" + std::string(octets));
   }
   std::string finish() && { return std::move(out_) + "--" + boundary_ + "--\r\n"; }
@@ -165,7 +161,9 @@ std::string field_of_message(const Occasion& occasion, std::string_view name) {
 }
 
 /// Which address types there are (RFC 3464 2.3, RFC 6533 3).
-std::string typed(std::string_view address) { return (is_ascii(address) ? "rfc822; " : "utf-8; ") + one_line(address); }
+std::string typed(std::string_view address) {
+  return (mime::is_ascii(address) ? "rfc822; " : "utf-8; ") + one_line(address);
+}
 
 }  // namespace
 
@@ -204,7 +202,7 @@ std::string compose_refusal(const sieve::Reject& reject, const Occasion& occasio
   }
   body.part(status);
   const auto header = returned_header(occasion);
-  body.returned(is_ascii(header) ? "text/rfc822-headers" : "message/global-headers", header);
+  body.returned(mime::is_ascii(header) ? "text/rfc822-headers" : "message/global-headers", header);
   return out + std::move(body).finish();
 }
 
@@ -233,7 +231,7 @@ std::string compose_notification(const sieve::Notify& note, const Occasion& occa
   out += date_and_id(occasion);
   // RFC 5436 2.7.1: it says whose notification it is
   out += "Auto-Submitted: auto-notified";
-  if (is_ascii(occasion.address)) out += "; owner-email=\"" + one_line(occasion.address) + "\"";
+  if (mime::is_ascii(occasion.address)) out += "; owner-email=\"" + one_line(occasion.address) + "\"";
   out += "\r\n";
   if (note.importance == "1") out += "Importance: high\r\nX-Priority: 1\r\n";
   if (note.importance == "3") out += "Importance: low\r\nX-Priority: 5\r\n";
@@ -259,7 +257,7 @@ std::string compose_report(const sieve::Report& report, const Occasion& occasion
   body.part(status);
   const bool whole = !report.headers_only && !occasion.message.empty() && occasion.message.size() <= kMaxReturned;
   const auto returned = whole ? occasion.message : returned_header(occasion);
-  const bool ascii = is_ascii(occasion.header);
+  const bool ascii = mime::is_ascii(occasion.header);
   if (whole)
     body.returned(ascii ? "message/rfc822" : "message/global", returned);
   else

@@ -1,5 +1,6 @@
 #include "filter/dmarc_counts.hpp"
 
+#include "merpati/pg/sqlstate.hpp"
 #include "merpati/runtime/seldom.hpp"
 
 namespace merpati::filter {
@@ -7,11 +8,6 @@ namespace {
 constexpr std::size_t kBatch = 500;
 constexpr auto kWrite = std::chrono::seconds(30);
 constexpr auto kLook = std::chrono::milliseconds(10);
-
-bool may_pass(ErrorCode code) {
-  return code == ErrorCode::kUnavailable || code == ErrorCode::kDeadlineExceeded || code == ErrorCode::kCancelled ||
-         code == ErrorCode::kResourceExhausted || code == ErrorCode::kAborted;
-}
 
 std::int32_t day_of(WallTime at) {
   return static_cast<std::int32_t>(std::chrono::floor<std::chrono::days>(at).time_since_epoch().count());
@@ -73,7 +69,7 @@ Task<void> DmarcCounts::write(Waiting& waiting, std::chrono::seconds each) {
     if (left_out.has_value()) {
       left_out_.add(static_cast<double>(*left_out));
       counted_.add(messages - static_cast<double>(*left_out));
-    } else if (may_pass(left_out.error().code())) {
+    } else if (const auto code = left_out.error().code(); code == ErrorCode::kCancelled || pg::may_pass(code)) {
       co_return left_out.error();
     } else {
       log::error("filter_dmarc_not_counted", left_out.error().describe());

@@ -6,6 +6,8 @@
 
 #include "filter/gzip.hpp"
 #include "merpati/base/encoding.hpp"
+#include "merpati/base/ids.hpp"
+#include "merpati/mime/address.hpp"
 #include "merpati/mime/date.hpp"
 #include "merpati/mime/encoded_word.hpp"
 #include "merpati/mime/transfer.hpp"
@@ -16,13 +18,7 @@ namespace {
 /// RFC 5322 3.4: a name before an address.
 std::string display_name(const std::string& name) {
   const bool ascii = std::ranges::all_of(name, [](unsigned char c) { return c >= 32 && c < 127; });
-  if (!ascii) return mime::encode_encoded_words(name);
-  std::string out = "\"";
-  for (const char c : name) {
-    if (c == '"' || c == '\\') out += '\\';
-    out += c;
-  }
-  return out + "\"";
+  return ascii ? mime::quoted_string(name) : mime::encode_encoded_words(name);
 }
 
 std::string time_text(std::int64_t seconds) { return mime::format_date({seconds, 0}); }
@@ -89,14 +85,8 @@ std::string compose_dmarc_mail(const DmarcMail& mail, const DuePeriod& period, c
 }
 
 std::string dmarc_delivery_id(const DuePeriod& period, const DmarcReporter& reporter, const std::string& to) {
-  std::string octets = sha256(
+  return derived_uuid(
       fmt::format("DMARC report\n{}\n{}\n{}\n{}\n{}", reporter.from, period.id, period.domain, period.begins, to));
-  // RFC 9562 5.8: version 8, made of what we like.
-  octets[6] = static_cast<char>((octets[6] & 0x0f) | 0x80);
-  octets[8] = static_cast<char>((octets[8] & 0x3f) | 0x80);
-  const std::string hex = to_hex(octets.substr(0, 16));
-  return fmt::format("{}-{}-{}-{}-{}", hex.substr(0, 8), hex.substr(8, 4), hex.substr(12, 4), hex.substr(16, 4),
-                     hex.substr(20));
 }
 
 }  // namespace merpati::filter

@@ -18,7 +18,6 @@ constexpr auto kLease = 10min;  // more than one report takes
 constexpr auto kTryAgainIn = 15min;
 constexpr auto kOneStep = 30s;  // a statement, a call, the lookups of one destination
 constexpr std::size_t kMostDestinations = 5;
-constexpr std::size_t kMostInline = 64 * 1024;  // of a body in a call
 
 /// Whether it is worth trying again.
 bool may_pass(const Error& error) {
@@ -159,13 +158,7 @@ Task<void> DmarcSender::enqueue(const DuePeriod& period, std::shared_ptr<const D
   request.set_received_at_ms(std::chrono::duration_cast<std::chrono::milliseconds>(now).count());
   std::string octets =
       compose_dmarc_mail(*mail, period, reporter_, to, std::chrono::duration_cast<std::chrono::seconds>(now).count());
-  if (octets.size() <= kMostInline) {
-    request.mutable_body()->set_inline_(std::move(octets));
-  } else {
-    if (!peers_.store) co_return Error(ErrorCode::kUnavailable, "no store");
-    MERPATI_CO_TRY(*request.mutable_body()->mutable_blob_id(),
-                   co_await upload(store::v1::StoreClient(peers_.store), std::move(octets), call));
-  }
+  MERPATI_CO_TRY(*request.mutable_body(), co_await body_of(peers_.store, std::move(octets), call));
   const queue::v1::QueueClient queue(peers_.queue);
   MERPATI_CO_CHECK(co_await queue.enqueue(request, call));
   co_return Result<void>();

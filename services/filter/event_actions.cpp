@@ -5,35 +5,22 @@
 #include "filter/compose.hpp"
 #include "filter/event_flags.hpp"
 #include "filter/message_checks.hpp"
+#include "filter/store_upload.hpp"
 #include "merpati/base/ids.hpp"
+#include "merpati/mime/charset.hpp"
 #include "merpati/mime/date.hpp"
 #include "merpati/mime/header_edit.hpp"
 #include "merpati/queue/v1/queue.rpc.hpp"
-#include "merpati/smtp/address.hpp"
 #include "merpati/store/v1/store.rpc.hpp"
 
 namespace merpati::filter {
 namespace {
 
-constexpr std::size_t kInline = 64 * 1024;
-constexpr std::size_t kChunk = 256 * 1024;
-constexpr std::size_t kTraceDigits = 32;  // of what a call gives on, which may name a span too
-constexpr std::size_t kMostHops = 20;  // a redirect adds a Delivered-To: so many are a circle, whatever its addresses
-
-bool can_be_sent_to(const std::string& address) {
-  const auto parsed = smtp::parse_address(address, smtp::Utf8::kYes);
-  return parsed && !parsed->domain.empty();
-}
-
-bool is_ascii(std::string_view text) {
-  return std::ranges::all_of(text, [](char c) { return static_cast<unsigned char>(c) < 0x80; });
-}
-
 /// Where a redirect goes; not to where the message was before, nor to its owner.
 std::vector<std::string> destinations(const sieve::Redirect& to, const DeliveryWorld& world,
                                       const EventTarget& target) {
   const auto header = target.octets.substr(0, target.header_size);
-  if (mime::count_fields(header, "Delivered-To") >= kMostHops) return {};
+  if (went_far(header)) return {};
   std::vector<std::string> out{to.address};
   if (!to.list.empty()) out = world.lists->members(to.list);
   std::erase_if(out, [&](const std::string& address) {
@@ -60,6 +47,12 @@ bool is_kept_anyway(const sieve::Outcome& outcome, const DeliveryWorld& world, c
 std::string in_version(const sieve::Version& version, const EventTarget& target) {
   std::string out = version.header.empty() ? std::string(target.octets.substr(0, target.header_size)) : version.header;
   return version.body ? out + *version.body : out.append(target.octets.substr(target.header_size));
+}
+
+/// INBOX has one spelling (RFC 9051 5.1).
+std::string mailbox_of(const sieve::Filing& into, const DeliveryWorld& world) {
+  auto mailbox = world.name_of(into);
+  return mime::iequals(mailbox, "INBOX") ? "INBOX" : mailbox;
 }
 
 Error not_whole() { return Error(ErrorCode::kResourceExhausted, "the message is larger than filter.max_scanned_size"); }
@@ -99,8 +92,7 @@ Task<void> EventActions::apply(const sieve::Outcome& outcome, const DeliveryWorl
 Task<void> EventActions::file(const sieve::Outcome& outcome, const sieve::Action& action, const DeliveryWorld& world,
                               const EventTarget& target) {
   const auto& into = std::get<sieve::FileInto>(action.what).into;
-  auto mailbox = world.name_of(into);
-  if (mime::iequals(mailbox, "INBOX")) mailbox = "INBOX";
+  auto mailbox = mailbox_of(into, world);
   if (action.version == 0) co_return co_await copy(into, std::move(mailbox), target);
   if (!target.whole) co_return not_whole();
   co_return co_await append(into, std::move(mailbox), in_version(outcome.versions[action.version], target), target);
@@ -110,9 +102,7 @@ Task<void> EventActions::copy(const sieve::Filing& into, std::string mailbox, co
   store::v1::CopyMessagesRequest request;
   request.set_account_id(target.call.account_id);
   request.set_mailbox_id(target.mailbox_id);
-  auto& uids = *request.add_uids();
-  uids.set_first(target.uid);
-  uids.set_last(target.uid);
+  add_uid(target.uid, *request.mutable_uids());
   request.set_to(mailbox);
   store::v1::StoreClient store(store_);
   auto copied = co_await store.copy_messages(request, target.call);
@@ -132,7 +122,7 @@ Task<void> EventActions::append(const sieve::Filing& into, std::string mailbox, 
   request.set_request_id(new_uuid());
   request.set_mailbox(mailbox);
   auto& message = *request.add_messages();
-  MERPATI_CO_TRY(*message.mutable_body(), co_await body_of(std::move(octets), target));
+  MERPATI_CO_TRY(*message.mutable_body(), co_await body_of(store_, std::move(octets), target.call));
   for (const auto& flag : into.flags) message.add_flags(flag);
   message.set_received_at_ms(target.received_at_ms);
   message.set_received_zone_minutes(target.zone_minutes);
@@ -167,9 +157,7 @@ Task<void> EventActions::change_flags(std::int64_t mailbox, std::uint32_t uid, c
     store::v1::StoreFlagsRequest request;
     request.set_account_id(target.call.account_id);
     request.set_mailbox_id(mailbox);
-    auto& uids = *request.add_uids();
-    uids.set_first(uid);
-    uids.set_last(uid);
+    add_uid(uid, *request.mutable_uids());
     request.set_mode(mode);
     for (const auto& flag : flags) {
       if (const auto bit = flag_bit(flag); bit != 0)
@@ -206,9 +194,7 @@ Task<void> EventActions::redirect(const sieve::Outcome& outcome, const sieve::Ac
 Task<void> EventActions::notify(const sieve::Notify& note, const DeliveryWorld& world, const EventTarget& target) {
   auto message = compose_notification(note, occasion_of(world, target, host_));
   if (note.fcc) {
-    auto mailbox = world.name_of(*note.fcc);
-    if (mime::iequals(mailbox, "INBOX")) mailbox = "INBOX";
-    MERPATI_CO_CHECK(co_await append(*note.fcc, std::move(mailbox), message, target));
+    MERPATI_CO_CHECK(co_await append(*note.fcc, mailbox_of(*note.fcc, world), message, target));
   }
   co_return co_await send({}, note.recipients, std::move(message), target);
 }
@@ -221,43 +207,24 @@ Task<void> EventActions::send(std::string reverse_path, std::vector<std::string>
   queue::v1::EnqueueRequest request;
   request.set_delivery_id(new_uuid());
   request.set_reverse_path(std::move(reverse_path));
-  bool utf8 = !is_ascii(std::string_view(message).substr(0, mime::header_block_size(message)));
+  bool utf8 = !mime::is_ascii(std::string_view(message).substr(0, mime::header_block_size(message)));
   for (auto& one : recipients) {
-    utf8 = utf8 || !is_ascii(one);
+    utf8 = utf8 || !mime::is_ascii(one);
     request.add_recipients()->set_address(std::move(one));
   }
-  request.set_body_type(is_ascii(message) ? "7BIT" : "8BITMIME");
+  request.set_body_type(mime::is_ascii(message) ? "7BIT" : "8BITMIME");
   request.set_smtputf8(utf8);
   request.set_sender_account_id(target.call.account_id);
-  request.set_trace_id(target.call.trace_id.substr(0, kTraceDigits));
+  request.set_trace_id(target.trace_id());
   request.set_received_at_ms(
       std::chrono::duration_cast<std::chrono::milliseconds>(WallTime::clock::now().time_since_epoch()).count());
   request.set_cell(target.call.cell);
-  MERPATI_CO_TRY(*request.mutable_body(), co_await body_of(std::move(message), target));
+  MERPATI_CO_TRY(*request.mutable_body(), co_await body_of(store_, std::move(message), target.call));
   auto call = target.call;
   call.token.clear();
   queue::v1::QueueClient queue(queue_);
   MERPATI_CO_CHECK(co_await queue.enqueue(request, call));
   co_return Result<void>();
-}
-
-Task<store::v1::Body> EventActions::body_of(std::string octets, const EventTarget& target) {
-  store::v1::Body body;
-  if (octets.size() <= kInline) {
-    body.set_inline_(std::move(octets));
-    co_return body;
-  }
-  store::v1::StoreClient store(store_);
-  MERPATI_CO_TRY(auto upload, co_await store.put_blob(target.call));
-  for (std::size_t at = 0; at < octets.size(); at += kChunk) {
-    store::v1::PutBlobRequest chunk;
-    chunk.set_account_id(target.call.account_id);
-    chunk.set_chunk(octets.substr(at, kChunk));
-    MERPATI_CO_CHECK(co_await upload->write(std::move(chunk)));
-  }
-  MERPATI_CO_TRY(auto stored, co_await upload->finish());
-  body.set_blob_id(std::move(*stored.mutable_blob_id()));
-  co_return body;
 }
 
 }  // namespace merpati::filter

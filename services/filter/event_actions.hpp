@@ -11,10 +11,6 @@
 #include "merpati/rpc/channel.hpp"
 #include "merpati/sieve/outcome.hpp"
 
-namespace merpati::store::v1 {
-class Body;
-}
-
 namespace merpati::filter {
 
 /// A message in a mailbox, as the store has it.
@@ -29,6 +25,9 @@ struct EventTarget {
   std::string_view octets;  ///< or the header alone
   std::size_t header_size = 0;
   bool whole = false;
+
+  /// What a call gives on may name a span too.
+  std::string trace_id() const { return call.trace_id.substr(0, 32); }
 };
 
 class EventActions {
@@ -53,7 +52,6 @@ class EventActions {
   Task<void> create(std::string mailbox, const EventTarget& target);
   Task<void> change_flags(std::int64_t mailbox, std::uint32_t uid, const std::vector<std::string>& before,
                           const std::vector<std::string>& after, const EventTarget& target);
-  Task<store::v1::Body> body_of(std::string octets, const EventTarget& target);
 
   std::shared_ptr<rpc::Channel> store_, queue_;
   const std::string host_;

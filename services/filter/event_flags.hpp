@@ -1,4 +1,4 @@
-// Flags as scripts write them, and as the store has them.
+// Messages and flags as scripts name them, and as the store does.
 #pragma once
 
 #include <algorithm>
@@ -36,6 +36,13 @@ inline std::uint32_t flag_bit(std::string_view flag) {
   for (const auto& [name, bit] : kSystemFlags)
     if (mime::iequals(name, flag)) return bit;
   return 0;
+}
+
+/// The range of one message.
+inline void add_uid(std::uint32_t uid, google::protobuf::RepeatedPtrField<store::v1::UidRange>& to) {
+  auto& range = *to.Add();
+  range.set_first(uid);
+  range.set_last(uid);
 }
 
 /// Those of `a` that are not in `b`; upper and lower case are the same.

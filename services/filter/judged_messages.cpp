@@ -4,6 +4,7 @@
 #include <iterator>
 
 #include "merpati/base/ids.hpp"
+#include "merpati/pg/sqlstate.hpp"
 #include "merpati/runtime/seldom.hpp"
 
 namespace merpati::filter {
@@ -12,10 +13,6 @@ constexpr std::size_t kBatch = 500;
 constexpr auto kPause = std::chrono::seconds(1);  // after a failure
 constexpr auto kWrite = std::chrono::seconds(30);
 
-bool may_pass(ErrorCode code) {
-  return code == ErrorCode::kUnavailable || code == ErrorCode::kDeadlineExceeded ||
-         code == ErrorCode::kResourceExhausted || code == ErrorCode::kAborted;
-}
 }  // namespace
 
 JudgedMessages::JudgedMessages(ReputationMemory& memory, std::chrono::seconds half_life, runtime::Metrics& metrics,
@@ -68,7 +65,7 @@ asio::awaitable<void> JudgedMessages::run() {
       static log::Seldom seldom(std::chrono::minutes(1));
       const bool cancelled = done.error().code() == ErrorCode::kCancelled;
       if (!cancelled) seldom.warning("filter_reputation_not_counted", done.error().describe());
-      if (cancelled || may_pass(done.error().code())) {
+      if (cancelled || pg::may_pass(done.error().code())) {
         give_back(std::move(batch));  // a delivery that was counted after all is not counted twice
       } else {
         lost_.add(static_cast<double>(batch.size()));

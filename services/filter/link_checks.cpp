@@ -12,6 +12,7 @@
 
 #include "filter/message_domains.hpp"
 #include "filter/printable.hpp"
+#include "merpati/mime/charset.hpp"
 #include "merpati/mime/header.hpp"
 #include "merpati/mime/html.hpp"
 
@@ -25,9 +26,6 @@ constexpr std::size_t kMostDetail = 200;  // octets
 
 bool is_digit(char c) { return c >= '0' && c <= '9'; }
 bool is_hex_digit(char c) { return is_digit(c) || ((c | 32) >= 'a' && (c | 32) <= 'f'); }
-bool is_ascii(std::string_view text) {
-  return std::ranges::none_of(text, [](char c) { return static_cast<unsigned char>(c) >= 0x80; });
-}
 std::string_view last_label(std::string_view host) { return host.substr(host.rfind('.') + 1); }
 
 /// WHATWG URL "ends in a number": then the whole host is an IPv4 address, however it is written.
@@ -92,7 +90,7 @@ bool looks_like_ascii(std::string_view label) {
                                            skeleton.data(), static_cast<std::int32_t>(skeleton.size()), &status);
   if (U_FAILURE(status)) return false;
   skeleton.resize(static_cast<std::size_t>(size));
-  return is_ascii(skeleton);
+  return mime::is_ascii(skeleton);
 }
 
 /// Of a top-level domain that there is: "report.pdf" is none.
@@ -143,14 +141,14 @@ HostTrick host_trick(std::string_view host) {
   boost::asio::ip::make_address(std::string(host), no_address);
   if (!no_address) return HostTrick::kAddress;
   if (is_number(last_label(host))) return HostTrick::kObfuscatedAddress;
-  if (is_ascii(host) && mime::to_lower(host).find("xn--") == std::string::npos) return HostTrick::kNone;
+  if (mime::is_ascii(host) && mime::to_lower(host).find("xn--") == std::string::npos) return HostTrick::kNone;
   if (spoof_checker() == nullptr) return HostTrick::kNone;
   const std::string name = to_unicode(host);
-  const bool ascii_suffix = is_ascii(last_label(name));
+  const bool ascii_suffix = mime::is_ascii(last_label(name));
   for (std::string_view rest = name; !rest.empty();) {
     const auto label = rest.substr(0, rest.find('.'));
     rest.remove_prefix(std::min(rest.size(), label.size() + 1));
-    if (is_ascii(label)) continue;
+    if (mime::is_ascii(label)) continue;
     if (mixes_scripts(label)) return HostTrick::kMixedScripts;
     if (ascii_suffix && looks_like_ascii(label)) return HostTrick::kConfusable;
   }

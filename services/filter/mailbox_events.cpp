@@ -14,7 +14,6 @@ namespace merpati::filter {
 namespace {
 
 constexpr std::size_t kAtOnce = 8;             // calls that run scripts in this process; others wait
-constexpr std::size_t kTraceDigits = 32;       // of what a call gives on, which may name a span too
 constexpr std::size_t kInMemory = 1 << 20;     // octets; larger messages are read into a file
 constexpr std::string_view kMemory = "imap/";  // before keys of duplicate: what deliveries remember is another matter
 
@@ -97,11 +96,7 @@ Task<std::vector<store::v1::MessageRow>> MailboxEvents::read_rows(const v1::RunE
   std::vector<std::uint32_t> uids;
   for (const auto& message : event.messages()) uids.push_back(message.uid());
   std::ranges::sort(uids);
-  for (const auto uid : uids) {
-    auto& range = *request.add_uids();
-    range.set_first(uid);
-    range.set_last(uid);
-  }
+  for (const auto uid : uids) add_uid(uid, *request.mutable_uids());
   request.mutable_mask()->set_flags(true);
   request.mutable_mask()->set_received_at(true);
   request.mutable_mask()->set_size(true);
@@ -164,9 +159,7 @@ Task<std::string> MailboxEvents::read_header(const Message& message) {
   store::v1::FetchMessagesRequest request;
   request.set_account_id(message.target.call.account_id);
   request.set_mailbox_id(message.target.mailbox_id);
-  auto& range = *request.add_uids();
-  range.set_first(message.target.uid);
-  range.set_last(message.target.uid);
+  add_uid(message.target.uid, *request.mutable_uids());
   request.mutable_mask()->set_header(true);
   store::v1::StoreClient store(store_);
   MERPATI_CO_TRY(auto page, co_await store.read_messages(request, message.target.call));
@@ -272,8 +265,7 @@ void MailboxEvents::tell(const Message& message, const Result<void>& done) {
     failed_.add();
   else
     errors_.add();
-  const auto trace = message.target.call.trace_id.substr(0, kTraceDigits);
-  const log::Fields fields = {{"trace_id", trace},
+  const log::Fields fields = {{"trace_id", message.target.trace_id()},
                               {"account_id", message.target.call.account_id},
                               {"cause", name_of(message.event.cause())},
                               {"mailbox_id", message.target.mailbox_id},

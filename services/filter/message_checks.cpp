@@ -5,6 +5,7 @@
 
 #include "merpati/mime/header.hpp"
 #include "merpati/mime/summary.hpp"
+#include "merpati/smtp/address.hpp"
 
 namespace merpati::filter {
 namespace {
@@ -66,6 +67,16 @@ bool was_delivered_to(std::string_view header_block, std::string_view address) {
     if (mime::iequals(field.name, "Delivered-To") && mime::iequals(mime::unfold(field.value), address)) return true;
   }
   return false;
+}
+
+bool went_far(std::string_view header_block) {
+  constexpr std::size_t kMostHops = 20;
+  return mime::count_fields(header_block, "Delivered-To") >= kMostHops;
+}
+
+bool can_be_sent_to(const std::string& address) {
+  const auto parsed = smtp::parse_address(address, smtp::Utf8::kYes);
+  return parsed && !parsed->domain.empty();
 }
 
 }  // namespace merpati::filter

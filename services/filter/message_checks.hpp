@@ -34,5 +34,9 @@ std::optional<Refusal> check_header(std::string_view header_block, const CheckLi
 std::optional<Refusal> check_parts(std::string_view message, const CheckLimits& limits);
 /// RFC 5321 6.3: the message was in this mailbox before, so it goes round.
 bool was_delivered_to(std::string_view header_block, std::string_view address);
+/// A redirect adds a Delivered-To: so many hops are a circle, whatever its addresses.
+bool went_far(std::string_view header_block);
+/// Whether the queue takes it as a recipient: it would refuse others, and with them the message.
+bool can_be_sent_to(const std::string& address);
 
 }  // namespace merpati::filter

@@ -138,11 +138,17 @@ struct Module::Parts {
     return config.database().session_dsn().empty() ? config.database().dsn() : config.database().session_dsn();
   }
 
+  sieve::RunLimits run_limits() const {
+    sieve::RunLimits limits;
+    limits.max_redirects = config.sieve().max_redirects();
+    limits.max_actions = kMostActions;
+    return limits;
+  }
+
   SieveStage::Settings sieve_settings(OperatorScripts operators) const {
     SieveStage::Settings settings;
     settings.host = config.authserv_id();
-    settings.limits.max_redirects = config.sieve().max_redirects();
-    settings.limits.max_actions = kMostActions;
+    settings.limits = run_limits();
     settings.before = std::move(operators.before);
     settings.after = std::move(operators.after);
     settings.global = std::move(operators.global);
@@ -154,9 +160,8 @@ struct Module::Parts {
 
   MailboxEvents::Settings event_settings(std::vector<EventScript> event_scripts) const {
     MailboxEvents::Settings settings;
-    const auto as_for_deliveries = sieve_settings({});
-    settings.host = as_for_deliveries.host;
-    settings.limits = as_for_deliveries.limits;
+    settings.host = config.authserv_id();
+    settings.limits = run_limits();
     settings.max_scanned_size = config.max_scanned_size();
     settings.scripts = std::move(event_scripts);
     return settings;

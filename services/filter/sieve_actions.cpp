@@ -4,26 +4,13 @@
 
 #include "filter/message_checks.hpp"
 #include "merpati/mime/header.hpp"
-#include "merpati/smtp/address.hpp"
 
 namespace merpati::filter {
 namespace {
 
 using Flags = google::protobuf::RepeatedPtrField<std::string>;
 
-/// The queue would refuse others, and with them the message.
-bool can_be_sent_to(const std::string& address) {
-  const auto parsed = smtp::parse_address(address, smtp::Utf8::kYes);
-  return parsed && !parsed->domain.empty();
-}
-
 void set_flags(const std::vector<std::string>& flags, Flags& out) { out.Add(flags.begin(), flags.end()); }
-
-/// A redirect adds a Delivered-To: so many hops are a circle, whatever its addresses.
-bool went_far(std::string_view header) {
-  constexpr std::size_t kMostHops = 20;
-  return mime::count_fields(header, "Delivered-To") >= kMostHops;
-}
 
 class Maker {
  public:

@@ -204,10 +204,8 @@ Task<std::unique_ptr<PendingReply>> start_append(Session& session, const Command
   request.set_mailbox(*name);
   auto& message = *request.add_messages();
   *message.mutable_body() = std::move(received.body);
-  for (unsigned i = 0; i < 5; ++i) {
-    constexpr const char* kNames[] = {"\\Seen", "\\Answered", "\\Flagged", "\\Deleted", "\\Draft"};
-    if ((flags->bits >> i & 1U) != 0) message.add_flags(kNames[i]);
-  }
+  for (unsigned i = 0; i < kSystemFlags.size(); ++i)
+    if ((flags->bits >> i & 1U) != 0) message.add_flags(std::string(kSystemFlags[i]));
   for (const auto& keyword : flags->keywords) message.add_flags(keyword);
   if (arguments.date) {
     message.set_received_at_ms(arguments.date->seconds * 1000);

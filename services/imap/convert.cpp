@@ -36,9 +36,8 @@ void to_proto(const Ranges& ranges, PbRanges* out) {
 }
 
 std::uint32_t flag_bit(std::string_view flag) {
-  constexpr std::string_view kNames[] = {"\\Seen", "\\Answered", "\\Flagged", "\\Deleted", "\\Draft"};
-  for (unsigned i = 0; i < 5; ++i) {
-    if (same(flag, kNames[i])) return 1U << i;
+  for (unsigned i = 0; i < kSystemFlags.size(); ++i) {
+    if (same(flag, kSystemFlags[i])) return 1U << i;
   }
   return 0;
 }

@@ -1,6 +1,7 @@
 // Between the store's messages and the values of libs/imap.
 #pragma once
 
+#include <array>
 #include <cstdint>
 #include <optional>
 #include <string>
@@ -25,6 +26,9 @@ struct FlagSet {
   std::uint32_t bits = 0;
   std::vector<std::string> keywords;
 };
+/// System flags by their bits.
+inline constexpr std::array<std::string_view, 5> kSystemFlags = {"\\Seen", "\\Answered", "\\Flagged", "\\Deleted",
+                                                                 "\\Draft"};
 /// Nothing for \Recent, "\*" and system flags that do not exist.
 std::optional<FlagSet> parse_flags(const std::vector<std::string>& flags);
 /// A single flag's bit; 0 for a keyword or an unknown one.
@@ -33,13 +37,12 @@ std::uint32_t flag_bit(std::string_view flag);
 /// "(\Seen $Forwarded)".
 template <class Keywords>
 void append_flags(std::string& out, std::uint32_t bits, const Keywords& keywords, bool recent) {
-  constexpr std::string_view kNames[] = {"\\Seen", "\\Answered", "\\Flagged", "\\Deleted", "\\Draft"};
   out += '(';
   const std::size_t from = out.size();
-  for (unsigned i = 0; i < 5; ++i) {
+  for (unsigned i = 0; i < kSystemFlags.size(); ++i) {
     if ((bits & (1U << i)) == 0) continue;
     if (out.size() != from) out += ' ';
-    out += kNames[i];
+    out += kSystemFlags[i];
   }
   if (recent) {
     if (out.size() != from) out += ' ';

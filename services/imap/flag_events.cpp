@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <iterator>
 
+#include "imap/convert.hpp"
 #include "imap/row_reader.hpp"
 #include "merpati/imap/mailbox_name.hpp"
 
@@ -11,10 +12,9 @@ namespace {
 
 template <class Keywords>
 std::vector<std::string> names_of(std::uint32_t bits, const Keywords& keywords) {
-  constexpr const char* kNames[] = {"\\Seen", "\\Answered", "\\Flagged", "\\Deleted", "\\Draft"};
   std::vector<std::string> out;
-  for (unsigned i = 0; i < 5; ++i)
-    if ((bits >> i & 1U) != 0) out.emplace_back(kNames[i]);
+  for (unsigned i = 0; i < kSystemFlags.size(); ++i)
+    if ((bits >> i & 1U) != 0) out.emplace_back(kSystemFlags[i]);
   out.insert(out.end(), keywords.begin(), keywords.end());
   std::sort(out.begin(), out.end());
   return out;

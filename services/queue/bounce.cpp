@@ -14,10 +14,6 @@ namespace {
 constexpr std::size_t kMaxReturned = 48 * 1024;
 constexpr std::size_t kMaxReturnedHeader = 16 * 1024;
 
-bool is_ascii(std::string_view text) {
-  return std::all_of(text.begin(), text.end(), [](char c) { return static_cast<unsigned char>(c) < 0x80; });
-}
-
 // On one line, without control characters: it comes from other hosts.
 std::string one_line(std::string_view text, std::size_t max = 500) {
   std::string out;
@@ -33,7 +29,7 @@ std::string date_of(WallTime time) {
 
 // RFC 3464 2.3, with the address types of RFC 6533 3.
 std::string typed_address(std::string_view address) {
-  return (is_ascii(address) ? "rfc822; " : "utf-8; ") + one_line(address, 1000);
+  return (mime::is_ascii(address) ? "rfc822; " : "utf-8; ") + one_line(address, 1000);
 }
 
 std::string status_part(const Message& message, const std::vector<FailedRecipient>& failed, std::string_view hostname) {
@@ -71,8 +67,8 @@ BounceText compose_bounce(const Message& message, const std::vector<FailedRecipi
                           std::string_view hostname, WallTime now) {
   BounceText out;
   const std::string boundary = "=_" + new_uuid();
-  bool utf8 = !is_ascii(message.reverse_path);
-  for (const FailedRecipient& r : failed) utf8 |= !is_ascii(r.address);
+  bool utf8 = !mime::is_ascii(message.reverse_path);
+  for (const FailedRecipient& r : failed) utf8 |= !mime::is_ascii(r.address);
   out.smtputf8 = utf8;
 
   std::string& text = out.octets;
@@ -104,7 +100,7 @@ BounceText compose_bounce(const Message& message, const std::vector<FailedRecipi
   const bool whole = !message.headers_only && message.size <= kMaxReturned && original.size() == message.size &&
                      message.body_type != BodyType::kBinaryMime;
   const std::string_view header = original.substr(0, std::min(header_size, kMaxReturnedHeader));
-  const bool header_is_ascii = is_ascii(header);
+  const bool header_is_ascii = mime::is_ascii(header);
   text += "\r\n--" + boundary + "\r\nContent-Type: ";
   if (whole)
     text += header_is_ascii ? "message/rfc822" : "message/global";
@@ -112,7 +108,7 @@ BounceText compose_bounce(const Message& message, const std::vector<FailedRecipi
     text += header_is_ascii ? "text/rfc822-headers" : "message/global-headers";
   text += "\r\n";
   const std::string_view returned = whole ? original : header;
-  if (!is_ascii(returned)) text += "Content-Transfer-Encoding: 8bit\r\n";
+  if (!mime::is_ascii(returned)) text += "Content-Transfer-Encoding: 8bit\r\n";
   text += "\r\n";
   text += returned;
   // This line end belongs to the boundary: what is returned stays as it was.

@@ -2,16 +2,11 @@
 
 #include <algorithm>
 
+#include "merpati/mime/charset.hpp"
 #include "merpati/store/v1/store.rpc.hpp"
 
 namespace merpati::queue {
 namespace {
-bool is_ascii(std::string_view text) {
-  unsigned char all = 0;
-  for (char c : text) all |= static_cast<unsigned char>(c);
-  return all < 0x80;
-}
-
 class InlineContent : public Content {
  public:
   InlineContent(std::string prefix, std::string body) : prefix_(std::move(prefix)), body_(std::move(body)) {}
@@ -25,7 +20,7 @@ class InlineContent : public Content {
     if (out.size() > max) out.resize(max);
     co_return out;
   }
-  bool eight_bit() const override { return !is_ascii(prefix_) || !is_ascii(body_); }
+  bool eight_bit() const override { return !mime::is_ascii(prefix_) || !mime::is_ascii(body_); }
   const std::string* inline_body() const override { return &body_; }
 
  private:

@@ -4,6 +4,7 @@
 
 #include "merpati/base/spool.hpp"
 #include "merpati/dns/domain_name.hpp"
+#include "merpati/mime/charset.hpp"
 #include "merpati/mime/header.hpp"
 #include "merpati/mime/reencode.hpp"
 #include "merpati/mime/summary.hpp"
@@ -13,16 +14,10 @@ namespace {
 
 constexpr std::size_t kChunk = 57 * 2048;  // whole lines of base64
 
-bool is_ascii(std::string_view text) {
-  unsigned char all = 0;
-  for (const char c : text) all |= static_cast<unsigned char>(c);
-  return all < 0x80;
-}
-
 class SpooledContent : public Content {
  public:
   SpooledContent(Spool spool, std::string_view octets)
-      : spool_(std::move(spool)), octets_(octets), eight_bit_(!is_ascii(octets)) {}
+      : spool_(std::move(spool)), octets_(octets), eight_bit_(!mime::is_ascii(octets)) {}
 
   Task<ContentSource> open() override {
     auto at = std::make_shared<std::size_t>(0);
@@ -76,9 +71,10 @@ Result<Converted> convert(std::string_view octets, std::optional<mime::Carry> ca
   const auto summary = mime::summarize(octets);
   const auto seven = mime::plan_reencoding(octets, summary, mime::Carry::k7Bit);
   for (const auto& piece : seven.pieces) {
-    if (piece.kind == mime::Piece::Kind::kCopy) out.ascii_header = out.ascii_header && is_ascii(piece.raw.of(octets));
+    if (piece.kind == mime::Piece::Kind::kCopy)
+      out.ascii_header = out.ascii_header && mime::is_ascii(piece.raw.of(octets));
   }
-  if (seven.pieces.empty()) out.ascii_header = is_ascii(octets);
+  if (seven.pieces.empty()) out.ascii_header = mime::is_ascii(octets);
   out.fits = true;
   if (!carry) return out;
   const auto plan = *carry == mime::Carry::k7Bit ? seven : mime::plan_reencoding(octets, summary, *carry);
@@ -114,7 +110,7 @@ bool is_forwarded(const Message& message) {
 
 std::optional<std::string> to_ascii_address(const std::string& address) {
   const auto at = address.rfind('@');
-  if (at == std::string::npos || !is_ascii(std::string_view(address).substr(0, at))) return std::nullopt;
+  if (at == std::string::npos || !mime::is_ascii(std::string_view(address).substr(0, at))) return std::nullopt;
   auto domain = dns::to_ascii(std::string_view(address).substr(at + 1));
   if (!domain) return std::nullopt;
   return address.substr(0, at + 1) + *domain;

@@ -14,16 +14,6 @@ namespace {
 constexpr auto kCallTimeout = std::chrono::seconds(30);
 constexpr auto kCopyTimeout = std::chrono::minutes(2);
 
-// The same for every attempt: a UUID made from the item's.
-std::string derived_uuid(std::string_view uuid, std::string_view purpose) {
-  std::string hash = sha256(std::string(purpose) + ":" + std::string(uuid)).substr(0, 16);
-  hash[6] = static_cast<char>((hash[6] & 0x0F) | 0x80);
-  hash[8] = static_cast<char>((hash[8] & 0x3F) | 0x80);
-  const std::string hex = to_hex(hash);
-  return hex.substr(0, 8) + "-" + hex.substr(8, 4) + "-" + hex.substr(12, 4) + "-" + hex.substr(16, 4) + "-" +
-         hex.substr(20);
-}
-
 bool is_cancelled(const Error& error) { return error.code() == ErrorCode::kCancelled; }
 
 Outcome outcome_of(const store::v1::DeliverResult& result) {
@@ -197,7 +187,7 @@ Task<void> LocalDelivery::send_on(const LeasedItem& item, Content& content, cons
   for (std::size_t i = 0; i < departures.size(); ++i) {
     const Departure& departure = departures[i];
     Message message = *item.message;
-    message.delivery_id = derived_uuid(item.uuid, "script " + std::to_string(i));
+    message.delivery_id = derived_uuid("script " + std::to_string(i) + ":" + item.uuid);
     message.reverse_path = departure.reverse_path;
     message.header_prefix = departure.prefix;
     message.headers_only = departure.headers_only;
@@ -235,7 +225,7 @@ Task<void> LocalDelivery::send_on(const LeasedItem& item, Content& content, cons
 
 Task<Outcome> LocalDelivery::forward(const LeasedItem& item, Content& content, std::vector<std::string> addresses) {
   Message copy = *item.message;
-  copy.delivery_id = derived_uuid(item.uuid, "forward");
+  copy.delivery_id = derived_uuid("forward:" + item.uuid);
   std::vector<NewRecipient> recipients;
   for (std::string& address : addresses) {
     std::string domain = recipient_domain(address);

@@ -5,6 +5,7 @@
 
 #include "merpati/base/ids.hpp"
 #include "merpati/cells/copy_blob.hpp"
+#include "merpati/mime/charset.hpp"
 #include "smtp/acceptance.hpp"
 
 namespace merpati::smtp {
@@ -12,10 +13,6 @@ namespace {
 
 constexpr int kMostTogether = 32;  // messages in one Enqueue, copies for one account in one Deliver
 constexpr std::size_t kMostCalls = 32;
-
-bool is_ascii(std::string_view text) {
-  return std::all_of(text.begin(), text.end(), [](char c) { return static_cast<unsigned char>(c) < 0x80; });
-}
 
 bool names_inbox(std::string_view mailbox) {
   return mailbox.empty() ||
@@ -218,14 +215,14 @@ Task<queue::v1::EnqueueRequest> Acceptance::sent(const filter::v1::SendMessage& 
   auto request = envelope();
   request.set_reverse_path(send.reverse_path());
   request.set_sender_account_id(target.local == nullptr ? 0 : target.local->claims().account_id());
-  bool utf8 = !is_ascii(send.reverse_path()) ||
-              !is_ascii(std::string_view(send.message()).substr(0, header_size(send.message())));
+  bool utf8 = !mime::is_ascii(send.reverse_path()) ||
+              !mime::is_ascii(std::string_view(send.message()).substr(0, header_size(send.message())));
   for (const auto& address : send.recipients()) {
     request.add_recipients()->set_address(address);
-    utf8 = utf8 || !is_ascii(address);
+    utf8 = utf8 || !mime::is_ascii(address);
   }
   request.set_smtputf8(utf8);
-  request.set_body_type(is_ascii(send.message()) ? "7BIT" : "8BITMIME");
+  request.set_body_type(mime::is_ascii(send.message()) ? "7BIT" : "8BITMIME");
   MERPATI_CO_TRY(*request.mutable_body(), co_await body_of(send.message()));
   co_return request;
 }

@@ -33,6 +33,15 @@ std::optional<std::string> decode_base64(std::string_view text, int variant) {
   return out;
 }
 
+/// `bytes` are sixteen; the bits of version and variant are set here (RFC 9562 4).
+std::string uuid_text(std::string bytes, unsigned version) {
+  bytes[6] = static_cast<char>((bytes[6] & 0x0f) | static_cast<int>(version << 4));
+  bytes[8] = static_cast<char>((bytes[8] & 0x3f) | 0x80);
+  auto text = to_hex(bytes);
+  for (const std::size_t at : {8, 13, 18, 23}) text.insert(at, 1, '-');
+  return text;
+}
+
 }  // namespace
 
 std::string to_hex(std::string_view bytes) {
@@ -114,12 +123,10 @@ std::string new_uuid() {
   const auto since = std::chrono::system_clock::now().time_since_epoch();
   const auto milliseconds = std::chrono::duration_cast<std::chrono::milliseconds>(since).count();
   for (std::size_t i = 0; i < 6; ++i) bytes[i] = static_cast<char>(milliseconds >> (40 - 8 * i));
-  bytes[6] = static_cast<char>((bytes[6] & 0x0f) | 0x70);  // RFC 9562 5.7: version 7
-  bytes[8] = static_cast<char>((bytes[8] & 0x3f) | 0x80);
-  auto text = to_hex(bytes);
-  for (const std::size_t at : {8, 13, 18, 23}) text.insert(at, 1, '-');
-  return text;
+  return uuid_text(std::move(bytes), 7);
 }
+
+std::string derived_uuid(std::string_view text) { return uuid_text(sha256(text).substr(0, 16), 8); }
 
 bool is_uuid(std::string_view text) {
   if (text.size() != 36) return false;

@@ -254,6 +254,15 @@ std::vector<Address> parse_addresses(std::string_view value) {
   return out;
 }
 
+std::string quoted_string(std::string_view text) {
+  std::string out = "\"";
+  for (const char c : text) {
+    if (c == '"' || c == '\\') out += '\\';
+    if (c != '\r' && c != '\n') out += c;
+  }
+  return out + '"';
+}
+
 std::string to_addr_spec(const Address& address) {
   bool quote = address.mailbox.empty() || address.mailbox.front() == '.' || address.mailbox.back() == '.' ||
                address.mailbox.find("..") != std::string::npos;

@@ -42,12 +42,6 @@ Converter open_converter(std::string_view charset) {
   return U_SUCCESS(status) ? std::move(out) : nullptr;
 }
 
-bool is_ascii(std::string_view bytes) {
-  unsigned char all = 0;
-  for (char c : bytes) all |= static_cast<unsigned char>(c);
-  return all < 0x80;
-}
-
 bool is_utf8_name(std::string_view charset) { return iequals(charset, "utf-8") || iequals(charset, "utf8"); }
 bool is_ascii_name(std::string_view charset) {
   return charset.empty() || iequals(charset, "us-ascii") || iequals(charset, "ascii");
@@ -202,6 +196,12 @@ std::optional<std::string> to_utf8_strict(std::string_view charset, std::string_
 
 bool is_known_charset(std::string_view charset) {
   return is_utf8_name(charset) || is_ascii_name(charset) || open_converter(charset) != nullptr;
+}
+
+bool is_ascii(std::string_view bytes) {
+  unsigned char all = 0;
+  for (char c : bytes) all |= static_cast<unsigned char>(c);
+  return all < 0x80;
 }
 
 bool is_valid_utf8(std::string_view bytes) {

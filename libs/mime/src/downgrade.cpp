@@ -25,19 +25,6 @@ bool is_one_of(std::string_view name, const Names& names) {
   return std::any_of(names.begin(), names.end(), [name](std::string_view n) { return iequals(n, name); });
 }
 
-bool is_ascii(std::string_view text) {
-  return std::all_of(text.begin(), text.end(), [](char c) { return static_cast<unsigned char>(c) < 0x80; });
-}
-
-std::string quoted_string(std::string_view text) {
-  std::string out = "\"";
-  for (const char c : text) {
-    if (c == '"' || c == '\\') out += '\\';
-    if (c != '\r' && c != '\n') out += c;
-  }
-  return out + '"';
-}
-
 std::string phrase(std::string_view name) {
   const std::string text = decode_encoded_words(name);
   return is_ascii(text) ? quoted_string(text) : encode_encoded_words(text);

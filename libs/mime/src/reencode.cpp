@@ -1,4 +1,5 @@
 #include "merpati/mime/reencode.hpp"
+#include "merpati/mime/charset.hpp"
 
 #include <algorithm>
 #include <iterator>
@@ -22,12 +23,6 @@ bool has_lines(std::string_view octets) {
     octets.remove_prefix(end + 2);
   }
   return true;
-}
-
-bool is_ascii(std::string_view octets) {
-  unsigned char all = 0;
-  for (const char c : octets) all |= static_cast<unsigned char>(c);
-  return all < 0x80;
 }
 
 class Planner {

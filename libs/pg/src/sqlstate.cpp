@@ -65,6 +65,11 @@ Error error_from_sqlstate(std::string_view sqlstate, std::string_view message) {
 
 bool is_conflict(std::string_view sqlstate) { return sqlstate == "40001" || sqlstate == "40P01"; }
 
+bool may_pass(ErrorCode code) {
+  return code == ErrorCode::kUnavailable || code == ErrorCode::kDeadlineExceeded ||
+         code == ErrorCode::kResourceExhausted || code == ErrorCode::kAborted;
+}
+
 bool ends_connection(std::string_view sqlstate) {
   return sqlstate == "25006" || sqlstate.starts_with("57P") || sqlstate.starts_with("08");
 }

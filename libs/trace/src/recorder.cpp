@@ -2,6 +2,7 @@
 
 #include <algorithm>
 
+#include "merpati/pg/sqlstate.hpp"
 #include "merpati/runtime/log.hpp"
 
 namespace merpati::trace {
@@ -67,11 +68,6 @@ void clean(v1::Event& event) {
 std::int64_t microseconds_now() {
   return std::chrono::duration_cast<std::chrono::microseconds>(std::chrono::system_clock::now().time_since_epoch())
       .count();
-}
-
-bool may_pass(ErrorCode code) {
-  return code == ErrorCode::kUnavailable || code == ErrorCode::kDeadlineExceeded ||
-         code == ErrorCode::kResourceExhausted || code == ErrorCode::kAborted;
 }
 
 }  // namespace
@@ -170,7 +166,7 @@ asio::awaitable<bool> Recorder::write_out(std::vector<v1::Event> batch, int atte
       co_return true;
     }
     const bool cancelled = done.error().code() == ErrorCode::kCancelled;
-    if (!cancelled && (attempt >= attempts || !may_pass(done.error().code()))) {
+    if (!cancelled && (attempt >= attempts || !pg::may_pass(done.error().code()))) {
       lost_.add(count);
       log::warning("trace_events_lost", done.error().describe(), {{"count", batch.size()}});
       co_return true;

@@ -44,5 +44,10 @@ TEST(Ids, UuidsAreVersion7AndDiffer) {
   EXPECT_GT(one.substr(0, 8), "0190a000");          // and is of today: after July 2024
 }
 
+TEST(Ids, ADerivedUuidIsOfVersion8AndAlwaysTheSame) {
+  EXPECT_EQ(derived_uuid("abc"), "ba7816bf-8f01-8fea-8141-40de5dae2223");
+  EXPECT_TRUE(is_uuid(derived_uuid("")));
+}
+
 }  // namespace
 }  // namespace merpati

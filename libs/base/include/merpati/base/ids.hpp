@@ -33,6 +33,8 @@ using ModSeq = StrongId<struct ModSeqTag, std::uint64_t>;
 /// A fresh UUID of version 7 (RFC 9562 5.7) in its 36-character text form: it sorts by the time of its making, so rows
 /// keyed by it stay neighbours in an index; 74 of its bits are random. Thread safe.
 std::string new_uuid();
+/// A UUID of version 8 (RFC 9562 5.8) made of `text` by SHA-256: the same for every attempt at the same thing.
+std::string derived_uuid(std::string_view text);
 /// The 36 characters of a UUID of any version, in either case.
 bool is_uuid(std::string_view text);
 

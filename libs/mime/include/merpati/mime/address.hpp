@@ -28,6 +28,9 @@ std::vector<Address> parse_addresses(std::string_view value);
 /// "local@host" of a mailbox, the local part quoted where RFC 5321 4.1.2 needs it.
 std::string to_addr_spec(const Address& address);
 
+/// As a quoted string (RFC 5322 3.2.4), without line breaks.
+std::string quoted_string(std::string_view text);
+
 /// Moves `at` past folding white space and nested comments (RFC 5322 3.2.2). The text of the last comment goes to
 /// `comment` when it is not null.
 void skip_cfws(std::string_view text, std::size_t& at, std::string* comment = nullptr);

@@ -31,6 +31,7 @@ std::string to_utf8(std::string_view charset, std::string_view bytes);
 std::optional<std::string> to_utf8_strict(std::string_view charset, std::string_view bytes);
 bool is_known_charset(std::string_view charset);
 bool is_valid_utf8(std::string_view bytes);
+bool is_ascii(std::string_view bytes);
 
 /// Normalization form C (RFC 5198 3); `utf8` as it is when it is not UTF-8.
 std::string to_nfc(std::string_view utf8);

@@ -16,4 +16,7 @@ bool is_conflict(std::string_view sqlstate);
 /// The connection is of no more use (server shutting down, now a read-only standby).
 bool ends_connection(std::string_view sqlstate);
 
+/// What failed so may go well later, however it was asked: PostgreSQL is away, busy, or was in conflict.
+bool may_pass(ErrorCode code);
+
 }  // namespace merpati::pg
