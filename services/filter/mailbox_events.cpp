@@ -265,7 +265,8 @@ void MailboxEvents::tell(const Message& message, const Result<void>& done) {
     failed_.add();
   else
     errors_.add();
-  const log::Fields fields = {{"trace_id", message.target.trace_id()},
+  const auto trace = message.target.trace_id();
+  const log::Fields fields = {{"trace_id", trace},
                               {"account_id", message.target.call.account_id},
                               {"cause", name_of(message.event.cause())},
                               {"mailbox_id", message.target.mailbox_id},
