@@ -45,9 +45,7 @@ std::string written_address(std::string_view text) {
     const std::string name = one_line(mime::decode_encoded_words(address.name));
     if (name.empty()) return "<" + spec + ">";
     if (!mime::is_ascii(name)) return mime::encode_encoded_words(name) + " <" + spec + ">";
-    std::string quoted = "\"";
-    for (char c : name) quoted += (c == '"' || c == '\\') ? std::string("\\") + c : std::string(1, c);
-    return quoted + "\" <" + spec + ">";
+    return mime::quoted_string(name) + " <" + spec + ">";
   }
   return {};
 }
