@@ -48,6 +48,9 @@ std::string read_token(const std::string& path) {
 
 /// For one of the server's addresses to take a connection.
 constexpr auto kConnect = std::chrono::milliseconds(700);
+/// For a server that has taken a call: silence until it is asked whether it is there, and until it is given up then.
+constexpr auto kQuiet = std::chrono::milliseconds(250);
+constexpr auto kPing = std::chrono::milliseconds(700);
 
 /// Whether no address of `server` ("host:port") says anything. False when one takes or refuses a connection, and for a
 /// name that is not found: gRPC then tells what is wrong.
@@ -97,6 +100,8 @@ Client::Client(Target target) : target_(std::move(target)) {
   options.server_role = rpc::Role::kAdmin;
   options.balance = false;
   options.mux = false;  // one call after another, and a proxy may stand between
+  options.ping_after = kQuiet;
+  options.ping_timeout = kPing;
   admin_ = std::make_unique<admin::v1::AdminClient>(rpc::network_channel(std::move(options)));
 }
 

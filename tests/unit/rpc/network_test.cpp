@@ -1,4 +1,7 @@
 // Every kind of call over TCP, plain and by Mux: results, errors, deadlines, cancellation, limits, failing replicas.
+#include <boost/asio/write.hpp>
+#include <list>
+
 #include "fixture.hpp"
 
 namespace merpati::rpc {
@@ -361,6 +364,55 @@ TEST(NetworkChannel, WithoutBalancingAnyAddressOfTheHostWillDo) {
     const auto request = request_named("");
     EXPECT_TRUE(caller.run(store.deliver(request, to))) << account;
   }
+}
+
+/// Takes connections, says what HTTP/2 begins with (RFC 9113 3.4) and never a word more, as a process that was stopped.
+class SilentGrpcServer {
+ public:
+  SilentGrpcServer() : acceptor_(loop_, {asio::ip::address_v4::loopback(), 0}) {
+    accept();
+    thread_ = std::thread([this] { loop_.run(); });
+  }
+  ~SilentGrpcServer() {
+    loop_.stop();
+    thread_.join();
+  }
+  SilentGrpcServer(const SilentGrpcServer&) = delete;
+  SilentGrpcServer& operator=(const SilentGrpcServer&) = delete;
+  std::string address() const { return "127.0.0.1:" + std::to_string(acceptor_.local_endpoint().port()); }
+
+ private:
+  void accept() {
+    acceptor_.async_accept([this](boost::system::error_code error, asio::ip::tcp::socket socket) {
+      if (error) return;
+      static constexpr std::string_view kEmptySettings("\0\0\0\4\0\0\0\0\0", 9);
+      asio::write(socket, asio::buffer(kEmptySettings), error);
+      taken_.push_back(std::move(socket));
+      accept();
+    });
+  }
+  asio::io_context loop_;
+  asio::ip::tcp::acceptor acceptor_;
+  std::list<asio::ip::tcp::socket> taken_;
+  std::thread thread_;
+};
+
+TEST(NetworkChannel, APlainConnectionThatIsSilentIsGivenUpBeforeTheDeadline) {
+  Caller caller;
+  SilentGrpcServer server;
+  NetworkChannelOptions options;
+  options.target = server.address();
+  options.balance = false;
+  options.mux = false;
+  options.ping_after = 50ms;
+  options.ping_timeout = 100ms;
+  store::v1::StoreClient store(network_channel(options));
+  CallOptions call;
+  call.deadline = Deadline::after(60s);
+  const auto request = request_named("");
+  const auto response = caller.run(store.deliver(request, call));
+  ASSERT_FALSE(response);
+  EXPECT_EQ(response.error().code(), ErrorCode::kUnavailable) << response.error().describe();
 }
 
 INSTANTIATE_TEST_SUITE_P(Transport, Network, testing::Bool(),

@@ -24,6 +24,10 @@ struct NetworkChannelOptions {
   std::chrono::nanoseconds unary_timeout = std::chrono::seconds(30);  ///< for calls without a deadline
   std::chrono::nanoseconds resolve_every = std::chrono::seconds(5);
   int max_message_bytes = 4 << 20;
+  /// A plain connection that says nothing for so long is asked by a ping (RFC 9113 6.7), at most once a second, and
+  /// given up `ping_timeout` later. Mux finds silence sooner; short times are for who does without it.
+  std::chrono::milliseconds ping_after = std::chrono::seconds(20);
+  std::chrono::milliseconds ping_timeout = std::chrono::seconds(5);
   int max_attempts = 3;  ///< of an idempotent call, within the retry budget
   /// From a call's start; after it no replica is asked twice: one that says nothing is not waited for again.
   std::chrono::nanoseconds same_again_within = std::chrono::milliseconds(500);
