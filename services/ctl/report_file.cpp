@@ -28,7 +28,7 @@ class Unpacker {
 
   Result<std::vector<std::string>> run(std::string_view octets) {
     if (kind_of(octets) == Kind::kOther) {
-      MERPATI_CHECK(take_parts(octets, mime::summarize(octets).root));
+      MERPATI_CHECK(take_parts(octets, mime::read_parts(octets).root));
       if (documents_.empty())
         return Error(ErrorCode::kInvalidArgument, "this is no XML, gzip or zip, and no mail with one of them attached");
     } else {

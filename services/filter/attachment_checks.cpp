@@ -192,12 +192,12 @@ Result<AttachmentList> AttachmentList::parse(std::span<const std::string> words)
   return list;
 }
 
-bool has_attachments(std::string_view message) { return any_candidate(mime::summarize(message).root); }
+bool has_attachments(std::string_view message) { return any_candidate(mime::read_parts(message).root); }
 
 Findings check_attachments(std::string_view message, const AttachmentPolicy& policy) {
-  const auto summary = mime::summarize(message);
+  const auto parts = mime::read_parts(message);
   AttachmentCheck check(message, policy);
-  check.visit(summary.root);
+  check.visit(parts.root);
   return std::move(check).findings();
 }
 

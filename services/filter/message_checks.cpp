@@ -52,11 +52,11 @@ std::optional<Refusal> check_header(std::string_view header_block, const CheckLi
 std::optional<Refusal> check_parts(std::string_view message, const CheckLimits& limits) {
   mime::Limits tree;
   tree.max_parts = static_cast<std::size_t>(limits.max_parts) + 1;
-  const mime::Summary summary = mime::summarize(message, tree);
-  if (summary.part_count > limits.max_parts) {
+  const auto parts = mime::read_parts(message, tree);
+  if (parts.part_count > limits.max_parts) {
     return Refusal{"TOO_MANY_PARTS", 554, "5.6.0", "The message has too many MIME parts"};
   }
-  if (summary.limited)
+  if (parts.limited)
     return Refusal{"NESTED_TOO_DEEPLY", 554, "5.6.0", "The message's MIME parts are nested too deeply"};
   return std::nullopt;
 }

@@ -80,10 +80,10 @@ void add_domains(std::string_view text, std::size_t max_domains, std::vector<std
 }
 
 std::vector<std::string> domains_in(std::string_view message, const DomainLimits& limits) {
-  const auto summary = mime::summarize(message);
+  const auto parts = mime::read_parts(message);
   std::vector<std::string> domains;
   std::size_t left = limits.max_text;
-  visit(message, summary.root, limits, left, domains);
+  visit(message, parts.root, limits, left, domains);
   return domains;
 }
 

@@ -68,8 +68,8 @@ struct Converted {
 
 Result<Converted> convert(std::string_view octets, std::optional<mime::Carry> carry) {
   Converted out;
-  const auto summary = mime::summarize(octets);
-  const auto seven = mime::plan_reencoding(octets, summary, mime::Carry::k7Bit);
+  const auto parts = mime::read_parts(octets);
+  const auto seven = mime::plan_reencoding(octets, parts.root, mime::Carry::k7Bit);
   for (const auto& piece : seven.pieces) {
     if (piece.kind == mime::Piece::Kind::kCopy)
       out.ascii_header = out.ascii_header && mime::is_ascii(piece.raw.of(octets));
@@ -77,12 +77,12 @@ Result<Converted> convert(std::string_view octets, std::optional<mime::Carry> ca
   if (seven.pieces.empty()) out.ascii_header = mime::is_ascii(octets);
   out.fits = true;
   if (!carry) return out;
-  const auto plan = *carry == mime::Carry::k7Bit ? seven : mime::plan_reencoding(octets, summary, *carry);
+  const auto plan = *carry == mime::Carry::k7Bit ? seven : mime::plan_reencoding(octets, parts.root, *carry);
   if (plan.pieces.empty()) {
     out.fits = mime::fits(octets, *carry);
     return out;
   }
-  const auto header = summary.root.header.of(octets);
+  const auto header = parts.root.header.of(octets);
   out.has_signature = plan.has_signed_parts || mime::find_field(header, "DKIM-Signature").has_value();
   Spool spool;
   MERPATI_CHECK(spool.open());

@@ -85,7 +85,8 @@ Task<std::string> read_shown(Core& core, const Source& source, std::uint64_t off
 
 /// Inline binary mail is small enough to be shown as a whole.
 void show_inline(Source& source) {
-  const auto view = mime::plan_reencoding(source.octets, mime::summarize(source.octets), mime::Carry::kText).pieces;
+  const auto view =
+      mime::plan_reencoding(source.octets, mime::read_parts(source.octets).root, mime::Carry::kText).pieces;
   auto shown = mime::reencode(source.octets, view);
   source.verbatim = std::exchange(source.octets, std::move(shown));
   source.blob_size = source.verbatim.size();

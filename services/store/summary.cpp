@@ -92,7 +92,8 @@ void fill_summary(const mime::Summary& summary, v1::MessageSummary& out) {
 
 void summarize_message(std::string_view message, v1::MessageSummary& out) {
   const mime::Summary summary = mime::summarize(message);
-  const auto view = summary.is_binary ? mime::plan_reencoding(message, summary, mime::Carry::kText).pieces : View();
+  const auto view =
+      summary.is_binary ? mime::plan_reencoding(message, summary.root, mime::Carry::kText).pieces : View();
   if (view.empty()) return fill_summary(summary, out);
   const std::string shown = mime::reencode(message, view);
   fill_summary(mime::summarize(shown), out);

@@ -1,6 +1,10 @@
 // Runs a Sieve script over every file of a folder: what the filter does with a recipient's script, from the message's
 // octets, without a service around it. Prints seconds and messages as one JSON object; --actions FILE writes what each
 // message comes to, one line each: its name, where copies go (sorted), their flags.
+#include <fcntl.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
 #include <CLI/CLI.hpp>
 #include <algorithm>
 #include <chrono>
@@ -19,9 +23,13 @@ namespace {
 using namespace merpati::sieve;
 
 std::string read(const std::filesystem::path& file) {
-  std::ifstream in(file, std::ios::binary);
-  std::string out(std::filesystem::file_size(file), '\0');
-  in.read(out.data(), static_cast<std::streamsize>(out.size()));
+  const int in = open(file.c_str(), O_RDONLY | O_CLOEXEC);
+  struct stat known {};
+  if (in < 0 || fstat(in, &known) != 0) throw std::filesystem::filesystem_error("cannot read", file, std::error_code());
+  std::string out(static_cast<std::size_t>(known.st_size), '\0');
+  const auto octets = ::read(in, out.data(), out.size());
+  out.resize(octets < 0 ? 0 : static_cast<std::size_t>(octets));
+  close(in);
   return out;
 }
 

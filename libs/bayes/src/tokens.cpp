@@ -152,8 +152,8 @@ MessageTokens tokens_of(std::string_view message, const TokenLimits& limits) {
   const auto block = message.substr(0, mime::header_block_size(message));
   Tokens tokens(limits);
   tokens.add_header(block);
-  const auto summary = mime::summarize(message);
-  tokens.add_part(message, summary.root);
+  const auto parts = mime::read_parts(message);
+  tokens.add_part(message, parts.root);
   MessageTokens out;
   out.tokens = tokens.take();
   Sha256 digest;

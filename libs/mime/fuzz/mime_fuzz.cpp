@@ -22,7 +22,7 @@ static void check(const mime::Part& part, const mime::Span& outer) {
 // Re-encoded mail is as large as was said, and has no NUL.
 static void check_reencoding(std::string_view message, const mime::Summary& summary) {
   for (auto carry : {mime::Carry::kText, mime::Carry::k8Bit, mime::Carry::k7Bit}) {
-    const auto pieces = mime::plan_reencoding(message, summary, carry).pieces;
+    const auto pieces = mime::plan_reencoding(message, summary.root, carry).pieces;
     if (pieces.empty()) continue;
     std::uint64_t total = 0, at = 0;
     bool sized = true;

@@ -120,10 +120,10 @@ bool fits(std::string_view octets, Carry carry) {
   return has_lines(octets) && (carry == Carry::k8Bit || is_ascii(octets));
 }
 
-Reencoding plan_reencoding(std::string_view message, const Summary& summary, Carry carry) {
+Reencoding plan_reencoding(std::string_view message, const Part& root, Carry carry) {
   if (fits(message, carry)) return {};
   Planner planner(message, carry);
-  planner.visit(summary.root, true, false);
+  planner.visit(root, true, false);
   Reencoding out = planner.take();
   // NUL outside of every body is replaced by the copy.
   if (out.pieces.empty() && message.find('\0') != std::string_view::npos)

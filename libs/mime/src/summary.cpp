@@ -13,13 +13,11 @@ namespace {
 // The single pass: lines are read in order, each once, and the boundaries of all open multiparts are looked for.
 class Walker {
  public:
-  Walker(std::string_view message, const Limits& limits, Summary& summary)
-      : message_(message), limits_(limits), summary_(summary), headers_left_(limits.max_headers) {}
+  Walker(std::string_view message, const Limits& limits, Parts& parts)
+      : message_(message), limits_(limits), parts_(parts), headers_left_(limits.max_headers) {}
 
-  void run() {
-    summary_.size = message_.size();
-    entity(summary_.root, DefaultType::kText, 1, &summary_.envelope);
-  }
+  /// `envelope`: of the message itself; null when nobody asks for it.
+  void run(Envelope* envelope) { entity(parts_.root, DefaultType::kText, 1, envelope); }
 
  private:
   // Why an entity's bytes ended: at a boundary line of the open multipart `level`, or at the message's end (level -1).
@@ -112,7 +110,7 @@ class Walker {
   std::string_view readable(std::string_view block) {
     const auto size = std::min({block.size(), limits_.max_header, headers_left_});
     headers_left_ -= size;
-    if (size < block.size()) summary_.limited = true;
+    if (size < block.size()) parts_.limited = true;
     return block.substr(0, size);
   }
 
@@ -123,10 +121,10 @@ class Walker {
     stop.lines = stop.lines_at_line_start;
   }
 
-  // `envelope` is a message's own, where the part is one's root.
+  // `envelope` is a message's own, where the part is one's root and somebody asks for it.
   Stop entity(Part& part, DefaultType default_type, std::size_t depth, Envelope* envelope = nullptr) {
-    ++summary_.part_count;
-    summary_.depth = std::max(summary_.depth, static_cast<std::uint32_t>(depth));
+    ++parts_.part_count;
+    parts_.depth = std::max(parts_.depth, static_cast<std::uint32_t>(depth));
     Stop stop;
     const bool cut = read_header(part, stop);
     if (cut) keep_header(part, stop);
@@ -135,7 +133,7 @@ class Walker {
     if (envelope != nullptr) read_envelope(block, limits_, *envelope);
     part.body.offset = part.header.end();
     const bool message = part.type == "message" && (part.subtype == "rfc822" || part.subtype == "global");
-    const bool deep = depth >= limits_.max_depth || summary_.part_count >= limits_.max_parts;
+    const bool deep = depth >= limits_.max_depth || parts_.part_count >= limits_.max_parts;
     std::string boundary;
     if (part.is_multipart()) {
       boundary = std::string(find_parameter(part.parameters, "boundary").value_or(""));
@@ -143,7 +141,7 @@ class Walker {
       if (boundary.empty()) make_leaf(part, "text", "plain");
     }
     if (deep && (message || part.is_multipart())) {
-      summary_.limited = true;
+      parts_.limited = true;
       make_leaf(part, "application", "octet-stream");
     } else if (message) {
       part.envelope = std::make_unique<Envelope>();
@@ -177,8 +175,8 @@ class Walker {
     const DefaultType child_default = part.subtype == "digest" ? DefaultType::kMessage : DefaultType::kText;
     Stop stop = skip_to_boundary();  // the preamble
     while (stop.level == level && !stop.closing) {
-      if (summary_.part_count >= limits_.max_parts) {
-        summary_.limited = true;
+      if (parts_.part_count >= limits_.max_parts) {
+        parts_.limited = true;
         stop = skip_to_boundary();
         continue;
       }
@@ -197,7 +195,7 @@ class Walker {
 
   std::string_view message_;
   const Limits& limits_;
-  Summary& summary_;
+  Parts& parts_;
   std::vector<std::string> boundaries_;
   std::size_t headers_left_;
   std::uint64_t at_ = 0;
@@ -242,12 +240,20 @@ void scan_bytes(std::string_view message, Summary& summary) {
 
 Summary summarize(std::string_view message, const Limits& limits) {
   Summary summary;
-  Walker(message, limits, summary).run();
+  summary.size = message.size();
+  Walker(message, limits, summary).run(&summary.envelope);
   read_message_header(summary.root.header.of(message), limits, summary);
   summary.has_attachments = finish_parts(summary.root, "");
   scan_bytes(message, summary);
   summary.preview = make_preview(message, summary.root, limits.preview_characters);
   return summary;
+}
+
+Parts read_parts(std::string_view message, const Limits& limits) {
+  Parts parts;
+  Walker(message, limits, parts).run(nullptr);
+  finish_parts(parts.root, "");
+  return parts;
 }
 
 }  // namespace merpati::mime

@@ -168,7 +168,7 @@ Machine::Flow Machine::replace(const Node& node) {
   trace(node, "replace");
   if (!use_memory(node, entity.header.size() + entity.body.size())) return Flow::kFailed;
   const mime::Part* part = parts_.empty() ? nullptr : parts_.back();
-  if (part != nullptr && part != &message_.summary().root) {
+  if (part != nullptr && part != &message_.root_part()) {
     mime::Span span{part->header.offset, part->body.end() - part->header.offset};
     while (entity.body.ends_with("\r\n")) entity.body.resize(entity.body.size() - 2);
     std::erase_if(replacements_, [&](const Replacement& had) {

@@ -57,7 +57,7 @@ const std::vector<std::string>& Message::body_texts(const std::vector<std::strin
   if (content != nullptr)
     for (const auto& type : *content) key += mime::to_lower(type) + '\n';
   const auto [found, made] = bodies_.try_emplace(key);
-  if (made) collect(raw_, summary().root, content, found->second);
+  if (made) collect(raw_, root_part(), content, found->second);
   return found->second;
 }
 

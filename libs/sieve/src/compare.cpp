@@ -1,6 +1,7 @@
 #include "compare.hpp"
 
 #include <algorithm>
+#include <cstring>
 
 #include "merpati/mime/charset.hpp"
 #include "merpati/mime/header.hpp"
@@ -207,6 +208,11 @@ PreparedKey prepare_key(const Matching& matching, std::string_view key, std::int
   return out;
 }
 
+std::string_view prepare_value(const Matching& matching, std::string_view value, std::string& space) {
+  if (matching.type != Tag::kContains || matching.comparator == Comparator::kOctet) return value;
+  return space = fold(matching.comparator, value);
+}
+
 bool match(const Matching& matching, const PreparedKey& key, std::string_view value,
            std::vector<std::string>* captures) {
   switch (matching.type) {
@@ -215,8 +221,7 @@ bool match(const Matching& matching, const PreparedKey& key, std::string_view va
     case Tag::kMatches:
       return match_wildcards(matching, key, value, captures);
     case Tag::kContains:
-      if (matching.comparator == Comparator::kOctet) return value.find(key.folded) != std::string_view::npos;
-      return fold(matching.comparator, value).find(key.folded) != std::string::npos;
+      return memmem(value.data(), value.size(), key.folded.data(), key.folded.size()) != nullptr;
     case Tag::kValue:
       return holds(matching.relation, matching.comparator == Comparator::kAsciiNumeric
                                           ? compare_numbers(value, key.folded)

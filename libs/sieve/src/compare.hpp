@@ -20,8 +20,11 @@ bool holds(Relation relation, int order);
 PreparedKey prepare_key(const Matching& matching, std::string_view key, std::int64_t max_regex_memory,
                         std::string& problem);
 
-/// One value against one key; not for :count and :list. With `captures` not null and a match of :matches or :regex it
-/// gets ${0}, ${1} and so on.
+/// What match() is to see of a value: of :contains, its folded form, which `space` holds; else the value itself.
+std::string_view prepare_value(const Matching& matching, std::string_view value, std::string& space);
+
+/// A prepared value against one key; not for :count and :list. With `captures` not null and a match of :matches or
+/// :regex it gets ${0}, ${1} and so on.
 bool match(const Matching& matching, const PreparedKey& key, std::string_view value,
            std::vector<std::string>* captures);
 

@@ -206,14 +206,14 @@ Machine::Flow Machine::include(const Node& node) {
   return flow == Flow::kReturn ? Flow::kNext : flow;
 }
 
-const mime::Part& Machine::part_here() { return parts_.empty() ? message_.summary().root : *parts_.back(); }
+const mime::Part& Machine::part_here() { return parts_.empty() ? message_.root_part() : *parts_.back(); }
 
 Machine::Flow Machine::forevery(const Node& node) {
   // RFC 5703 3: all parts of the message, or inside of another loop all parts below its part
   Flow flow = Flow::kNext;
   if (parts_.empty()) {
     apply_replacements();
-    flow = parts(node, message_.summary().root);
+    flow = parts(node, message_.root_part());
   } else {
     const mime::Part& outer = *parts_.back();
     for (const mime::Part& child : outer.children)

@@ -50,9 +50,9 @@ std::string_view Message::decoded(Field& field) {
   return *field.decoded;
 }
 
-const mime::Summary& Message::summary() {
-  if (!summary_) summary_ = mime::summarize(raw_);
-  return *summary_;
+const mime::Part& Message::root_part() {
+  if (!parts_) parts_ = mime::read_parts(raw_);
+  return parts_->root;
 }
 
 void Message::add_field(std::string field, bool last) {
@@ -97,7 +97,7 @@ void Message::become(std::string message) {
   raw_ = owned_.emplace_back(std::move(message));
   fields_.clear();
   split_ = header_edited_ = false;
-  summary_.reset();
+  parts_.reset();
   bodies_.clear();
   body_edited_ = changed_ = true;
 }

@@ -33,7 +33,7 @@ class Message {
   std::string_view decoded(Field& field);
   /// As it stands now, edits of the header not in it.
   std::string_view raw() const { return raw_; }
-  const mime::Summary& summary();
+  const mime::Part& root_part();
   /// With its edits.
   std::uint64_t size();
 
@@ -64,7 +64,7 @@ class Message {
   bool header_edited_ = false, body_edited_ = false, changed_ = false;
   std::size_t header_size_ = 0;
   std::size_t version_ = 0;
-  std::optional<mime::Summary> summary_;
+  std::optional<mime::Parts> parts_;
   std::map<std::string, std::vector<std::string>> bodies_;
 };
 

@@ -81,6 +81,8 @@ bool Machine::keys_of(const Node& node, std::vector<PreparedKey>& made, const st
 
 bool Machine::matches_value(const Node& node, std::string_view value, const std::vector<PreparedKey>& keys) {
   const Matching& matching = node.matching;
+  std::string space;
+  const auto prepared = prepare_value(matching, value, space);
   for (const PreparedKey& key : keys) {
     std::uint64_t cost = 1 + value.size() / 64;
     // * costs the product at worst, and so does looking for a part
@@ -88,7 +90,7 @@ bool Machine::matches_value(const Node& node, std::string_view value, const std:
     if (matching.type == Tag::kContains) cost = 1 + value.size() / 256 + value.size() * key.folded.size() / 8192;
     if (matching.type == Tag::kRegex) cost = 1 + value.size() / 16;
     if (!step(node, cost)) return false;
-    if (match(matching, key, value, matching.capture ? &match_values_ : nullptr)) {
+    if (match(matching, key, prepared, matching.capture ? &match_values_ : nullptr)) {
       for (const std::string& kept : match_values_)
         if (kept.size() > options_.limits.max_variable && !use_memory(node, kept.size() / 16)) return false;
       return true;

@@ -11,12 +11,12 @@ namespace {
 using namespace std::string_literals;
 
 std::string shown(const std::string& message, Carry carry) {
-  return reencode(message, plan_reencoding(message, summarize(message), carry).pieces);
+  return reencode(message, plan_reencoding(message, read_parts(message).root, carry).pieces);
 }
 
 TEST(Reencode, LeavesWhatFitsAlone) {
   const std::string message = "Subject: \xC3\xA4\r\n\r\n8-bit \xC3\xA4\nand a line end alone\r\n";
-  EXPECT_TRUE(plan_reencoding(message, summarize(message), Carry::kText).pieces.empty());
+  EXPECT_TRUE(plan_reencoding(message, read_parts(message).root, Carry::kText).pieces.empty());
   EXPECT_EQ(shown(message, Carry::kText), message);
 }
 
@@ -43,7 +43,7 @@ TEST(Reencode, PutsOnlyTheBinaryPartIntoBase64) {
 TEST(Reencode, SizesAreKnownBeforehand) {
   for (const std::size_t size : {1U, 56U, 57U, 58U, 114U, 1000U}) {
     const std::string message = "Subject: x\r\n\r\n" + std::string(size, '\0');
-    const auto plan = plan_reencoding(message, summarize(message), Carry::kText);
+    const auto plan = plan_reencoding(message, read_parts(message).root, Carry::kText);
     std::uint64_t total = 0;
     for (const auto& piece : plan.pieces) total += rendered_size(piece);
     const auto out = reencode(message, plan.pieces);
@@ -77,9 +77,9 @@ TEST(Reencode, SaysThatASignatureWouldBreak) {
       "--b\r\nContent-Type: text/plain\r\n\r\n\xC3\xA4\r\n--b\r\nContent-Type: application/pkcs7-signature\r\n"
       "Content-Transfer-Encoding: base64\r\n\r\nAAAA\r\n--b--\r\n";
   const std::string signed_mail = "MIME-Version: 1.0\r\nContent-Type: multipart/signed; boundary=b\r\n\r\n" + part;
-  EXPECT_TRUE(plan_reencoding(signed_mail, summarize(signed_mail), Carry::k7Bit).has_signed_parts);
+  EXPECT_TRUE(plan_reencoding(signed_mail, read_parts(signed_mail).root, Carry::k7Bit).has_signed_parts);
   const std::string plain = "MIME-Version: 1.0\r\nContent-Type: multipart/mixed; boundary=b\r\n\r\n" + part;
-  EXPECT_FALSE(plan_reencoding(plain, summarize(plain), Carry::k7Bit).has_signed_parts);
+  EXPECT_FALSE(plan_reencoding(plain, read_parts(plain).root, Carry::k7Bit).has_signed_parts);
 }
 
 // What cannot be helped shows when the result is asked: an 8-bit header, or base64 with NUL in it.

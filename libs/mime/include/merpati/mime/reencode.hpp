@@ -31,7 +31,7 @@ struct Reencoding {
   bool has_signed_parts = false;  ///< a part inside of multipart/signed would change: its signature would break
 };
 
-Reencoding plan_reencoding(std::string_view message, const Summary& summary, Carry carry);
+Reencoding plan_reencoding(std::string_view message, const Part& root, Carry carry);
 
 /// One piece. `raw` are the octets of its range. In copies NUL becomes 0x80, since there is no encoding for it there
 /// (headers, text between parts).

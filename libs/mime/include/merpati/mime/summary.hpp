@@ -66,10 +66,17 @@ struct Limits {
   std::size_t preview_characters = 200;   ///< RFC 8970 3.1
 };
 
-struct Summary {
+/// The tree of body parts.
+struct Parts {
+  Part root;
+  std::uint32_t part_count = 0;
+  std::uint32_t depth = 0;  ///< 1 for a message without parts
+  bool limited = false;     ///< a limit cut the tree
+};
+
+struct Summary : Parts {
   std::uint64_t size = 0;
   Envelope envelope;
-  Part root;
   std::vector<std::string> references;   ///< References, else In-Reply-To's first id (RFC 5256 3); "<id>" each
   std::vector<std::string> message_ids;  ///< Message-ID as parsed, at most one
   std::optional<Date> date;
@@ -78,16 +85,15 @@ struct Summary {
   std::string preview;  ///< RFC 8970: UTF-8, white space collapsed
   bool has_attachments = false;
   std::uint32_t received_count = 0;  ///< Received fields of the outermost header
-  std::uint32_t part_count = 0;
-  std::uint32_t depth = 0;       ///< 1 for a message without parts
-  bool limited = false;          ///< a limit cut the tree
-  bool has_8bit_header = false;  ///< needs SMTPUTF8 or conversion
-  bool has_8bit = false;         ///< in header or body
-  bool is_binary = false;        ///< NUL, bare CR or bare LF: needs BINARYMIME
+  bool has_8bit_header = false;      ///< needs SMTPUTF8 or conversion
+  bool has_8bit = false;             ///< in header or body
+  bool is_binary = false;            ///< NUL, bare CR or bare LF: needs BINARYMIME
 };
 
 /// Never fails. Linear in the message's size. Any thread.
 Summary summarize(std::string_view message, const Limits& limits = {});
+/// The same without what the message's own header and text are read for.
+Parts read_parts(std::string_view message, const Limits& limits = {});
 
 /// What an IMAP section names (RFC 9051 6.4.5.1).
 enum class SectionKind : std::uint8_t { kContent, kHeader, kText, kMime };
