@@ -10,18 +10,23 @@ EngineSettings AttachmentsEngine::settings() const {
   return {settings_.policy.time + kToWait, WhenUnchecked::kTemporary};
 }
 
+std::optional<Findings> AttachmentsEngine::check_now(const MessageView& view) {
+  if (!view.from_outside() && !settings_.check_submitted) return Findings();
+  if (!view.whole) {
+    Findings findings;
+    findings.symbols.push_back({"ATTACHMENTS", 0, "the message is too large", true});
+    return findings;
+  }
+  if (view.message.size() <= kSmall && !has_attachments(view.message)) return Findings();
+  return std::nullopt;
+}
+
 Task<Findings> AttachmentsEngine::check(const MessageView& view) {
   co_await asio::this_coro::throw_if_cancelled(false);
-  Findings findings;
-  if (!view.from_outside() && !settings_.check_submitted) co_return findings;
-  if (!view.whole) {
-    findings.symbols.push_back({"ATTACHMENTS", 0, "the message is too large", true});
-    co_return findings;
-  }
-  if (view.message.size() <= kSmall && !has_attachments(view.message)) co_return findings;
+  if (auto now = check_now(view)) co_return *std::move(now);
   MERPATI_CO_TRY(const auto place, co_await slots_.enter());
   auto there = [message = view.message, &policy = settings_.policy] { return check_attachments(message, policy); };
-  findings = co_await run_blocking(blocking_, std::move(there));
+  Findings findings = co_await run_blocking(blocking_, std::move(there));
   co_return findings;
 }
 

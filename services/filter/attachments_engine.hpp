@@ -21,6 +21,7 @@ class AttachmentsEngine : public Engine {
 
   std::string_view name() const override { return "attachments"; }
   EngineSettings settings() const override;
+  std::optional<Findings> check_now(const MessageView& view) override;
   Task<Findings> check(const MessageView& view) override;
 
  private:

@@ -47,9 +47,14 @@ asio::awaitable<bayes::MessageTokens> bayes_tokens_of(std::string_view message, 
   co_return tokens;
 }
 
+std::optional<Findings> BayesEngine::check_now(const MessageView& view) {
+  const bool asked = view.from_outside() && view.whole && models_.speaks();
+  return asked ? std::nullopt : std::optional(Findings());
+}
+
 Task<Findings> BayesEngine::check(const MessageView& view) {
+  if (auto now = check_now(view)) co_return *std::move(now);
   Findings findings;
-  if (!view.from_outside() || !view.whole || !models_.speaks()) co_return findings;
   const auto message = co_await bayes_tokens_of(view.message, blocking_);
   MERPATI_CO_TRY(const auto known, co_await models_.find(message.tokens, models_for(view), Deadline::never()));
   for (const BayesKnowledge& model : known) {

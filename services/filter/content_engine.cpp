@@ -91,25 +91,27 @@ Findings check_content(std::string_view header_block, std::string_view message,
   Findings findings;
   findings.symbols = check_display_name(header_block);
   LinkChecks links(sender_domains(authentication));
-  const auto summary = mime::summarize(message);
+  const auto parts = mime::read_parts(message);
   std::size_t left = max_text;
-  visit(message, summary.root, left, links);
+  visit(message, parts.root, left, links);
   std::ranges::move(std::move(links).symbols(), std::back_inserter(findings.symbols));
   return findings;
 }
 
+std::optional<Findings> ContentEngine::check_now(const MessageView& view) {
+  if (!view.from_outside()) return Findings();
+  if (view.message.size() > kSmall) return std::nullopt;
+  auto findings = check_content(view.header_block, view.message, view.authentication, max_text_);
+  if (!view.whole) findings.symbols.push_back({"CONTENT", 0, "the message is too large", true});
+  return findings;
+}
+
 Task<Findings> ContentEngine::check(const MessageView& view) {
-  Findings findings;
-  if (!view.from_outside()) co_return findings;
+  if (auto now = check_now(view)) co_return *std::move(now);
   auto there = [&view, max_text = max_text_] {
     return check_content(view.header_block, view.message, view.authentication, max_text);
   };
-  if (view.message.size() <= kSmall) {
-    findings = there();
-    if (!view.whole) findings.symbols.push_back({"CONTENT", 0, "the message is too large", true});
-    co_return findings;
-  }
-  findings = co_await run_blocking(blocking_, std::move(there));
+  Findings findings = co_await run_blocking(blocking_, std::move(there));
   co_return findings;
 }
 

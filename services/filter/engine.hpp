@@ -5,6 +5,7 @@
 #include <chrono>
 #include <cstdint>
 #include <memory>
+#include <optional>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -103,6 +104,8 @@ class Engine {
   virtual std::string_view name() const = 0;
   virtual EngineSettings settings() const { return {}; }
   virtual Stage stage() const { return Stage::kAfterAuthentication; }
+  /// What it finds without waiting for anything nor long at work; nothing: check() is to be asked. Any thread.
+  virtual std::optional<Findings> check_now(const MessageView&) { return std::nullopt; }
   /// Called for several messages at once, on the caller's executor; is cancelled at its deadline. An error means "not
   /// checked" and counts against the engine.
   virtual Task<Findings> check(const MessageView& view) = 0;

@@ -66,18 +66,37 @@ Task<std::vector<EngineReport>> EngineRunner::run(MessageView view, Deadline dea
 Task<std::vector<EngineReport>> EngineRunner::run_stage(const Seats& seats, const MessageView& view,
                                                         Deadline deadline) {
   std::vector<EngineReport> reports(seats.size());
-  if (seats.empty()) co_return reports;
-  if (seats.size() == 1) {
-    reports[0] = co_await run_one(*seats[0], view, deadline);
+  std::vector<std::size_t> waiting;
+  for (std::size_t i = 0; i < seats.size(); ++i)
+    if (!run_now(*seats[i], view, reports[i])) waiting.push_back(i);
+  if (waiting.empty()) co_return reports;
+  if (waiting.size() == 1) {
+    co_await run_one(*seats[waiting[0]], view, deadline, reports[waiting[0]]);
     co_return reports;
   }
-  const auto run_into = [&](Seat* seat, EngineReport* report) -> asio::awaitable<void> {
-    *report = co_await run_one(*seat, view, deadline);
-  };
   std::vector<asio::awaitable<void>> checks;
-  for (std::size_t i = 0; i < seats.size(); ++i) checks.push_back(run_into(seats[i].get(), &reports[i]));
+  for (const auto i : waiting) checks.push_back(run_one(*seats[i], view, deadline, reports[i]));
   MERPATI_CO_CHECK(co_await run_side_by_side(std::move(checks)));
   co_return reports;
+}
+
+/// Fills the report, and returns false when the engine has to be waited for.
+bool EngineRunner::run_now(Seat& seat, const MessageView& view, EngineReport& report) {
+  report.engine = seat.engine->name();
+  report.when_unchecked = seat.engine->settings().when_unchecked;
+  const auto start = std::chrono::steady_clock::now();
+  auto found = seat.engine->check_now(view);
+  if (!found) return false;
+  report.findings = *std::move(found);
+  measured(seat, start, report);
+  seat.checked.add();
+  return true;
+}
+
+void EngineRunner::measured(Seat& seat, std::chrono::steady_clock::time_point start, EngineReport& report) {
+  const auto took = std::chrono::steady_clock::now() - start;
+  seat.seconds.observe(std::chrono::duration<double>(took).count());
+  report.took = std::chrono::duration_cast<std::chrono::microseconds>(took);
 }
 
 /// A scan may take its time, but only while its program answers: kUnavailable when it says nothing.
@@ -102,21 +121,18 @@ Task<void> EngineRunner::fall_silent(Engine& engine) {
   }
 }
 
-asio::awaitable<EngineReport> EngineRunner::run_one(Seat& seat, const MessageView& view, Deadline deadline) {
+/// `report` is one that run_now() began.
+asio::awaitable<void> EngineRunner::run_one(Seat& seat, const MessageView& view, Deadline deadline,
+                                            EngineReport& report) {
   const EngineSettings settings = seat.engine->settings();
-  EngineReport report;
-  report.engine = seat.engine->name();
-  report.when_unchecked = settings.when_unchecked;
   const auto start = std::chrono::steady_clock::now();
   if (!seat.breaker.allow(start)) {
     seat.avoided.add();
     report.checked = false;
-    co_return report;
+    co_return;
   }
   auto found = co_await with_deadline(check(*seat.engine, view), deadline.within(settings.deadline));
-  const auto end = std::chrono::steady_clock::now();
-  seat.seconds.observe(std::chrono::duration<double>(end - start).count());
-  report.took = std::chrono::duration_cast<std::chrono::microseconds>(end - start);
+  measured(seat, start, report);
   if (found.has_value()) {
     seat.checked.add();
     report.findings = std::move(*found);
@@ -124,18 +140,17 @@ asio::awaitable<EngineReport> EngineRunner::run_one(Seat& seat, const MessageVie
       seat.open.set(0);
       log::info("filter_engine_back", "the engine answers again", {{"engine", report.engine}});
     }
-    co_return report;
+    co_return;
   }
   report.checked = false;
   seat.failed.add();
   const bool callers_fault = found.error().code() == ErrorCode::kCancelled || deadline.passed();
   if (callers_fault) {
     seat.breaker.abandoned();
-  } else if (seat.breaker.failure(end) == CircuitBreaker::Change::kOpened) {
+  } else if (seat.breaker.failure(std::chrono::steady_clock::now()) == CircuitBreaker::Change::kOpened) {
     seat.open.set(1);
     log::warning("filter_engine_avoided", found.error().describe(), {{"engine", report.engine}});
   }
-  co_return report;
 }
 
 }  // namespace merpati::filter

@@ -40,7 +40,9 @@ class EngineRunner {
   static Task<std::vector<EngineReport>> run_stage(const Seats& seats, const MessageView& view, Deadline deadline);
   static Task<Findings> check(Engine& engine, const MessageView& view);
   static Task<void> fall_silent(Engine& engine);
-  static asio::awaitable<EngineReport> run_one(Seat& seat, const MessageView& view, Deadline deadline);
+  static bool run_now(Seat& seat, const MessageView& view, EngineReport& report);
+  static asio::awaitable<void> run_one(Seat& seat, const MessageView& view, Deadline deadline, EngineReport& report);
+  static void measured(Seat& seat, std::chrono::steady_clock::time_point start, EngineReport& report);
 
   runtime::Metrics& metrics_;
   const SharedRules configured_;

@@ -39,9 +39,13 @@ bool GreylistEngine::concerns(const MessageView& view) const {
   return !settings_.own_networks.contains(view.client);
 }
 
+std::optional<Findings> GreylistEngine::check_now(const MessageView& view) {
+  return concerns(view) ? std::nullopt : std::optional(Findings());
+}
+
 Task<Findings> GreylistEngine::check(const MessageView& view) {
+  if (auto now = check_now(view)) co_return *std::move(now);
   Findings findings;
-  if (!concerns(view)) co_return findings;
   // Large senders come again from another network: what stays the same is the domain that they can prove.
   std::string authenticated = authenticated_domain(view);
   if (settings_.skip_authenticated && !authenticated.empty()) co_return findings;

@@ -25,6 +25,7 @@ class GreylistEngine : public Engine {
   std::string_view name() const override { return "greylist"; }
   EngineSettings settings() const override { return {std::chrono::seconds(2), settings_.when_unchecked}; }
   Stage stage() const override { return Stage::kAfterScore; }
+  std::optional<Findings> check_now(const MessageView& view) override;
   Task<Findings> check(const MessageView& view) override;
 
  private:

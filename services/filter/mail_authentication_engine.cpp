@@ -12,8 +12,13 @@ EngineSettings MailAuthenticationEngine::settings() const {
   return {2 * settings_.lookup_time + kToCompute, settings_.when_unchecked};
 }
 
+std::optional<Findings> MailAuthenticationEngine::check_now(const MessageView& view) {
+  const bool foreign = view.from_outside() && !settings_.own_networks.contains(view.client);
+  return foreign ? std::nullopt : std::optional(Findings());
+}
+
 Task<Findings> MailAuthenticationEngine::check(const MessageView& view) {
-  if (!view.from_outside() || settings_.own_networks.contains(view.client)) co_return Findings();
+  if (auto now = check_now(view)) co_return *std::move(now);
   mailauth::AuthenticationQuery query;
   if (!view.client.is_unspecified()) query.client = view.client;
   query.helo = view.helo;

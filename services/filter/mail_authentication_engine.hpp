@@ -13,7 +13,7 @@ struct MailAuthenticationSettings {
   std::chrono::milliseconds lookup_time{5000};  ///< mailauth::AuthenticationQuery
   net::CidrSet own_networks;                    ///< whose mail is not checked
   AuthenticationPolicy policy;
-  bool for_reports = false;  ///< mailauth::AuthenticationQuery
+  bool for_reports = false;                             ///< mailauth::AuthenticationQuery
   WhenUnchecked when_unchecked = WhenUnchecked::kMark;  ///< when nothing is known of the author for want of DNS
 };
 
@@ -26,6 +26,7 @@ class MailAuthenticationEngine : public Engine {
   std::string_view name() const override { return "mail_authentication"; }
   EngineSettings settings() const override;
   Stage stage() const override { return Stage::kFirst; }
+  std::optional<Findings> check_now(const MessageView& view) override;
   Task<Findings> check(const MessageView& view) override;
 
  private:

@@ -104,7 +104,7 @@ struct Module::Parts {
         queue(std::move(queue_channel)),
         pool(loops_of(owner), pool_options(wanted.database(), owner.loops().size(), owner.metrics())),
         pool_scrape(pg::export_pool(owner.metrics(), "filter", pool)),
-        scripts(pool, script_limits_from(wanted.sieve())),
+        scripts(pool, tasks, script_limits_from(wanted.sieve())),
         memory(pool),
         sent_counts(pool),
         greylist(pool),

@@ -27,7 +27,17 @@ StoredScript script_of(const pg::Row& row) {
   return {std::string(row.text(0)), row.boolean(1), static_cast<std::uint64_t>(row.bigint(2)), row.bigint(3)};
 }
 
+constexpr std::size_t kMostReads = 200;        // that share a statement
+constexpr std::size_t kMostAccounts = 2'000;   // in it
+constexpr std::size_t kMostWaiting = 100'000;  // reads
+
 }  // namespace
+
+Scripts::Scripts(pg::Pool& pool, TaskGroup& group, ScriptLimits limits)
+    : pool_(pool),
+      limits_(limits),
+      reads_(group, {kMostReads, kMostAccounts, kMostWaiting, 2, true},
+             [this](Reads::Batch& batch) { return read_together(batch); }) {}
 
 Task<std::vector<StoredScript>> Scripts::list(std::int64_t account, Deadline deadline) {
   pg::Params params;
@@ -97,12 +107,46 @@ Task<void> Scripts::purge(std::int64_t account, Deadline deadline) {
 
 Task<std::vector<ActiveScript>> Scripts::active(std::vector<std::int64_t> accounts, std::vector<std::string> known,
                                                 Deadline deadline) {
+  const auto weight = accounts.size();
+  co_return co_await reads_.call({std::move(accounts), std::move(known)}, weight, deadline);
+}
+
+asio::awaitable<void> Scripts::read_together(Reads::Batch& batch) {
+  const auto found = co_await read_active(batch);
+  for (auto& item : batch) {
+    if (found.has_error()) {
+      item->answer = found.error();
+      continue;
+    }
+    std::vector<ActiveScript> active;
+    for (const auto account : item->work.accounts)
+      if (const auto at = found->find(account); at != found->end()) active.push_back(at->second);
+    item->answer = std::move(active);
+  }
+}
+
+Task<std::map<std::int64_t, ActiveScript>> Scripts::read_active(const Reads::Batch& batch) {
+  std::map<std::int64_t, std::string> known;
+  auto deadline = batch.front()->deadline;
+  for (const auto& item : batch) {
+    deadline = std::max(deadline, item->deadline, [](auto& a, auto& b) { return a.at() < b.at(); });
+    for (std::size_t i = 0; i < item->work.accounts.size(); ++i) {
+      const auto [at, is_new] = known.emplace(item->work.accounts[i], item->work.known[i]);
+      if (!is_new && at->second != item->work.known[i]) at->second.clear();  // both get the source
+    }
+  }
+  std::vector<std::int64_t> accounts;
+  std::vector<std::string> hashes;
+  for (auto& [account, hash] : known) {
+    accounts.push_back(account);
+    hashes.push_back(std::move(hash));
+  }
   pg::Params params;
-  params.bigints(accounts).byteas(known);
+  params.bigints(accounts).byteas(hashes);
   MERPATI_CO_TRY(const auto rows, co_await pool_.query(kActive, std::move(params), deadline));
-  std::vector<ActiveScript> out;
+  std::map<std::int64_t, ActiveScript> out;
   for (const auto row : rows) {
-    auto& script = out.emplace_back();
+    auto& script = out[row.bigint(0)];
     script.account_id = row.bigint(0);
     script.name = row.text(1);
     script.hash = row.bytea(2);

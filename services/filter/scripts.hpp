@@ -1,11 +1,14 @@
-// Scripts: the Sieve scripts of accounts, in PostgreSQL. Every method is one statement.
+// Scripts: the Sieve scripts of accounts, in PostgreSQL. Every method is one statement; reads of active scripts that
+// come at the same time share one.
 #pragma once
 
+#include <map>
 #include <optional>
 #include <span>
 #include <string>
 #include <vector>
 
+#include "merpati/base/gather.hpp"
 #include "merpati/base/task.hpp"
 #include "merpati/pg/pool.hpp"
 
@@ -38,7 +41,8 @@ struct ActiveScript {
 /// Errors with texts that are safe to show: kNotFound, kAlreadyExists, kFailedPrecondition. Any thread.
 class Scripts {
  public:
-  Scripts(pg::Pool& pool, ScriptLimits limits) : pool_(pool), limits_(limits) {}
+  /// `group`: where shared reads run; it ends before this object does.
+  Scripts(pg::Pool& pool, TaskGroup& group, ScriptLimits limits);
 
   const ScriptLimits& limits() const { return limits_; }
   /// Sorted by name.
@@ -61,8 +65,17 @@ class Scripts {
   Task<std::optional<std::string>> source(std::int64_t account, std::string name, Deadline deadline);
 
  private:
+  struct Wanted {
+    std::vector<std::int64_t> accounts;
+    std::vector<std::string> known;
+  };
+  using Reads = Gatherer<Wanted, std::vector<ActiveScript>>;
+  asio::awaitable<void> read_together(Reads::Batch& batch);
+  Task<std::map<std::int64_t, ActiveScript>> read_active(const Reads::Batch& batch);
+
   pg::Pool& pool_;
   ScriptLimits limits_;
+  Reads reads_;
 };
 
 }  // namespace merpati::filter

@@ -54,9 +54,9 @@ bool is_authenticated(std::string_view address, const mailauth::Authentication* 
   });
 }
 
-Task<Findings> SenderListsEngine::check(const MessageView& view) {
+std::optional<Findings> SenderListsEngine::check_now(const MessageView& view) {
   Findings findings;
-  if (!view.from_outside()) co_return findings;
+  if (!view.from_outside()) return findings;
   auto senders = authors_of(view.header_block);
   if (!view.reverse_path.empty()) senders.emplace_back(view.reverse_path);
   auto treatment = SenderTreatment::kNone;
@@ -86,7 +86,9 @@ Task<Findings> SenderListsEngine::check(const MessageView& view) {
       if (!forged.empty()) findings.symbols.push_back({"SENDER_NOT_AUTHENTICATED", 0, printable(forged, kMostDetail)});
       break;
   }
-  co_return findings;
+  return findings;
 }
+
+Task<Findings> SenderListsEngine::check(const MessageView& view) { co_return *check_now(view); }
 
 }  // namespace merpati::filter

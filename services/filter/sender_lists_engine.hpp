@@ -17,6 +17,7 @@ class SenderListsEngine : public Engine {
   explicit SenderListsEngine(SenderLists lists) : lists_(std::move(lists)) {}
 
   std::string_view name() const override { return "sender_lists"; }
+  std::optional<Findings> check_now(const MessageView& view) override;
   Task<Findings> check(const MessageView& view) override;
 
  private:

@@ -19,8 +19,13 @@ Findings look(const MessageView& view, const CheckLimits& limits) {
 }
 }  // namespace
 
+std::optional<Findings> StructureEngine::check_now(const MessageView& view) {
+  if (view.message.size() > kSmall) return std::nullopt;
+  return look(view, limits_);
+}
+
 Task<Findings> StructureEngine::check(const MessageView& view) {
-  if (view.message.size() <= kSmall) co_return look(view, limits_);
+  if (auto now = check_now(view)) co_return *std::move(now);
   auto there = [view, limits = limits_] { return look(view, limits); };
   Findings findings = co_await run_blocking(blocking_, std::move(there));
   co_return findings;

@@ -12,6 +12,7 @@ class StructureEngine : public Engine {
   std::string_view name() const override { return "structure"; }
   EngineSettings settings() const override { return {std::chrono::seconds(60), WhenUnchecked::kTemporary}; }
   Stage stage() const override { return Stage::kFirst; }
+  std::optional<Findings> check_now(const MessageView& view) override;
   Task<Findings> check(const MessageView& view) override;
 
  private:

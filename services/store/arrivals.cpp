@@ -5,9 +5,9 @@
 
 #include "merpati/base/encoding.hpp"
 #include "merpati/base/fail_point.hpp"
+#include "merpati/base/gather.hpp"
 #include "merpati/runtime/log.hpp"
 #include "merpati/runtime/span.hpp"
-#include "store/gather.hpp"
 #include "store/probe.hpp"
 #include "store/watchers.hpp"
 

@@ -1,7 +1,7 @@
 #include "store/flag_changes.hpp"
 
+#include "merpati/base/gather.hpp"
 #include "store/flags.hpp"
-#include "store/gather.hpp"
 #include "store/watchers.hpp"
 
 namespace merpati::store {

@@ -2,9 +2,9 @@
 
 #include <deque>
 
+#include "merpati/base/gather.hpp"
 #include "merpati/runtime/loops.hpp"
 #include "store/flags.hpp"
-#include "store/gather.hpp"
 #include "store/operations.hpp"
 
 namespace merpati::store {

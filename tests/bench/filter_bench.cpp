@@ -256,7 +256,7 @@ struct Memory {
 /// Every account's script of thirty rules, none of which ends the run early for the mail here.
 struct ThirtyRules {
   ThirtyRules(runtime::Process& process, Memory& memory, filter::FilterService& service)
-      : scripts(memory.pool, {}),
+      : scripts(memory.pool, memory.tasks, {}),
         remembered(memory.pool),
         stage(scripts, remembered, cache, nullptr, nullptr, process.blocking(), process.metrics(), settings()) {
     service.set_sieve(stage);

@@ -1,11 +1,11 @@
-#include "store/gather.hpp"
+#include "merpati/base/gather.hpp"
 
 #include <gtest/gtest.h>
 
 #include <boost/asio/io_context.hpp>
 #include <boost/asio/use_future.hpp>
 
-namespace merpati::store {
+namespace merpati {
 namespace {
 
 using Group = Gatherer<int, int>;
@@ -93,4 +93,4 @@ TEST(Gather, AnOutageIsNotTriedPieceByPiece) {
 }
 
 }  // namespace
-}  // namespace merpati::store
+}  // namespace merpati

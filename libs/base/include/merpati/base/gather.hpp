@@ -13,7 +13,7 @@
 #include "merpati/base/task.hpp"
 #include "merpati/base/wakeup.hpp"
 
-namespace merpati::store {
+namespace merpati {
 
 /// Thread safe. `Work` is the request, `Answer` its result.
 template <class Work, class Answer>
@@ -137,4 +137,4 @@ asio::awaitable<void> commit_bisecting(Batch batch, const Commit& commit) {
   co_await commit_bisecting(std::move(second), commit);
 }
 
-}  // namespace merpati::store
+}  // namespace merpati
