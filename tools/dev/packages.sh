@@ -7,12 +7,12 @@ packages_of() {
         libprotoc-dev libgrpc++-dev libabsl-dev libboost1.81-dev libssl-dev libpq-dev libgtest-dev libgmock-dev \
         libbenchmark-dev libfmt-dev libspdlog-dev libyaml-cpp-dev prometheus-cpp-dev libcli11-dev \
         nlohmann-json3-dev libsodium-dev libicu-dev libunbound-dev nettle-dev libevent-dev libcurl4-openssl-dev libzstd-dev libpsl-dev \
-        libre2-dev libldap-dev zlib1g-dev libexpat1-dev libarchive-dev
+        libre2-dev libjemalloc-dev libldap-dev zlib1g-dev libexpat1-dev libarchive-dev
       ;;
     run) echo postgresql-15 openssl curl procps util-linux ;;
     test)
       echo python3 python3-yaml iproute2 nftables zsh swaks libnet-ssleay-perl msmtp isync fetchmail mutt gnupg strace dovecot-imapd \
-        dovecot-pop3d dovecot-lmtpd dovecot-sieve postfix pgbouncer sieve-connect rspamd clamav-daemon \
+        dovecot-pop3d dovecot-lmtpd dovecot-sieve postfix pgbouncer sieve-connect rspamd clamav-daemon opendkim python3-milter \
         nsd ldnsutils swift-proxy swift-account swift-container swift-object python3-swift memcached python3-grpcio python3-spf python3-dkim python3-nacl python3-dnspython
       ;;
     image) echo debootstrap binutils iptables $(command -v docker >/dev/null || echo docker.io) ;;
