@@ -43,7 +43,10 @@ mail A 192.0.2.1
     // The signature remains, what it signs does not.
     run("sed -i 's/192[.]0[.]2[.]1/192.0.2.9/' altered.test.zone.signed");
     run("cp stripped.test.zone stripped.test.zone.signed && cp insecure.test.zone insecure.test.zone.signed");
-    start();
+    // A port that is free now may be somebody's when NSD takes it.
+    for (int attempt = 0; attempt < 10; ++attempt)
+      if (start()) return;
+    throw std::runtime_error("NSD did not start: " + read("log"));
   }
   ~SignedZones() {
     if (pid_ > 0) ::kill(pid_, SIGTERM);
@@ -83,7 +86,8 @@ mail A 192.0.2.1
     run("key=$(ldns-keygen -a ED25519 -k " + zone + ") && mv $key.ds Kds." + zone + " && ldns-signzone -n " + when +
         " " + zone + ".zone $key");
   }
-  void start() {
+  /// False when the program ends or does not answer.
+  bool start() {
     const int probe = ::socket(AF_INET, SOCK_DGRAM | SOCK_CLOEXEC, 0);
     sockaddr_in address{};
     address.sin_family = AF_INET;
@@ -100,8 +104,8 @@ mail A 192.0.2.1
                          "/zones\"\n  cookie-secret-file: \"\"\nremote-control:\n  control-enable: no\n";
     for (const std::string zone : {"", "signed.", "altered.", "expired.", "stripped.", "insecure."})
       config += "zone:\n  name: " + zone + "test\n  zonefile: " + zone + "test.zone.signed\n";
-    append("nsd.conf", config);
     const auto file = directory_ + "/nsd.conf";
+    std::ofstream(file) << config;
     pid_ = ::fork();
     if (pid_ == 0) {
       ::prctl(PR_SET_PDEATHSIG, SIGKILL);
@@ -110,9 +114,14 @@ mail A 192.0.2.1
       ::execl(kServer, kServer, "-d", "-c", file.c_str(), nullptr);
       ::_exit(127);
     }
-    wait_until_it_answers();
+    if (answers()) return true;
+    ::kill(pid_, SIGKILL);
+    ::waitpid(pid_, nullptr, 0);
+    pid_ = 0;
+    return false;
   }
-  void wait_until_it_answers() const {
+  /// Waits for it.
+  bool answers() const {
     const std::string question("\0\1\0\0\0\1\0\0\0\0\0\0\4test\0\0\6\0\1", 22);  // test. SOA
     sockaddr_in address{};
     address.sin_family = AF_INET;
@@ -122,14 +131,16 @@ mail A 192.0.2.1
     const timeval patience{0, 100'000};
     ::setsockopt(client, SOL_SOCKET, SO_RCVTIMEO, &patience, sizeof patience);
     bool answered = false;
-    for (int i = 0; i < 300 && !answered; ++i) {
+    siginfo_t end{};
+    for (int i = 0; i < 300 && !answered && end.si_pid == 0; ++i) {
       char answer[512];
       ::sendto(client, question.data(), question.size(), 0, reinterpret_cast<sockaddr*>(&address), sizeof address);
       answered = ::recv(client, answer, sizeof answer, 0) > 0;
       if (!answered) ::usleep(50'000);
+      ::waitid(P_PID, static_cast<id_t>(pid_), &end, WEXITED | WNOHANG | WNOWAIT);
     }
     ::close(client);
-    if (!answered) throw std::runtime_error("NSD did not start: " + read("log"));
+    return answered;
   }
 
   std::string directory_;
