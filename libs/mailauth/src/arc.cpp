@@ -10,21 +10,24 @@ namespace merpati::mailauth {
 namespace {
 constexpr int kMaxInstance = 50;  // RFC 8617 4.2.1
 
-// "i=N" in front of an ARC field's value: 0 when it is not there or out of range.
+// 0 when it is none, kMaxInstance + 1 for all that are too large.
+int instance_from(std::string_view text) {
+  const auto number = parse_number(text);
+  return number && *number >= 1 ? static_cast<int>(std::min<long long>(*number, kMaxInstance + 1)) : 0;
+}
+
+// "i=N" in front of an ARC field's value.
 int instance_of(std::string_view value) {
   const auto first = mime::trim(value.substr(0, value.find(';')));
   const auto equals = first.find('=');
   if (equals == std::string_view::npos || mime::trim(first.substr(0, equals)) != "i") return 0;
-  const auto number = parse_number(mime::trim(first.substr(equals + 1)));
-  return number && *number >= 1 && *number <= kMaxInstance ? static_cast<int>(*number) : 0;
+  return instance_from(mime::trim(first.substr(equals + 1)));
 }
 
 // The instance of AMS and AS may stand at any place of the tag list.
 int tagged_instance(std::string_view value) {
   const auto tags = TagList::parse(value);
-  if (tags.has_error()) return instance_of(value);
-  const auto number = parse_number(tags->get("i"));
-  return number && *number >= 1 && *number <= kMaxInstance ? static_cast<int>(*number) : 0;
+  return tags.has_error() ? instance_of(value) : instance_from(tags->get("i"));
 }
 
 Result<Signature> parse_seal(std::string_view value, std::string& cv) {
@@ -83,25 +86,43 @@ ArcVerifier::ArcVerifier(std::string_view header_block, BodyHashes& hashes, Dkim
   if (newest_.has_value()) hashes.add(newest_->body_canonical, newest_->body_limit);
 }
 
+// RFC 8617 5.1: what the most recent seal says decides whether another one may follow.
+void ArcVerifier::note_seal(int instance, std::string_view value) {
+  if (instance < newest_seal_) return;
+  const auto tags = TagList::parse(value);
+  const bool failed = tags.has_value() && mime::iequals(tags->get("cv"), "fail");
+  declared_failed_ = failed || (declared_failed_ && instance == newest_seal_);
+  newest_seal_ = instance;
+}
+
 // RFC 8617 5.2, steps 1 and 3: what makes the structure invalid; empty when it is well-formed.
 std::string ArcVerifier::collect() {
+  std::string malformed;
+  const auto note = [&](std::string why) {
+    if (malformed.empty()) malformed = std::move(why);
+  };
   for (const auto& field : fields_) {
     const bool results = mime::iequals(field.name, "ARC-Authentication-Results");
     const bool message = mime::iequals(field.name, "ARC-Message-Signature");
     if (!results && !message && !mime::iequals(field.name, "ARC-Seal")) continue;
     any_ = true;
     const int instance = results ? instance_of(field.value) : tagged_instance(field.value);
-    if (instance == 0) return std::string(field.name) + " without an instance from 1 to 50";
+    newest_instance_ = std::max(newest_instance_, instance);
+    if (!results && !message) note_seal(instance, field.value);
+    if (instance == 0 || instance > kMaxInstance) {
+      note(std::string(field.name) + " without an instance from 1 to 50");
+      continue;
+    }
     if (sets_.size() < static_cast<std::size_t>(instance)) sets_.resize(static_cast<std::size_t>(instance));
     Set& set = sets_[static_cast<std::size_t>(instance - 1)];
     auto& slot = results ? set.results : message ? set.message : set.seal;
-    if (!slot.raw.empty()) return std::string(field.name) + " stands twice for one instance";
+    if (!slot.raw.empty()) note(std::string(field.name) + " stands twice for one instance");
     slot = field;
   }
   for (std::size_t i = 0; i < sets_.size(); ++i) {
-    if (!sets_[i].complete()) return "the set i=" + std::to_string(i + 1) + " is not complete";
+    if (!sets_[i].complete()) note("the set i=" + std::to_string(i + 1) + " is not complete");
   }
-  return {};
+  return malformed;
 }
 
 // RFC 8617 5.2, steps 2 and 3D: fills in the sets; why the chain cannot be good whatever its signatures say.
@@ -178,12 +199,10 @@ ArcOutcome ArcVerifier::check(const KeyAnswers& keys, const BodyHashes& hashes, 
     out.problem = why;
     return out;
   };
-  if (!malformed_.empty()) {
-    out.sealable = false;
-    return failed(malformed_);
-  }
+  out.newest = newest_instance_;
+  out.sealable = newest_instance_ < kMaxInstance && !declared_failed_;
+  if (!malformed_.empty()) return failed(malformed_);
   const std::string broken = broken_structure(out);
-  out.sealable = sets_.size() < kMaxInstance && out.sets.back().cv != "fail";  // 5.1.2: no set on top of a failed chain
   if (!broken.empty()) return failed(broken);
   const auto message = verify_signature(keys, *newest_, sets_.back().message, fields_, hashes, now, limits_);
   for (const auto& step : message.steps) out.steps.push_back({"message signature: " + step.what, step.result});

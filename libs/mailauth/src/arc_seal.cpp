@@ -38,7 +38,8 @@ std::string sealed_fields(const std::vector<mime::Field>& fields, int instance) 
 Result<std::string> seal_arc(std::string_view header_block, const BodyHashes& hashes, const ArcOutcome& before,
                              const SigningKey& key, const ArcSealOptions& options) {
   if (!before.sealable) {
-    return Error(ErrorCode::kFailedPrecondition, "the chain has failed before, so nothing is added (RFC 8617 5.1.2)");
+    return Error(ErrorCode::kFailedPrecondition,
+                 "the chain was declared failed before or is too long, so nothing is added (RFC 8617 5.1)");
   }
   if (before.result == ArcResult::kTempError) {
     return Error(ErrorCode::kUnavailable, "the chain could not be checked: " + before.problem + "; try again later");
@@ -49,7 +50,7 @@ Result<std::string> seal_arc(std::string_view header_block, const BodyHashes& ha
   const BodyHash* body = hashes.find(Canonical::kRelaxed, std::nullopt);
   if (body == nullptr) return Error(ErrorCode::kInternal, "the body was not hashed");
   const auto fields = fields_of(header_block);
-  const int instance = static_cast<int>(before.sets.size()) + 1;
+  const int instance = before.newest + 1;  // 5.1: one more than the highest that is there
   const std::string i = "i=" + std::to_string(instance);
   const auto now = std::chrono::duration_cast<std::chrono::seconds>(options.now.time_since_epoch()).count();
   const std::string results =
@@ -66,12 +67,12 @@ Result<std::string> seal_arc(std::string_view header_block, const BodyHashes& ha
 
   const bool failed = before.result == ArcResult::kFail;
   std::string seal = "ARC-Seal: " + i + "; a=" + std::string(key.algorithm()) + "; t=" + std::to_string(now) + "; cv=" +
-                     std::string(instance == 1 ? "none"
-                                 : failed      ? "fail"
-                                               : "pass") +
+                     std::string(failed          ? "fail"
+                                 : instance == 1 ? "none"
+                                                 : "pass") +
                      ";\r\n d=" + *domain + "; s=" + *selector + ";\r\n b=";
   std::string sealed;
-  if (!failed) {  // 5.1.2: a seal that says fail covers its own set only
+  if (!failed) {  // 5.1.2: a seal that says fail covers its own set only, as nobody can tell what the others are
     for (int n = 1; n < instance; ++n) sealed += sealed_fields(fields, n);
   }
   sealed += canonical_field(results, Canonical::kRelaxed) + canonical_field(message, Canonical::kRelaxed);

@@ -33,7 +33,9 @@ class Check {
     if (!authors_.empty()) checks.push_back(ask_ahead("_dmarc." + authors_.front(), lookups));
     MERPATI_CO_CHECK(co_await run_side_by_side(std::move(checks)));
     DmarcQuery dmarc = dmarc_query();
-    auto evaluated = co_await check_dmarc(resolver_, std::move(dmarc), deadline_.within(query_.lookup_time));
+    // A record that nobody gave until now would cost as much again, and most likely for nothing.
+    const Deadline last = record_unknown_ ? lookups : deadline_.within(query_.lookup_time);
+    auto evaluated = co_await check_dmarc(resolver_, std::move(dmarc), last);
     if (evaluated.has_error()) co_return evaluated.error();
     if (query_.body || evaluated->result != DmarcResult::kFail) out_.dmarc = *std::move(evaluated);
     tell();
@@ -50,7 +52,8 @@ class Check {
 
   // DMARC needs all the others first; its record is on its way meanwhile, and the resolver remembers it.
   asio::awaitable<void> ask_ahead(std::string name, Deadline lookups) {
-    (void)co_await resolver_.txt(std::move(name), lookups);
+    const auto answer = co_await resolver_.txt(std::move(name), lookups);
+    record_unknown_ = answer.has_value() && answer->status == dns::Status::kTemporary;
   }
 
   template <class Work>
@@ -119,6 +122,7 @@ class Check {
   SpfQuery spf_query_;
   std::vector<std::string> authors_;
   BodyHashes hashes_;
+  bool record_unknown_ = false;  ///< DNS did not say whether there is one at the author's domain
   Authentication out_;
 };
 }  // namespace

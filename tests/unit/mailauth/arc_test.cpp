@@ -20,6 +20,11 @@ class ArcTest : public ::testing::Test {
     return loop_.run(verify_arc(dns_, message, now_, Deadline::after(std::chrono::seconds(20)))).value();
   }
   Result<std::string> seal(const std::string& message, bool first) {
+    const auto fields = new_set(message, first, verify(message));
+    if (fields.has_error()) return fields.error();
+    return *fields + message;
+  }
+  Result<std::string> new_set(const std::string& message, bool first, const ArcOutcome& before) {
     ArcSealOptions how;
     how.domain = first ? "one.test" : "two.test";
     how.selector = first ? "e" : "r";
@@ -31,9 +36,7 @@ class ArcTest : public ::testing::Test {
     hashes.add(Canonical::kRelaxed, std::nullopt);
     hashes.update(message.substr(size));
     hashes.finish();
-    const auto fields = seal_arc(message.substr(0, size), hashes, verify(message), first ? ed25519() : rsa(), how);
-    if (fields.has_error()) return fields.error();
-    return *fields + message;
+    return seal_arc(message.substr(0, size), hashes, before, first ? ed25519() : rsa(), how);
   }
 
   const WallTime now_{std::chrono::seconds(1'700'000'000)};
@@ -82,7 +85,8 @@ TEST_F(ArcTest, StructureOfSets) {
   for (const char* name : {"ARC-Seal", "ARC-Message-Signature", "ARC-Authentication-Results"}) {
     const auto outcome = verify(without(name));
     EXPECT_EQ(outcome.result, ArcResult::kFail) << name;
-    EXPECT_FALSE(outcome.sealable);
+    EXPECT_TRUE(outcome.sealable);
+    EXPECT_EQ(outcome.newest, 1);
   }
   EXPECT_EQ(verify("ARC-Seal: i=1; cv=none\r\n" + message).result, ArcResult::kFail);
   EXPECT_EQ(verify("ARC-Seal: i=51; cv=pass\r\n" + message).result, ArcResult::kFail);
@@ -101,6 +105,39 @@ TEST_F(ArcTest, AFailedChainIsSealedOnce) {
   EXPECT_EQ(outcome.result, ArcResult::kFail);
   EXPECT_FALSE(outcome.sealable);
   EXPECT_EQ(seal(*sealed, true).error().code(), ErrorCode::kFailedPrecondition);
+}
+
+// RFC 8617 5.1.2: whoever detects a malformed chain seals that, over the own set alone.
+TEST_F(ArcTest, AMalformedChainIsSealedAsIfTheNewSetWereTheOnlyOne) {
+  const auto whole = seal(kDinner, true).value();
+  const std::pair<std::string, int> malformed[] = {
+      {"ARC-Seal: i=1; cv=none\r\n" + whole, 1},                            // twice
+      {"ARC-Message-Signature: i=3; a=ed25519-sha256\r\n" + whole, 3},      // a gap, and not complete
+      {"ARC-Authentication-Results: i=1; mx.test; none\r\n" + kDinner, 1},  // nothing else of it
+      {"ARC-Seal: no tags at all\r\n" + kDinner, 0},                        // no number to count on from
+  };
+  for (const auto& [message, highest] : malformed) {
+    const auto sealed = seal(message, false);
+    ASSERT_TRUE(sealed.has_value()) << message;
+    EXPECT_NE(sealed->find("ARC-Seal: i=" + std::to_string(highest + 1) + "; a=rsa-sha256; t=1700000000; cv=fail;"),
+              std::string::npos)
+        << *sealed;
+    ArcOutcome alone;
+    alone.result = ArcResult::kFail;
+    alone.newest = highest;
+    EXPECT_EQ(*sealed, new_set(kDinner, false, alone).value() + message);
+    EXPECT_EQ(verify(*sealed).result, ArcResult::kFail);
+    EXPECT_EQ(seal(*sealed, true).error().code(), ErrorCode::kFailedPrecondition) << "once";
+  }
+}
+
+// RFC 8617 4.2.1: no instance above 50.
+TEST_F(ArcTest, NothingIsAddedToAChainOfFullLength) {
+  for (const char* number : {"50", "51", "99999999999999999999"}) {
+    const auto outcome = verify("ARC-Seal: i=" + std::string(number) + "; cv=pass\r\n" + kDinner);
+    EXPECT_EQ(outcome.result, ArcResult::kFail);
+    EXPECT_EQ(outcome.sealable, std::string(number).size() > 2) << number;
+  }
 }
 
 TEST_F(ArcTest, AKeyThatCannotBeFetched) {

@@ -3,6 +3,7 @@
 #include <gtest/gtest.h>
 
 #include <boost/asio/thread_pool.hpp>
+#include <set>
 
 #include "merpati/dns/static_resolver.hpp"
 #include "support/loop.hpp"
@@ -11,6 +12,35 @@
 namespace merpati::mailauth {
 namespace {
 using namespace test_messages;
+
+/// A server that never answers but for one name, and for how long it is waited for.
+class SilentResolver : public dns::StaticResolver {
+ public:
+  Task<dns::Answer<dns::IpAddress>> addresses(std::string, Deadline deadline) override {
+    co_return co_await silence<dns::IpAddress>(deadline);
+  }
+  Task<dns::Answer<dns::IpAddress>> addresses_of(dns::Family, std::string, Deadline deadline) override {
+    co_return co_await silence<dns::IpAddress>(deadline);
+  }
+  Task<dns::Answer<std::string>> names(dns::IpAddress, Deadline deadline) override {
+    co_return co_await silence<std::string>(deadline);
+  }
+  Task<dns::Answer<std::string>> txt(std::string name, Deadline deadline) override {
+    if (name == answers) co_return co_await StaticResolver::txt(std::move(name), deadline);
+    co_return co_await silence<std::string>(deadline);
+  }
+
+  std::string answers;
+  std::set<SteadyTime> waits;  ///< moments that somebody waited until
+
+ private:
+  template <class T>
+  Task<dns::Answer<T>> silence(Deadline deadline) {
+    waits.insert(deadline.at());
+    MERPATI_CO_CHECK(co_await sleep_for(deadline.left()));
+    co_return dns::Answer<T>();
+  }
+};
 
 class AuthenticateTest : public ::testing::Test {
  protected:
@@ -25,7 +55,8 @@ class AuthenticateTest : public ::testing::Test {
     how.selector = "e";
     return sign_dkim(kDinner, ed25519(), how).value() + kDinner;
   }
-  Authentication check(const std::string& message, bool whole = true) {
+  Authentication check(const std::string& message, bool whole = true) { return check(dns_, message, whole); }
+  Authentication check(dns::Resolver& dns, const std::string& message, bool whole = true) {
     const auto size = mime::header_block_size(message);
     AuthenticationQuery query;
     query.client = boost::asio::ip::make_address(client_);
@@ -34,7 +65,8 @@ class AuthenticateTest : public ::testing::Test {
     query.header_block = std::string_view(message).substr(0, size);
     if (whole) query.body = std::string_view(message).substr(size);
     query.blocking = &blocking_;
-    return loop_.run(authenticate(dns_, std::move(query), Deadline::never())).value();
+    query.lookup_time = lookup_time_;
+    return loop_.run(authenticate(dns, std::move(query), Deadline::never())).value();
   }
   static std::string names(const Authentication& found) {
     std::string out;
@@ -43,6 +75,7 @@ class AuthenticateTest : public ::testing::Test {
   }
 
   std::string client_ = "192.0.2.1";
+  std::chrono::milliseconds lookup_time_{5000};
   dns::StaticResolver dns_;
   asio::thread_pool blocking_{1};
   test::Loop loop_;
@@ -71,6 +104,25 @@ TEST_F(AuthenticateTest, AFailureOfDnsIsNoFail) {
   dns_.set_txt("_dmarc.football.example.com", {"v=DMARC1; p=reject; aspf=s"});
   dns_.set_txt_status("bounce.football.example.com", dns::Status::kTemporary);
   EXPECT_EQ(check(kDinner).dmarc->result, DmarcResult::kFail);
+}
+
+TEST_F(AuthenticateTest, DnsThatSaysNothingIsWaitedForOnce) {
+  SilentResolver dns;
+  lookup_time_ = std::chrono::milliseconds(20);
+  const auto found = check(dns, signed_message());
+  EXPECT_EQ(names(found), "iprev=temperror spf=temperror spf=temperror dkim=temperror dmarc=temperror arc=none ");
+  EXPECT_EQ(dns.waits.size(), 1U) << "all waited until the same moment";
+}
+
+// What strangers' servers take is not taken from the author's.
+TEST_F(AuthenticateTest, SlowServersOfOthersLeaveDmarcItsTime) {
+  SilentResolver dns;
+  lookup_time_ = std::chrono::milliseconds(20);
+  dns.set_txt("_dmarc.football.example.com", {"v=DMARC1; p=reject; adkim=s; aspf=r"});
+  dns.answers = "_dmarc.football.example.com";
+  const auto found = check(dns, signed_message());
+  EXPECT_EQ(found.dmarc->result, DmarcResult::kTempError);
+  EXPECT_EQ(dns.waits.size(), 2U);
 }
 
 TEST_F(AuthenticateTest, WithoutTheBodyOnlyAPassCounts) {

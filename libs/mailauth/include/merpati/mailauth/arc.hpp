@@ -28,7 +28,8 @@ struct ArcOutcome {
   ArcResult result = ArcResult::kNone;  ///< 5.2; kTempError: a key could not be fetched, and nothing is broken so far
   std::string problem;
   std::vector<ArcSet> sets;  ///< by instance
-  bool sealable = true;  ///< false: the chain was declared failed before or is too long; no set may be added (5.1.2)
+  int newest = 0;            ///< the highest instance that any ARC field names, in a malformed chain, too; 0: none
+  bool sealable = true;  ///< false: the chain was declared failed before (5.1) or is too long (4.2.1): nothing is added
   Steps steps;
 };
 
@@ -46,6 +47,7 @@ class ArcVerifier {
     bool complete() const { return !results.raw.empty() && !message.raw.empty() && !seal.raw.empty(); }
   };
   std::string collect();
+  void note_seal(int instance, std::string_view value);
   std::string broken_structure(ArcOutcome& out) const;
   std::string check_seals(const KeyAnswers& keys, ArcOutcome& out) const;
 
@@ -53,6 +55,9 @@ class ArcVerifier {
   std::vector<mime::Field> fields_;
   std::vector<Set> sets_;
   bool any_ = false;
+  int newest_instance_ = 0;       ///< 51: out of range
+  int newest_seal_ = 0;           ///< its instance
+  bool declared_failed_ = false;  ///< by that seal
   std::string malformed_;
   Result<Signature> newest_ = Error(ErrorCode::kNotFound, "none");
 };
@@ -72,7 +77,8 @@ struct ArcSealOptions {
   WallTime now = WallTime::clock::now();
 };
 
-/// The three fields to put on top (5.1). `before` is what verify found: kFailedPrecondition when it is not sealable.
+/// The three fields to put on top (5.1). `before` is what verify found: kFailedPrecondition when it is not sealable. A
+/// chain that failed or is malformed is sealed with cv=fail, over the own set alone (5.1.2).
 /// `hashes` was asked for {kRelaxed, all} and finished.
 Result<std::string> seal_arc(std::string_view header_block, const BodyHashes& hashes, const ArcOutcome& before,
                              const SigningKey& key, const ArcSealOptions& options);

@@ -20,7 +20,8 @@ struct AuthenticationQuery {
   std::optional<std::string_view> body;  ///< none: not at hand; DKIM and ARC are left out
   WallTime now = WallTime::clock::now();
   /// Time for SPF, keys and reverse names, which are asked for side by side; then as much again for DMARC, so that a
-  /// stranger's slow servers do not take it from the author's domain.
+  /// stranger's slow servers do not take it from the author's domain. Its record is asked for with the first, and where
+  /// that got no answer nobody waits a second time: DNS that says nothing costs a message this much once.
   std::chrono::milliseconds lookup_time{5000};
   bool for_reports = false;               ///< DmarcQuery
   PublicKeys* known_keys = nullptr;       ///< of messages before; null: none
