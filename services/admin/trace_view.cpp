@@ -71,6 +71,8 @@ void keep_domain(std::vector<trace::v1::Event>& events, std::string_view domain)
     // How many others there are says nothing about those who are left.
     if (others != recipients.end()) event.mutable_verdict()->set_recipients_in_all(0);
     recipients.erase(others, recipients.end());
+    // What milters say may name recipients elsewhere.
+    for (auto& said : *event.mutable_verdict()->mutable_milters()) said.clear_text();
   }
 }
 

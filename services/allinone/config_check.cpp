@@ -15,6 +15,7 @@
 #include "filter/content_setup.hpp"
 #include "filter/dmarc_setup.hpp"
 #include "filter/external_engines.hpp"
+#include "filter/milter_setup.hpp"
 #include "filter/operator_scripts.hpp"
 #include "filter/sender_setup.hpp"
 #include "merpati/base/encoding.hpp"
@@ -236,6 +237,8 @@ void check_engines(Faults& faults, const config::v1::Filter& filter) {
     faults.push_back(greylist.error().message());
   if (auto reputation = filter::reputation_settings(filter.reputation()); reputation.has_error())
     faults.push_back(reputation.error().message());
+  if (auto milters = filter::milter_settings(filter.milters()); milters.has_error())
+    faults.push_back(milters.error().message());
   const double refuse = filter.thresholds().refuse();
   if (filter.greylist().enabled() && refuse > 0 && filter.greylist().threshold() >= refuse)
     faults.push_back("filter.greylist.threshold is not below filter.thresholds.refuse: nothing is ever greylisted");

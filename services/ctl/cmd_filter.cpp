@@ -77,6 +77,19 @@ Json symbol_rows(const trace::v1::Verdict& verdict) {
   return rows;
 }
 
+/// A row for each answer of a milter, in the order of the dialog.
+Json milter_rows(const trace::v1::Verdict& verdict) {
+  Json rows = Json::array();
+  for (const auto& said : verdict.milters())
+    rows.push_back({{"milter", said.milter()},
+                    {"at", moment_text(said.at_us())},
+                    {"stage", said.stage()},
+                    {"time", duration_text(said.duration_us())},
+                    {"answer", said.answer()},
+                    {"text", said.text()}});
+  return rows;
+}
+
 void explain(const Session& session, const v1::GetTraceResponse& response) {
   Json found = Json::array();
   for (const auto& event : response.events()) {
@@ -96,6 +109,16 @@ void explain(const Session& session, const v1::GetTraceResponse& response) {
     print_rows(
         session.format, symbol_rows(event.verdict()),
         {{"ENGINE", "engine"}, {"TIME", "time"}, {"SYMBOL", "symbol"}, {"POINTS", "points"}, {"DETAIL", "detail"}});
+    if (!event.verdict().milters().empty()) {
+      std::cout << "\n";
+      print_rows(session.format, milter_rows(event.verdict()),
+                 {{"MILTER", "milter"},
+                  {"AT", "at"},
+                  {"STAGE", "stage"},
+                  {"TIME", "time"},
+                  {"ANSWER", "answer"},
+                  {"TEXT", "text"}});
+    }
     found.push_back(true);
   }
   if (found.empty()) {

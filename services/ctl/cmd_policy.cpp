@@ -51,14 +51,34 @@ std::string source_of(const filter::v1::PolicyValue& value) {
   }
 }
 
+std::string points_of(const filter::v1::PolicyValue& value) {
+  return value.never() ? "never" : fmt::format("{:g}", value.value());
+}
+
 void print(const Session& session, const filter::v1::Policy& policy) {
   if (session.format != Format::kTable) return print_one(session.format, to_json(policy));
   Json rows = Json::array();
   for (const auto& value : policy.values())
-    rows.push_back({{"key", value.key()},
-                    {"value", value.never() ? "never" : fmt::format("{:g}", value.value())},
-                    {"from", source_of(value)}});
+    rows.push_back({{"key", value.key()}, {"value", points_of(value)}, {"from", source_of(value)}});
   print_rows(session.format, rows, {{"KEY", "key"}, {"POINTS", "value"}, {"FROM", "from"}});
+}
+
+void list(Client& client, const Session& session, const std::string& domain) {
+  Json rows = Json::array();
+  v1::ListFilterPoliciesRequest request;
+  request.set_domain(domain);
+  request.set_page_size(1000);
+  do {
+    const auto page = client.call(&AdminClient::list_filter_policies, request);
+    for (const auto& policy : page.policies()) {
+      auto& row = rows.emplace_back(to_json(policy));
+      if (session.format != Format::kTable) continue;
+      row = Json{{"owner", policy.domain().empty() ? policy.address() : policy.domain()}, {"set", Json::array()}};
+      for (const auto& value : policy.values()) row["set"].push_back(value.key() + "=" + points_of(value));
+    }
+    request.set_page_token(page.next_page_token());
+  } while (!request.page_token().empty());
+  print_rows(session.format, rows, {{"OF", "owner"}, {"SET", "set", Column::Kind::kList}});
 }
 
 void need_owner(const PolicyOptions& options) {
@@ -94,6 +114,11 @@ void add_policy_commands(CLI::App* filter, Session& session) {
                               print(session, client.call(&AdminClient::get_filter_policy, request));
                             });
   add_owner(shown, options);
+
+  auto* listed = add_command(
+      group, session, "list", "Who has set something: domains, then accounts",
+      [&session, options](Client& client) { list(client, session, domain_or_own(client, options->domain)); });
+  listed->add_option("domain", options->domain, "of it and its accounts; without it: of all, or of the token's own");
 
   auto* changed =
       add_command(group, session, "set", "Sets thresholds and weights", [&session, options](Client& client) {

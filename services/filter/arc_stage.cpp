@@ -73,17 +73,11 @@ ArcStage::ArcStage(ArcSealer sealer, std::string authserv_id, std::shared_ptr<rp
                    std::uint64_t max_size)
     : sealer_(std::move(sealer)), authserv_id_(std::move(authserv_id)), store_(std::move(store)), max_size_(max_size) {}
 
-std::vector<ArcStage::Departure> ArcStage::departures(const v1::CheckMessageRequest& request,
-                                                      v1::CheckMessageResponse& response) {
+std::vector<ArcStage::Departure> ArcStage::departures(v1::CheckMessageResponse& response) {
   std::vector<Departure> out;
   if (!may_go(response.decision())) return out;
-  const bool from_outside = !request.scripts_only() && request.transaction().authenticated_account_id() == 0;
-  for (int i = 0; i < response.recipients_size(); ++i) {
-    auto& verdict = *response.mutable_recipients(i);
+  for (auto& verdict : *response.mutable_recipients()) {
     if (!may_go(verdict.decision())) continue;
-    // An address elsewhere in mail that nobody here submits: an alias of ours leads there.
-    if (from_outside && request.recipients(i).account_id() == 0 && verdict.actions().empty())
-      out.push_back({verdict.mutable_edits(), verdict.has_body() ? &verdict.body() : nullptr});
     for (auto& action : *verdict.mutable_actions()) {
       if (!action.has_redirect()) continue;
       auto& redirect = *action.mutable_redirect();
@@ -135,7 +129,7 @@ Task<ArcSealer::Fields> ArcStage::seal_edited(const v1::CheckMessageRequest& req
 
 Task<void> ArcStage::apply(const v1::CheckMessageRequest& request, const MessageView& view, rpc::CallOptions call,
                            v1::CheckMessageResponse& response) {
-  const auto leaving = departures(request, response);
+  const auto leaving = departures(response);
   if (leaving.empty()) co_return Result<void>();
   if (!view.whole) {
     sealer_.count_too_large();

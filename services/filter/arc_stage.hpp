@@ -1,5 +1,5 @@
-// ArcStage: puts an ARC set on what a verdict sends on to other hosts: redirects of scripts, and mail to aliases of
-// ours that lead elsewhere.
+// ArcStage: puts an ARC set on what a verdict sends on: redirects of scripts, and of aliases that lead elsewhere
+// (forwarding.hpp).
 #pragma once
 
 #include <memory>
@@ -28,7 +28,7 @@ class ArcStage {
     google::protobuf::RepeatedPtrField<v1::HeaderEdit>* edits;
     const store::v1::Body* body;  ///< null: as it came
   };
-  static std::vector<Departure> departures(const v1::CheckMessageRequest& request, v1::CheckMessageResponse& response);
+  static std::vector<Departure> departures(v1::CheckMessageResponse& response);
   Task<ArcSealer::Known> known(const v1::CheckMessageRequest& request, const MessageView& view,
                                Deadline deadline) const;
   Task<ArcSealer::Fields> seal_as_it_came(const MessageView& view, const v1::CheckMessageResponse& response,

@@ -4,6 +4,7 @@
 
 #include "filter/compose.hpp"
 #include "filter/event_flags.hpp"
+#include "filter/forwarding.hpp"
 #include "filter/message_checks.hpp"
 #include "filter/store_upload.hpp"
 #include "merpati/base/ids.hpp"
@@ -20,11 +21,10 @@ namespace {
 std::vector<std::string> destinations(const sieve::Redirect& to, const DeliveryWorld& world,
                                       const EventTarget& target) {
   const auto header = target.octets.substr(0, target.header_size);
-  if (went_far(header)) return {};
   std::vector<std::string> out{to.address};
   if (!to.list.empty()) out = world.lists->members(to.list);
   std::erase_if(out, [&](const std::string& address) {
-    return !can_be_sent_to(address) || mime::iequals(address, target.address) || was_delivered_to(header, address);
+    return !can_be_sent_to(address) || mime::iequals(address, target.address) || goes_round(header, address);
   });
   return out;
 }

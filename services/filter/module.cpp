@@ -10,6 +10,7 @@
 #include "filter/mailbox_events.hpp"
 #include "filter/memory.hpp"
 #include "filter/migrations.hpp"
+#include "filter/milter_setup.hpp"
 #include "filter/operator_scripts.hpp"
 #include "filter/policy_book.hpp"
 #include "filter/policy_setup.hpp"
@@ -20,6 +21,7 @@
 #include "filter/rpc/filter_service.hpp"
 #include "filter/rpc/learning_service.hpp"
 #include "filter/rpc/mailbox_events_service.hpp"
+#include "filter/rpc/milters_service.hpp"
 #include "filter/rpc/policies_service.hpp"
 #include "filter/rpc/scripts_service.hpp"
 #include "filter/script_cache.hpp"
@@ -119,6 +121,7 @@ struct Module::Parts {
         scripts_service(scripts, owner.blocking()),
         learning_service(bayes_models, owner.blocking(), owner.metrics(), wanted.bayes().enabled()),
         policies_service(policy_table, policies, symbol_names(wanted)),
+        milters_service(wanted.authserv_id()),
         tasks(owner.loops().main()) {
     dispatcher.register_service(filter_service);
     dispatcher.register_service(scripts_service);
@@ -127,6 +130,7 @@ struct Module::Parts {
     dispatcher.register_service(policies_service);
     filter_service.set_policies(policies);
     dispatcher.register_service(events_service);
+    dispatcher.register_service(milters_service);
     if (!auth) return;
     auto ring = rpc::remote_key_ring(auth);
     revocations = rpc::on_revocation(ring->revocations());
@@ -153,9 +157,14 @@ struct Module::Parts {
     settings.after = std::move(operators.after);
     settings.global = std::move(operators.global);
     settings.lists = std::move(operators.lists);
-    // Only the first key makes addresses.
-    if (!config.srs().domain().empty()) settings.srs = mailauth::Srs(config.srs().domain(), {config.srs().key()});
+    settings.srs = srs();
     return settings;
+  }
+
+  /// Only the first key makes addresses.
+  std::optional<mailauth::Srs> srs() const {
+    if (config.srs().domain().empty()) return std::nullopt;
+    return mailauth::Srs(config.srs().domain(), {config.srs().key()});
   }
 
   MailboxEvents::Settings event_settings(std::vector<EventScript> event_scripts) const {
@@ -191,6 +200,13 @@ struct Module::Parts {
     filter_service.tell_of_judged(count_for_senders(engine, *judged, scoring_from(config)));
     filter_service.add_engine(std::move(engine));
     tasks.spawn(judged->run());
+    return {};
+  }
+
+  Result<void> add_milters() {
+    MERPATI_TRY(auto seats, make_milters(config.milters(), process.metrics(), process.blocking()));
+    filter_service.set_milters(seats);
+    milters_service.set_milters(std::move(seats));
     return {};
   }
 
@@ -284,6 +300,7 @@ struct Module::Parts {
   DmarcReportsService dmarc_reports_service;
   PoliciesService policies_service;
   MailboxEventsService events_service;
+  MiltersService milters_service;
   rpc::Dispatcher dispatcher;
   TaskGroup tasks;
 };
@@ -315,6 +332,7 @@ Task<void> Module::start() {
                                              parts.process.blocking(), parts.process.metrics(),
                                              parts.sieve_settings(std::move(operators)));
   parts.filter_service.set_sieve(*parts.sieve);
+  if (auto srs = parts.srs()) parts.filter_service.set_srs(*std::move(srs));
   MERPATI_CO_TRY(auto arc, arc_sealer_settings(parts.config));
   std::shared_ptr<dns::Resolver> resolver;
   if (arc || engines_need_dns(parts.config)) {
@@ -325,6 +343,7 @@ Task<void> Module::start() {
   if (const auto limits = sender_rate_from(parts.config.sender_rate()); limits.wanted())
     parts.filter_service.add_engine(std::make_shared<SenderRateEngine>(limits, parts.sent_counts));
   MERPATI_CO_CHECK(parts.add_sender_engines());
+  MERPATI_CO_CHECK(parts.add_milters());
   MERPATI_CO_CHECK(parts.add_bayes());
   MERPATI_CO_CHECK(parts.add_dmarc_reports(resolver));
   parts.tasks.spawn(parts.forget_for_ever());

@@ -86,6 +86,13 @@ std::vector<PolicyValue> values_of(const Rules& rules, bool greylists) {
   return out;
 }
 
+std::vector<PolicyValue> values_of(const Policy& policy, Source source) {
+  std::vector<PolicyValue> out;
+  for (const auto& [key, value] : policy) out.push_back({key, value, source});
+  std::ranges::sort(out, stands_before);
+  return out;
+}
+
 bool is_threshold(std::string_view key) {
   return std::ranges::find(kThresholds, key, &ThresholdKey::key) != kThresholds.end();
 }

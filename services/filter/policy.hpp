@@ -36,6 +36,9 @@ SharedRules merge(const Scoring& configured, const Policy* domain, const Policy*
 /// of greylisting.
 std::vector<PolicyValue> values_of(const Rules& rules, bool greylists);
 
+/// What one owner has set itself: thresholds, then weights by name.
+std::vector<PolicyValue> values_of(const Policy& policy, Source source);
+
 bool is_threshold(std::string_view key);
 /// kInvalidArgument, and what would be right, for a value that no threshold, or no weight, may have.
 Result<void> check_value(std::string_view key, std::optional<double> value);

@@ -25,6 +25,25 @@ Task<StoredPolicies> PolicyTable::find(std::vector<std::int64_t> accounts, std::
   co_return out;
 }
 
+Task<std::vector<std::pair<PolicyTable::Place, Policy>>> PolicyTable::list(Place after, int most, Deadline deadline) {
+  static const pg::Statement kList{
+      "filter_list_policies",
+      "select p.account_id, p.domain, p.key, p.value from (select distinct account_id, domain from policies"
+      " where (account_id, domain) > ($1, $2) order by account_id, domain limit $3) owner"
+      " join policies p on p.account_id = owner.account_id and p.domain = owner.domain"
+      " order by p.account_id, p.domain, p.key"};
+  pg::Params params;
+  params.bigint(after.account).text(after.domain).integer(most);
+  MERPATI_CO_TRY(const auto rows, co_await pool_.query(kList, std::move(params), deadline));
+  std::vector<std::pair<Place, Policy>> out;
+  for (const auto row : rows) {
+    Place place{row.bigint(0), std::string(row.text(1))};
+    if (out.empty() || out.back().first != place) out.emplace_back(std::move(place), Policy());
+    out.back().second[std::string(row.text(2))] = row.is_null(3) ? std::nullopt : std::optional(row.float8(3));
+  }
+  co_return out;
+}
+
 Task<PolicyVersion> PolicyTable::version(Deadline deadline) {
   static const pg::Statement kVersion{
       "filter_policies_version", "select version, exists (select from policies) from policies_version where the_only"};

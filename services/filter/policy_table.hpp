@@ -1,9 +1,11 @@
 // PolicyTable: policies in PostgreSQL.
 #pragma once
 
+#include <compare>
 #include <cstdint>
 #include <map>
 #include <string>
+#include <utility>
 #include <vector>
 
 #include "filter/policy.hpp"
@@ -41,6 +43,15 @@ class PolicyTable : public PolicyLookup {
   Task<StoredPolicies> find(std::vector<std::int64_t> accounts, std::vector<std::string> domains,
                             Deadline deadline) override;
   Task<PolicyVersion> version(Deadline deadline) override;
+
+  /// Of a domain, or of an account.
+  struct Place {
+    std::int64_t account = 0;  ///< 0: of the domain
+    std::string domain;        ///< empty for an account
+    auto operator<=>(const Place&) const = default;
+  };
+  /// The policies of the first `most` owners behind `after`: domains by name, then accounts by id.
+  Task<std::vector<std::pair<Place, Policy>>> list(Place after, int most, Deadline deadline);
 
   struct Change {
     std::int64_t account = 0;  ///< 0: of the domain

@@ -2,6 +2,7 @@
 
 #include <algorithm>
 
+#include "filter/forwarding.hpp"
 #include "filter/message_checks.hpp"
 #include "merpati/mime/header.hpp"
 
@@ -36,20 +37,14 @@ class Maker {
   }
 
   void redirect(const sieve::Redirect& to) {
-    // To where it was before it would go round for ever; so would mail to oneself.
-    if (!can_be_sent_to(to.address) || is_own(to.address) || was_delivered_to(context_.occasion.header, to.address) ||
-        went_far(context_.occasion.header)) {
+    // Mail to oneself would go round, too.
+    if (!can_be_sent_to(to.address) || is_own(to.address) || goes_round(context_.occasion.header, to.address)) {
       inbox({});
       return;
     }
     auto& redirect = *verdict_.add_actions()->mutable_redirect();
-    redirect.set_address(to.address);
-    redirect.set_reverse_path(context_.redirect_sender);
+    redirect = forward_to(to.address, context_.redirect_sender, context_.recipient);
     if (version != 0) *redirect.mutable_body() = context_.body(version);
-    auto& trace = *redirect.add_edits();
-    trace.set_kind(v1::HeaderEdit::KIND_PREPEND);
-    trace.set_name("Delivered-To");
-    trace.set_value(context_.recipient);
     redirect.set_notify(to.notify);
     redirect.set_return_headers_only(mime::iequals(to.ret, "HDRS"));
   }
@@ -146,14 +141,6 @@ bool changes_nothing(const sieve::Outcome& outcome) {
 }
 
 }  // namespace
-
-std::string redirect_sender(const std::string& sender, bool sender_is_ours, const std::string& account,
-                            const mailauth::Srs* srs, WallTime now) {
-  if (sender.empty() || sender_is_ours) return sender;
-  if (srs == nullptr) return account;
-  auto rewritten = srs->forward(sender, now);
-  return rewritten.has_value() ? *std::move(rewritten) : account;
-}
 
 const sieve::Reject* refusal_of(const sieve::Outcome& outcome) {
   for (const auto& action : outcome.actions)

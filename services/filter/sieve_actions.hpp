@@ -8,7 +8,6 @@
 #include "filter/compose.hpp"
 #include "filter/delivery_world.hpp"
 #include "merpati/filter/v1/filter.pb.h"
-#include "merpati/mailauth/srs.hpp"
 #include "merpati/sieve/outcome.hpp"
 
 namespace merpati::filter {
@@ -26,12 +25,6 @@ struct ActionContext {
   /// The message in an edited version, as the store takes it.
   std::function<const store::v1::Body&(std::size_t version)> body;
 };
-
-/// A bounce stays one, and our own users' mail keeps its sender. Of other mail the sender's domain does not allow us to
-/// send it: it goes on with a rewritten sender, or, without `srs` or where that cannot be, in the name of who
-/// redirects.
-std::string redirect_sender(const std::string& sender, bool sender_is_ours, const std::string& account,
-                            const mailauth::Srs* srs, WallTime now);
 
 /// Whether the scripts refuse the message.
 const sieve::Reject* refusal_of(const sieve::Outcome& outcome);

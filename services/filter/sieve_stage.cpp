@@ -4,6 +4,7 @@
 #include <chrono>
 #include <cmath>
 
+#include "filter/forwarding.hpp"
 #include "filter/rpc/verdict_answer.hpp"
 #include "filter/sieve_actions.hpp"
 #include "filter/store_upload.hpp"
@@ -393,9 +394,9 @@ void SieveStage::conclude(const Message& message, std::vector<Run>& runs, const 
     ActionContext context{occasion,
                           run.world,
                           run.recipient->recipient(),
-                          redirect_sender(transaction.reverse_path(), transaction.authenticated_account_id() != 0,
-                                          run.recipient->address(), settings_.srs ? &*settings_.srs : nullptr,
-                                          WallTime(std::chrono::seconds(message.now))),
+                          forwarded_sender(transaction.reverse_path(), transaction.authenticated_account_id() != 0,
+                                           run.recipient->address(), settings_.srs ? &*settings_.srs : nullptr,
+                                           WallTime(std::chrono::seconds(message.now))),
                           run.junk,
                           all_refuse,
                           run.silent,

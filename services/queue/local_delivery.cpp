@@ -67,20 +67,20 @@ Task<std::optional<Outcome>> LocalDelivery::deliver(const LeasedItem& item, Cont
       out = Outcome::temporary("4.3.0", "The directory gave no answer");
       co_return out;
   }
-  if (resolved->remote_addresses_size() > 0) {
-    std::vector<std::string> addresses(resolved->remote_addresses().begin(), resolved->remote_addresses().end());
-    MERPATI_CO_TRY(Outcome forwarded, co_await forward(item, content, std::move(addresses)));
-    out = std::move(forwarded);
-    if (out->kind != Outcome::Kind::kDelivered || resolved->recipients_size() == 0) co_return out;
-  }
-  MERPATI_CO_TRY(out, co_await to_accounts(item, content, resolved->recipients()));
+  MERPATI_CO_TRY(out, co_await as_wanted(item, content, resolved->recipients(), resolved->remote_addresses()));
   co_return out;
 }
 
-Task<Outcome> LocalDelivery::to_accounts(const LeasedItem& item, Content& content, const LocalRecipients& recipients) {
-  auto asked = co_await scripts_.ask(item, content, recipients);
+Task<Outcome> LocalDelivery::as_wanted(const LeasedItem& item, Content& content, const LocalRecipients& recipients,
+                                       const RemoteAddresses& elsewhere) {
+  auto asked = co_await scripts_.ask(item, content, recipients, elsewhere);
   if (asked.has_error() && is_cancelled(asked.error())) co_return std::move(asked).error();
   if (asked.has_error()) co_return Outcome::waiting("4.3.0", "The filter cannot be asked now");
+  // Who is elsewhere does not wait until a mailbox here can take it.
+  const auto forwarded = co_await send_on(item, content, asked->forwards);
+  if (forwarded.has_error() && is_cancelled(forwarded.error())) co_return forwarded.error();
+  if (forwarded.has_error()) co_return Outcome::waiting("4.3.0", "The message cannot be forwarded now");
+  if (recipients.empty()) co_return asked->refusal.value_or(Outcome::delivered("forwarded"));
   MERPATI_CO_TRY(Outcome out, co_await store_all(item, content, std::move(asked->copies)));
   if (out.kind == Outcome::Kind::kTemporary) co_return out;
   if (out.kind == Outcome::Kind::kDelivered && !asked->departures.empty()) {
@@ -184,14 +184,13 @@ Task<Outcome> LocalDelivery::store(const LeasedItem& item, Content& content, std
 
 Task<void> LocalDelivery::send_on(const LeasedItem& item, Content& content, const std::vector<Departure>& departures) {
   const auto deadline = Deadline::after(kCallTimeout);
-  for (std::size_t i = 0; i < departures.size(); ++i) {
-    const Departure& departure = departures[i];
+  for (const Departure& departure : departures) {
     Message message = *item.message;
-    message.delivery_id = derived_uuid("script " + std::to_string(i) + ":" + item.uuid);
+    message.delivery_id = derived_uuid(departure.name + ":" + item.uuid);
     message.reverse_path = departure.reverse_path;
     message.header_prefix = departure.prefix;
     message.headers_only = departure.headers_only;
-    message.envelope_id.clear();
+    if (!departure.by_alias) message.envelope_id.clear();
     message.scripted = false;
     const std::string* octets = departure.octets ? &*departure.octets : content.inline_body();
     if (!departure.blob_id.empty()) {
@@ -215,29 +214,13 @@ Task<void> LocalDelivery::send_on(const LeasedItem& item, Content& content, cons
     }
     if (departure.composed) message.body_type = BodyType::k8BitMime;
     std::vector<NewRecipient> recipients;
+    const std::string original = departure.by_alias ? item.original_recipient : "";
     for (const std::string& address : departure.recipients)
-      recipients.push_back({address, recipient_domain(address), departure.notify, {}});
+      recipients.push_back({address, recipient_domain(address), departure.notify, original});
     const NewMessage sent[] = {{std::move(message), octets, std::move(recipients)}};
     MERPATI_CO_CHECK(co_await repository_.enqueue(sent, false, deadline));
   }
   co_return Result<void>();
-}
-
-Task<Outcome> LocalDelivery::forward(const LeasedItem& item, Content& content, std::vector<std::string> addresses) {
-  Message copy = *item.message;
-  copy.delivery_id = derived_uuid("forward:" + item.uuid);
-  std::vector<NewRecipient> recipients;
-  for (std::string& address : addresses) {
-    std::string domain = recipient_domain(address);
-    recipients.push_back({std::move(address), std::move(domain), item.notify, item.original_recipient});
-  }
-  const NewMessage forwarded[] = {{std::move(copy), content.inline_body(), std::move(recipients)}};
-  const auto done = co_await repository_.enqueue(forwarded, false, Deadline::after(kCallTimeout));
-  if (done.has_error()) {
-    if (is_cancelled(done.error())) co_return done.error();
-    co_return Outcome::waiting("4.3.0", "The message cannot be forwarded now");
-  }
-  co_return Outcome::delivered("forwarded");
 }
 
 }  // namespace merpati::queue

@@ -1,5 +1,5 @@
-// Items whose recipient is one of ours: bounces, what scripts redirect or send to addresses here, aliases that point
-// back.
+// Items whose recipient is one of ours: bounces, what scripts redirect or send to addresses here, aliases that lead
+// here or on.
 #pragma once
 
 #include <memory>
@@ -16,8 +16,8 @@ namespace merpati::queue {
 
 class LocalDelivery {
  public:
-  /// Null channels: every recipient is remote; without a filter nobody has scripts. Blobs of what leaves are kept for
-  /// `keep_blobs`.
+  /// Null channels: every recipient is remote; without a filter nobody has scripts, and what an alias leads on keeps
+  /// its sender. Blobs of what leaves are kept for `keep_blobs`.
   LocalDelivery(std::shared_ptr<rpc::Channel> auth, std::shared_ptr<rpc::Channel> store,
                 std::shared_ptr<rpc::Channel> filter, Repository& repository, std::chrono::seconds keep_blobs)
       : auth_(std::move(auth)),
@@ -30,17 +30,16 @@ class LocalDelivery {
   Task<std::optional<Outcome>> deliver(const LeasedItem& item, Content& content);
 
  private:
-  /// As the scripts of the recipients want it.
-  Task<Outcome> to_accounts(const LeasedItem& item, Content& content, const LocalRecipients& recipients);
+  /// To accounts as their scripts want it, and on to where an alias leads.
+  Task<Outcome> as_wanted(const LeasedItem& item, Content& content, const LocalRecipients& recipients,
+                          const RemoteAddresses& elsewhere);
   Task<Outcome> store_all(const LeasedItem& item, Content& content, std::vector<LocalCopy> copies);
   /// To accounts of one cell.
   Task<Outcome> store(const LeasedItem& item, Content& content, std::string cell, std::vector<LocalCopy> copies);
   Task<store::v1::Body> body_for(const LeasedItem& item, Content& content, const LocalCopy& copy,
                                  const rpc::CallOptions& options);
-  /// What scripts redirect or send, each once however often the item is tried.
+  /// What leaves from here, each once however often the item is tried.
   Task<void> send_on(const LeasedItem& item, Content& content, const std::vector<Departure>& departures);
-  /// An alias of ours points outside: the message goes on from here, once.
-  Task<Outcome> forward(const LeasedItem& item, Content& content, std::vector<std::string> addresses);
 
   std::shared_ptr<rpc::Channel> auth_;
   std::shared_ptr<rpc::Channel> store_;

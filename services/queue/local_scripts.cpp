@@ -21,7 +21,8 @@ rpc::CallOptions options_for(const LeasedItem& item, std::chrono::nanoseconds ti
 }
 
 Task<filter::v1::CheckMessageRequest> make_request(const LeasedItem& item, Content& content,
-                                                   const LocalRecipients& recipients) {
+                                                   const LocalRecipients& recipients,
+                                                   const RemoteAddresses& elsewhere) {
   const Message& message = *item.message;
   filter::v1::CheckMessageRequest request;
   request.set_scripts_only(true);
@@ -40,6 +41,11 @@ Task<filter::v1::CheckMessageRequest> make_request(const LeasedItem& item, Conte
     recipient.set_detail(claims.detail());
     recipient.set_address(claims.address());
     recipient.set_cell(claims.cell());
+  }
+  for (const std::string& address : elsewhere) {
+    auto& recipient = *request.add_recipients();
+    recipient.set_recipient(address);
+    recipient.set_alias(item.recipient);
   }
   request.set_header_prefix(message.header_prefix);
   request.set_size(message.size - message.header_prefix.size());
@@ -81,20 +87,49 @@ void add_copies(const auth::v1::Recipient& recipient, const LeasedItem& item,
   }
 }
 
+Departure redirected(const LeasedItem& item, const filter::v1::Redirect& redirect) {
+  Departure out;
+  out.reverse_path = redirect.reverse_path();
+  out.prefix = prepended(redirect.edits()) + item.message->header_prefix;
+  out.recipients.push_back(redirect.address());
+  out.notify = redirect.notify();
+  out.headers_only = redirect.return_headers_only();
+  if (redirect.body().has_inline_()) out.octets = redirect.body().inline_();
+  out.blob_id = redirect.body().blob_id();
+  return out;
+}
+
+/// What leads to one address elsewhere; with what leads to others when it differs in nothing else.
+void add_forward(const LeasedItem& item, const std::string& address, const filter::v1::RecipientVerdict& verdict,
+                 LocalPlan& plan) {
+  filter::v1::Redirect as_it_is;
+  as_it_is.set_address(address);
+  as_it_is.set_reverse_path(item.message->reverse_path);
+  const bool redirects = verdict.actions_size() > 0 && verdict.actions(0).has_redirect();
+  Departure out = redirected(item, redirects ? verdict.actions(0).redirect() : as_it_is);
+  out.by_alias = true;
+  out.notify = item.notify;
+  out.headers_only = item.message->headers_only;
+  for (Departure& other : plan.forwards) {
+    const bool alike = other.reverse_path == out.reverse_path && other.prefix == out.prefix &&
+                       other.octets == out.octets && other.blob_id == out.blob_id;
+    if (!alike) continue;
+    other.recipients.push_back(address);
+    return;
+  }
+  out.name = plan.forwards.empty() ? "forward" : "forward " + std::to_string(plan.forwards.size());
+  plan.forwards.push_back(std::move(out));
+}
+
 void add_departures(const LeasedItem& item, const filter::v1::RecipientVerdict& verdict, LocalPlan& plan) {
   for (const auto& action : verdict.actions()) {
+    const std::string name = "script " + std::to_string(plan.departures.size());
     if (action.has_redirect()) {
-      const auto& redirect = action.redirect();
-      auto& out = plan.departures.emplace_back();
-      out.reverse_path = redirect.reverse_path();
-      out.prefix = prepended(redirect.edits()) + item.message->header_prefix;
-      out.recipients.push_back(redirect.address());
-      out.notify = redirect.notify();
-      out.headers_only = redirect.return_headers_only();
-      if (redirect.body().has_inline_()) out.octets = redirect.body().inline_();
-      out.blob_id = redirect.body().blob_id();
+      plan.departures.push_back(redirected(item, action.redirect()));
+      plan.departures.back().name = name;
     } else if (action.has_send()) {
       auto& out = plan.departures.emplace_back();
+      out.name = name;
       out.reverse_path = action.send().reverse_path();
       out.octets = action.send().message();
       out.recipients.assign(action.send().recipients().begin(), action.send().recipients().end());
@@ -103,30 +138,45 @@ void add_departures(const LeasedItem& item, const filter::v1::RecipientVerdict& 
   }
 }
 
+bool goes_on(const filter::v1::RecipientVerdict& verdict, LocalPlan& plan) {
+  if (verdict.decision() == filter::v1::DECISION_DISCARD) return false;
+  if (verdict.decision() != filter::v1::DECISION_REFUSE) return true;
+  const auto& reply = verdict.reply();
+  plan.refusal = Outcome::failed(reply.enhanced().empty() ? "5.7.1" : reply.enhanced(), reply.text());
+  return false;
+}
+
 }  // namespace
 
-Task<LocalPlan> LocalScripts::ask(const LeasedItem& item, Content& content, const LocalRecipients& recipients) {
+Task<LocalPlan> LocalScripts::ask(const LeasedItem& item, Content& content, const LocalRecipients& recipients,
+                                  const RemoteAddresses& elsewhere) {
   LocalPlan plan;
   filter::v1::CheckMessageResponse response;
-  const bool ask = filter_ && !item.message->scripted;
-  if (ask) {
-    MERPATI_CO_TRY(const auto request, co_await make_request(item, content, recipients));
+  LocalRecipients with_scripts;
+  if (!item.message->scripted) with_scripts = recipients;
+  const int asked = filter_ ? with_scripts.size() + elsewhere.size() : 0;
+  if (asked > 0) {
+    MERPATI_CO_TRY(const auto request, co_await make_request(item, content, with_scripts, elsewhere));
     filter::v1::FilterClient client(filter_);
     const auto options = options_for(item, kAskTimeout);
     MERPATI_CO_TRY(response, co_await client.check_message(request, options));
-    if (response.recipients_size() != recipients.size())
+    if (response.recipients_size() != asked)
       co_return Error(ErrorCode::kInternal, "the filter answered for another number of recipients");
   }
   plan.settle = response.settle();
+  const filter::v1::RecipientVerdict unasked;
+  const auto verdict_of = [&](int i) -> const filter::v1::RecipientVerdict& {
+    return i < response.recipients_size() ? response.recipients(i) : unasked;
+  };
   for (int i = 0; i < recipients.size(); ++i) {
-    const auto verdict = ask ? response.recipients(i) : filter::v1::RecipientVerdict();
-    if (verdict.decision() == filter::v1::DECISION_DISCARD) continue;
-    if (verdict.decision() == filter::v1::DECISION_REFUSE) {
-      plan.refusal = Outcome::failed("5.7.1", verdict.reply().text());
-      continue;
-    }
+    const auto& verdict = i < with_scripts.size() ? verdict_of(i) : unasked;
+    if (!goes_on(verdict, plan)) continue;
     add_copies(recipients[i], item, verdict, plan);
     add_departures(item, verdict, plan);
+  }
+  for (int i = 0; i < elsewhere.size(); ++i) {
+    const auto& verdict = verdict_of(with_scripts.size() + i);
+    if (goes_on(verdict, plan)) add_forward(item, elsewhere[i], verdict, plan);
   }
   co_return plan;
 }

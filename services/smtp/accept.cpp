@@ -58,6 +58,13 @@ Task<void> Session::finish_message(std::unique_ptr<Incoming> incoming) {
       co_return Result<void>();
     }
   }
+  MilterOutcome milters;
+  auto asked = co_await milters_content(incoming, milters);
+  if (asked.has_error()) milters.refusal = reply_for_message(asked.error());
+  const bool refused = milters.refusal.has_value();
+  const bool close = milters.close;
+  auto filter_view = filter_transaction();
+  filter_view.set_milters_asked(milters.asked);
   const auto size = incoming->buffer.size();
   const auto& stream = connection_.stream();
   ReceivedFrom received;
@@ -71,8 +78,9 @@ Task<void> Session::finish_message(std::unique_ptr<Incoming> incoming) {
 
   Acceptance acceptance({.site = *site_,
                          .transaction = *transaction_,
-                         .filter_view = filter_transaction(),
+                         .filter_view = std::move(filter_view),
                          .buffer = incoming->buffer,
+                         .milters = std::move(milters),
                          .received = std::move(received),
                          .sender_account_id = login_ ? login_->account_id : 0,
                          .accept_unfiltered = door_->accept_unfiltered});
@@ -91,7 +99,10 @@ Task<void> Session::finish_message(std::unique_ptr<Incoming> incoming) {
     if (!answer.positive()) span.fail(answer.enhanced);  // the text may name people
   }
   if (outcome.has_error() && !answer.permanent()) log_failure(outcome.error());
-  reply(answer);
+  if (refused)
+    refuse(answer, close);
+  else
+    reply(answer);
   if (answer.positive()) errors_ = 0;  // who delivers mail is no guesser of addresses
   reset();
   co_return Result<void>();

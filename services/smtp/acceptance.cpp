@@ -49,11 +49,8 @@ rpc::CallOptions Acceptance::options() const {
 
 /// RFC 6409 8: what a submitted message lacks is filled in.
 void Acceptance::fill_in_missing() {
-  std::string added;
-  if (!has_field(source_.header(), "date")) added.append("Date: ").append(parts_.received.date).append("\r\n");
-  if (!has_field(source_.header(), "message-id"))
-    added.append("Message-ID: <").append(transaction_.id).append("@").append(site_.policy.hostname).append(">\r\n");
-  source_.prepend(added);
+  source_.prepend(
+      lacking_fields(source_.header(), parts_.received.date, transaction_.id + "@" + site_.policy.hostname));
 }
 
 Task<Reply> Acceptance::run() {
@@ -80,9 +77,11 @@ Task<Reply> Acceptance::accept() {
   find_targets();
   if (const auto* account = first_local()) cell_ = account->claims().cell();
   MERPATI_CO_CHECK(co_await source_.load_header());
+  if (parts_.milters.header) source_.set_header(*parts_.milters.header);
   if (parts_.sender_account_id != 0) fill_in_missing();
   if (site_.events) message_id_ = message_id_of(source_.header());
   size_ = source_.size();
+  if (const auto decided = decided_by_milters()) co_return *decided;
   if (source_.is_small()) {
     message_ = source_.take_whole();
   } else {
@@ -105,6 +104,42 @@ Task<Reply> Acceptance::accept() {
   co_return co_await commit();
 }
 
+/// The reply, where a milter has refused the message or wants it dropped.
+std::optional<Reply> Acceptance::decided_by_milters() {
+  const auto& milters = parts_.milters;
+  if (milters.refusal) {
+    verdict_ = milters.refusal->permanent() ? "refuse" : "temporary";
+    return milters.refusal;
+  }
+  if (milters.discarded_by.empty()) return std::nullopt;
+  verdict_ = "discard";
+  for (auto& target : targets_) {
+    target.discard = true;
+    target.verdict.mutable_reply()->set_text(milters.discarded_by);
+  }
+  return accepted();
+}
+
+/// The message before milters changed it.
+Task<filter::v1::ReceivedMessage> Acceptance::as_received() {
+  const auto& received = *parts_.milters.received;
+  filter::v1::ReceivedMessage out;
+  if (received.reverse_path) out.set_reverse_path(*received.reverse_path);
+  out.set_header(received.header);
+  if (!received.whole) co_return out;
+  MessageSource source(received.whole->buffer);
+  MERPATI_CO_CHECK(co_await source.load_header());
+  source.set_header(received.header);
+  out.set_size(source.size());
+  if (source.is_small()) {
+    out.set_message(source.take_whole());
+  } else {
+    const auto call = options();
+    MERPATI_CO_TRY(*out.mutable_blob_id(), co_await source.upload(site_, source.header(), call));
+  }
+  co_return out;
+}
+
 /// Every account once, whatever number of its addresses the transaction names; every address elsewhere once.
 void Acceptance::find_targets() {
   std::set<std::int64_t> accounts;
@@ -112,14 +147,15 @@ void Acceptance::find_targets() {
   for (const auto& recipient : transaction_.recipients) {
     if (!recipient.local) {
       if (addresses.insert(recipient.address).second)
-        targets_.push_back({nullptr, recipient.address, false, recipient.discard});
+        targets_.push_back({nullptr, recipient.address, {}, false, recipient.discard, {}});
       continue;
     }
     for (const auto& account : recipient.local->recipients())
       if (accounts.insert(account.claims().account_id()).second)
-        targets_.push_back({&account, recipient.address, recipient.junk, recipient.discard});
+        targets_.push_back({&account, recipient.address, {}, recipient.junk, recipient.discard, {}});
     for (const auto& remote : recipient.local->remote_addresses())
-      if (addresses.insert(remote).second) targets_.push_back({nullptr, remote, false, recipient.discard});
+      if (addresses.insert(remote).second)
+        targets_.push_back({nullptr, remote, recipient.address, false, recipient.discard, {}});
   }
 }
 
@@ -129,6 +165,7 @@ Task<filter::v1::CheckMessageResponse> Acceptance::ask_filter() {
   for (const auto& target : targets_) {
     auto& recipient = *request.add_recipients();
     recipient.set_recipient(target.address);
+    recipient.set_alias(target.alias);
     if (target.local == nullptr) continue;
     recipient.set_account_id(target.local->claims().account_id());
     recipient.set_detail(target.local->claims().detail());
@@ -143,6 +180,15 @@ Task<filter::v1::CheckMessageResponse> Acceptance::ask_filter() {
   }
   request.set_cell(cell_);
   request.set_size(size_);
+  request.set_results_checked(parts_.milters.results_checked);
+  if (parts_.milters.received) {
+    auto received = co_await as_received();
+    if (received.has_error()) {
+      message_ = std::move(*request.mutable_message());
+      co_return std::move(received).error();
+    }
+    *request.mutable_received() = *std::move(received);
+  }
   const auto call = options();
   auto verdict = co_await site_.filter.check_message(request, call);
   message_ = std::move(*request.mutable_message());
@@ -236,6 +282,10 @@ void Acceptance::conclude(const Reply& reply) {
   event.set_size(static_cast<std::int64_t>(size_));
   event.set_detail(parts_.received.protocol + (verdict_.empty() ? "" : ", verdict " + verdict_));
   if (judged_) *event.mutable_verdict() = std::move(*judged_);
+  if (!parts_.milters.answers.empty()) {
+    if (!judged_) event.mutable_verdict()->set_decision(verdict_);
+    add_milters(parts_.milters.answers, *event.mutable_verdict());
+  }
   site_.events->record(std::move(event));
   if (reply.positive()) tell_discarded();
 }

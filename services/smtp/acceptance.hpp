@@ -8,6 +8,7 @@
 
 #include "smtp/edits.hpp"
 #include "smtp/message_source.hpp"
+#include "smtp/milter_outcome.hpp"
 #include "smtp/site.hpp"
 #include "smtp/trace_headers.hpp"
 #include "smtp/transaction.hpp"
@@ -22,6 +23,7 @@ class Acceptance {
     const Transaction& transaction;
     filter::v1::Transaction filter_view;  ///< the transaction as the filter is told of it
     MessageBuffer& buffer;
+    MilterOutcome milters;  ///< what milters made of it
     ReceivedFrom received;
     std::int64_t sender_account_id = 0;  ///< 0: not submitted by one of our accounts
     bool accept_unfiltered = false;      ///< when the filter does not answer
@@ -36,6 +38,7 @@ class Acceptance {
   struct Target {
     const auth::v1::Recipient* local = nullptr;
     std::string address;
+    std::string alias;  ///< the address of ours that leads to one elsewhere; empty: the sender named it
     bool junk = false;
     bool discard = false;
     filter::v1::RecipientVerdict verdict;
@@ -53,6 +56,8 @@ class Acceptance {
   void find_targets();
   void fill_in_missing();
   Task<filter::v1::CheckMessageResponse> ask_filter();
+  Task<filter::v1::ReceivedMessage> as_received();
+  std::optional<Reply> decided_by_milters();
   std::optional<Reply> apply_verdicts(filter::v1::CheckMessageResponse& verdict);
   Reply confused(const char* why) const;
   void tell_discarded();
@@ -60,15 +65,19 @@ class Acceptance {
   // acceptance_plan.cpp
   Task<store::v1::Body> make_body(const HeaderEdits& edits);
   Task<store::v1::Body> body_of(std::string octets);
-  Task<std::optional<store::v1::Body>> own_body(const filter::v1::RecipientVerdict& verdict);
+  template <class Form>
+  Task<std::optional<store::v1::Body>> own_body(const Form& form);
   std::string prefix_for(const Target& target) const;
   CellDelivery& delivery_to(const std::string& cell);
   Task<void> fill_delivery();
   Task<store::v1::Body> body_in(std::string cell, store::v1::Body body);
   Task<void> move_to_deciding_cell();
   Task<void> bring_bodies(CellDelivery& delivery);
+
+  // acceptance_leaving.cpp
   queue::v1::EnqueueRequest envelope() const;
-  Task<queue::v1::EnqueueRequest> redirected(const filter::v1::Redirect& redirect);
+  queue::v1::EnqueueRequest as_it_came(const HeaderEdits& edits) const;
+  queue::v1::EnqueueRequest redirected(const filter::v1::Redirect& redirect, const Target& target) const;
   Task<queue::v1::EnqueueRequest> sent(const filter::v1::SendMessage& send, const Target& target);
   Task<void> fill_queue();
 

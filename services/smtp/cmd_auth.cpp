@@ -69,7 +69,8 @@ Task<void> Session::cmd_auth(std::string_view argument) {
     auto received = co_await conversation.read();
     if (received.has_error() || !*received) break;
     auto& response = **received;
-    if (response.has_success()) co_return co_await logged_in(std::move(*response.mutable_success()));
+    if (response.has_success())
+      co_return co_await logged_in(std::move(*response.mutable_success()), command->mechanism);
     if (response.has_failure()) {
       login_failed(response.failure());
       co_return Result<void>();
@@ -113,7 +114,7 @@ Task<std::optional<std::string>> Session::read_response() {
   co_return decoded;
 }
 
-Task<void> Session::logged_in(auth::v1::LoginResult result) {
+Task<void> Session::logged_in(auth::v1::LoginResult result, std::string mechanism) {
   // SCRAM's last message: SMTP has no data with success, so it goes as a challenge with an empty answer (RFC 4954 4).
   if (!result.server_final().empty()) {
     append_reply(connection_.output(), 334, "", to_base64(result.server_final()));
@@ -141,6 +142,7 @@ Task<void> Session::logged_in(auth::v1::LoginResult result) {
   login_->expires_at = result.claims().expires_at();
   login_->credential_version = result.claims().credential_version();
   login_->token = std::move(*result.mutable_token());
+  login_->mechanism = std::move(mechanism);
   log::info("smtp_login", "a client logged in",
             {{"account_id", login_->account_id}, {"client", connection_.stream().remote().address().to_string()}});
   reply(235, "2.7.0", "Authentication successful");

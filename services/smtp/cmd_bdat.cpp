@@ -36,7 +36,15 @@ Task<void> Session::cmd_bdat(std::string_view argument) {
     if (!ended_) static_cast<void>(ready_for_message());
     co_return Result<void>();
   }
-  if (!incoming_) incoming_ = std::make_unique<Incoming>(*site_);
+  if (!incoming_) {
+    MERPATI_CO_TRY(const bool wanted, co_await milters_data());
+    if (!wanted) {
+      reset();
+      if (ended_) co_return Result<void>();
+      co_return co_await swallow(bdat->size);
+    }
+    incoming_ = std::make_unique<Incoming>(*site_);
+  }
   auto& incoming = *incoming_;
   if (bdat->size > kMostSwallowed) {
     goodbye(421, "4.7.0", "Chunk too large");

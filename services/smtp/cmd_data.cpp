@@ -31,6 +31,11 @@ Task<void> Session::cmd_data(std::string_view argument) {
     reply(503, "5.5.1", "BINARYMIME needs BDAT");  // RFC 3030 3
     co_return Result<void>();
   }
+  MERPATI_CO_TRY(const bool wanted, co_await milters_data());
+  if (!wanted) {
+    reset();
+    co_return Result<void>();
+  }
   append_reply(connection_.output(), 354, "", "End with <CRLF>.<CRLF>");
   auto incoming = std::make_unique<Incoming>(*site_);
   while (!incoming->dots.done()) {

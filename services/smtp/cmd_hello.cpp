@@ -3,13 +3,23 @@
 
 namespace merpati::smtp {
 
-void Session::cmd_hello(Verb verb, std::string_view argument) {
+Task<void> Session::cmd_hello(Verb verb, std::string_view argument) {
   auto name = parse_hello(argument);
-  if (name.has_error()) return reply(name.error());
+  if (name.has_error()) {
+    reply(name.error());
+    co_return Result<void>();
+  }
   reset();  // RFC 5321 4.1.4
+  helo_.clear();
+  const bool esmtp = verb == Verb::kEhlo;
+  MERPATI_CO_TRY(const bool passes, co_await milters_hello(*name, esmtp));
+  if (!passes) co_return Result<void>();
   helo_ = std::move(*name);
-  esmtp_ = verb == Verb::kEhlo;
-  if (!esmtp_) return reply(250, "", site_->policy.hostname);
+  esmtp_ = esmtp;
+  if (!esmtp_) {
+    reply(250, "", site_->policy.hostname);
+    co_return Result<void>();
+  }
 
   const auto& policy = site_->policy;
   std::vector<std::string> lines = {policy.hostname, "PIPELINING", "SIZE " + std::to_string(policy.max_message_size),
@@ -26,6 +36,7 @@ void Session::cmd_hello(Verb verb, std::string_view argument) {
                   " MAILMAX=" + std::to_string(policy.max_transactions));
   append_lines(connection_.output(), 250, lines);
   site_->probe.command(verb_, 250);
+  co_return Result<void>();
 }
 
 }  // namespace merpati::smtp

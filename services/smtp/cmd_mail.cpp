@@ -44,12 +44,15 @@ Task<void> Session::cmd_mail(std::string_view argument) {
   MERPATI_CO_TRY(const bool passes, co_await connection_passes());
   if (!passes) co_return Result<void>();
 
-  transaction_ = std::make_unique<Transaction>();
-  transaction_->id = new_uuid();
-  transaction_->trace_id = runtime::trace_id_of(transaction_->id);
-  transaction_->span = runtime::Span::root("smtp transaction", runtime::SpanKind::kServer, transaction_->trace_id);
-  transaction_->mail = std::move(*mail);
-  transaction_->reverse_path = reverse_path;
+  auto transaction = std::make_unique<Transaction>();
+  transaction->id = new_uuid();
+  transaction->trace_id = runtime::trace_id_of(transaction->id);
+  transaction->span = runtime::Span::root("smtp transaction", runtime::SpanKind::kServer, transaction->trace_id);
+  transaction->mail = std::move(*mail);
+  transaction->reverse_path = reverse_path;
+  MERPATI_CO_TRY(const bool wanted, co_await milters_mail(*transaction, argument));
+  if (!wanted) co_return Result<void>();
+  transaction_ = std::move(transaction);
   ++transactions_;
   reply(250, "2.1.0", "Ok");
   co_return Result<void>();

@@ -11,6 +11,16 @@ constexpr int kMostAccounts = 1000;  // of one Deliver
 }  // namespace
 
 Task<void> Session::cmd_rcpt(std::string_view argument) {
+  const auto before = transaction_ ? transaction_->recipients.size() : 0;
+  milters_know_recipient_ = false;
+  MERPATI_CO_CHECK(co_await take_recipient(argument));
+  const bool in_dialog = transaction_ && transaction_->milters == Transaction::Milters::kInDialog && milters_;
+  if (!in_dialog || milters_know_recipient_ || transaction_->recipients.size() != before) co_return Result<void>();
+  if (!milters_->wants(filter::v1::DIALOG_EVENT_REFUSED_RECIPIENT)) co_return Result<void>();
+  co_return co_await milters_refused_recipient(argument);
+}
+
+Task<void> Session::take_recipient(std::string_view argument) {
   if (!transaction_ || incoming_) {
     reply(503, "5.5.1", transaction_ ? "BDAT is in progress" : "Say MAIL first");
     co_return Result<void>();
@@ -61,6 +71,8 @@ Task<void> Session::cmd_rcpt(std::string_view argument) {
       reply(550, "5.1.1", "No such address");
       co_return Result<void>();
   }
+  MERPATI_CO_TRY(const bool wanted, co_await milters_recipient(argument, recipient));
+  if (!wanted) co_return Result<void>();
   transaction_->recipients.push_back(std::move(recipient));
   reply(250, "2.1.5", "Ok");
   co_return Result<void>();

@@ -30,7 +30,7 @@ std::string MessageSource::whole(std::string_view header) const {
 }
 
 std::string MessageSource::take_whole() {
-  if (header_.size() == skip_) return std::move(buffer_->memory());
+  if (!edited_) return std::move(buffer_->memory());
   return whole(header_);
 }
 

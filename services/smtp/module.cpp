@@ -75,6 +75,7 @@ Module::Module(runtime::Process& process, const config::v1::Smtp& config, std::s
                std::shared_ptr<rpc::Channel> queue, const config::v1::TraceEvents& trace_events)
     : config_(config),
       auth_(auth),
+      filter_(filter),
       site_(std::make_shared<Site>(policy_of(config), process.metrics(), process.blocking(), std::move(auth),
                                    std::move(filter), std::move(store), queue)),
       server_(contexts(process.loops()), hooks(site_)),
@@ -107,6 +108,7 @@ Task<void> Module::start() {
   }
   for (const auto& listener : config_.listeners()) MERPATI_CO_CHECK(listen(listener));
   background_.spawn(rpc::follow_account_events(auth_, event_handlers()));
+  background_.spawn(site_->milter_watch.follow(filter_));
   if (site_->events) background_.spawn(site_->events->run());
   co_return Result<void>();
 }

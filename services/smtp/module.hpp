@@ -37,7 +37,7 @@ class Module final : public runtime::Module {
   static std::unique_ptr<trace::Recorder> events_to(std::shared_ptr<rpc::Channel> queue, runtime::Metrics& metrics);
 
   config::v1::Smtp config_;
-  std::shared_ptr<rpc::Channel> auth_;
+  std::shared_ptr<rpc::Channel> auth_, filter_;
   std::shared_ptr<Site> site_;
   net::Server server_;
   TaskGroup background_;

@@ -35,7 +35,8 @@ asio::awaitable<void> Session::run() {
 /// Until QUIT, an end of the connection, or a limit.
 Task<void> Session::serve() {
   connection_.set_write_timeout(site_->policy.command_timeout);
-  reply(220, "", site_->policy.hostname + " ESMTP Merpati");
+  MERPATI_CO_TRY(const bool welcome, co_await milters_greet());
+  if (welcome) reply(220, "", site_->policy.hostname + " ESMTP Merpati");
   while (!ended_) {
     MERPATI_CO_TRY(const auto line, co_await next_line());
     if (!line) continue;
@@ -47,6 +48,7 @@ Task<void> Session::serve() {
       auto done = co_await dispatch(line->text);
       site_->probe.command_took(verb_, std::chrono::duration<double>(std::chrono::steady_clock::now() - begun).count());
       MERPATI_CO_CHECK(std::move(done));
+      if (milters_abort_) co_await milters_abort();
     }
     if (!ended_ && errors_ > site_->policy.max_errors) goodbye(421, "4.7.0", "Too many errors");
   }
@@ -90,11 +92,14 @@ Task<void> Session::dispatch(std::string_view text) {
   const std::string line(text);
   const auto [verb, argument] = split_command(line);
   verb_ = verb;
+  if (refused_ && verb != Verb::kQuit) {
+    reply(503, "5.5.1", "The connection was refused");  // RFC 5321 3.1
+    co_return Result<void>();
+  }
   switch (verb) {
     case Verb::kHelo:
     case Verb::kEhlo:
-      cmd_hello(verb, argument);
-      break;
+      co_return co_await cmd_hello(verb, argument);
     case Verb::kMail:
       co_return co_await cmd_mail(argument);
     case Verb::kRcpt:
@@ -127,9 +132,11 @@ Task<void> Session::dispatch(std::string_view text) {
     case Verb::kExpn:
       reply(502, "5.5.1", "Not implemented");
       break;
-    case Verb::kUnknown:
-      reply(500, "5.5.2", "Unknown command");
+    case Verb::kUnknown: {
+      MERPATI_CO_TRY(const bool ours, co_await milters_unknown(line));
+      if (ours) reply(500, "5.5.2", "Unknown command");
       break;
+    }
   }
   co_return Result<void>();
 }
@@ -138,6 +145,8 @@ void Session::reply(int code, std::string_view enhanced, std::string_view text) 
   if (code >= 500) ++errors_;
   site_->probe.command(verb_, code);
   append_reply(connection_.output(), code, enhanced, text);
+  if (code >= 400 && milters_ && milters_->wants(filter::v1::DIALOG_EVENT_REFUSED_RECIPIENT))
+    last_refusal_ = {code, std::string(enhanced), std::string(text)};
 }
 
 void Session::reply(const Reply& given) { reply(given.code, given.enhanced, given.text); }
@@ -162,6 +171,7 @@ void Session::goodbye(int code, std::string_view enhanced, std::string_view text
 
 /// Back to the state after EHLO.
 void Session::reset() {
+  if (transaction_ && transaction_->milters == Transaction::Milters::kInDialog) milters_abort_ = true;
   transaction_.reset();
   incoming_.reset();
 }
@@ -191,7 +201,7 @@ filter::v1::Transaction Session::filter_transaction() const {
   out.set_helo(helo_);
   out.set_esmtp(esmtp_);
   out.set_tls(stream.is_tls());
-  out.set_listener(is_submission() ? "submission" : "mx");
+  out.set_listener(std::string(listener()));
   out.set_receiving_host(site_->policy.hostname);
   if (login_) {
     out.set_authenticated_account_id(login_->account_id);

@@ -9,6 +9,7 @@
 
 #include "merpati/auth/v1/auth.rpc.hpp"
 #include "merpati/filter/v1/filter.rpc.hpp"
+#include "merpati/filter/v1/milters.rpc.hpp"
 #include "merpati/net/account_connections.hpp"
 #include "merpati/net/address.hpp"
 #include "merpati/net/tls.hpp"
@@ -16,6 +17,7 @@
 #include "merpati/rpc/revocations.hpp"
 #include "merpati/store/v1/store.rpc.hpp"
 #include "merpati/trace/recorder.hpp"
+#include "smtp/milter_watch.hpp"
 #include "smtp/probe.hpp"
 #include "smtp/recipient_cache.hpp"
 
@@ -58,7 +60,8 @@ struct Site {
         probe(metrics),
         blocking(pool),
         auth(std::move(auth_channel)),
-        filter(std::move(filter_channel)),
+        filter(filter_channel),
+        milters(std::move(filter_channel)),
         store(std::move(store_channel)),
         queue(std::move(queue_channel)) {}
 
@@ -68,6 +71,8 @@ struct Site {
   asio::thread_pool& blocking;
   auth::v1::AuthClient auth;
   filter::v1::FilterClient filter;
+  filter::v1::MiltersClient milters;
+  MilterWatch milter_watch;
   store::v1::StoreClient store;
   queue::v1::QueueClient queue;
   RecipientCache recipients;

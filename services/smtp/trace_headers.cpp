@@ -76,6 +76,13 @@ bool has_field(std::string_view message, std::string_view lower_case_name) {
   return false;
 }
 
+std::string lacking_fields(std::string_view header, std::string_view date, std::string_view id) {
+  std::string added;
+  if (!has_field(header, "date")) added.append("Date: ").append(date).append("\r\n");
+  if (!has_field(header, "message-id")) added.append("Message-ID: <").append(id).append(">\r\n");
+  return added;
+}
+
 std::string message_id_of(std::string_view header) {
   const auto field = mime::find_field(header, "message-id");
   if (!field) return {};

@@ -40,6 +40,9 @@ std::string_view transmission_type(bool esmtp, bool tls, bool authenticated, boo
 /// The value's presence only: does the header block of `message` have a field of this name (lower case)?
 bool has_field(std::string_view message, std::string_view lower_case_name);
 
+/// RFC 6409 8: Date and Message-ID, as whole fields, where the header block has none. `id`: without angle brackets.
+std::string lacking_fields(std::string_view header, std::string_view date, std::string_view id);
+
 /// The identifier of a header block's Message-ID, without angle brackets; empty when there is none.
 std::string message_id_of(std::string_view header);
 

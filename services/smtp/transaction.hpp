@@ -19,12 +19,21 @@ struct EnvelopeRecipient {
 };
 
 struct Transaction {
+  /// What milters have to do with it.
+  enum class Milters {
+    kNotAsked,  ///< nobody knows of any
+    kInDialog,  ///< they are told of it
+    kSettled,   ///< they want no more of it, or it goes on without them
+    kLost,      ///< they cannot be asked any more, and it does not go on without them
+  };
   runtime::Span span;    ///< from MAIL to the end; inactive where traces are not exported
   std::string id;        ///< delivery id, a UUID
   std::string trace_id;  ///< 32 hexadecimal digits
   MailCommand mail;
   std::string reverse_path;  ///< "" for <>
   std::vector<EnvelopeRecipient> recipients;
+  Milters milters = Milters::kNotAsked;
+  std::string discarded_by;  ///< "by the milter x"; empty: nobody wants it dropped
 };
 
 }  // namespace merpati::smtp

@@ -102,4 +102,16 @@ trace::v1::Verdict verdict_of(const filter::v1::CheckMessageResponse& response,
   return out;
 }
 
+void add_milters(const std::vector<filter::v1::MilterAnswer>& answers, trace::v1::Verdict& verdict) {
+  for (const auto& answer : answers) {
+    auto& out = *verdict.add_milters();
+    out.set_milter(answer.milter());
+    out.set_stage(answer.stage());
+    out.set_answer(answer.answer());
+    out.set_text(answer.text());
+    out.set_at_us(answer.at_us());
+    out.set_duration_us(answer.duration_us());
+  }
+}
+
 }  // namespace merpati::smtp

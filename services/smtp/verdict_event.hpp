@@ -5,6 +5,7 @@
 #include <vector>
 
 #include "merpati/filter/v1/filter.pb.h"
+#include "merpati/filter/v1/milters.pb.h"
 #include "merpati/trace/v1/trace.pb.h"
 
 namespace merpati::smtp {
@@ -15,5 +16,7 @@ std::string in_words(const filter::v1::CheckMessageResponse& verdict);
 /// `addresses`: of the recipients.
 trace::v1::Verdict verdict_of(const filter::v1::CheckMessageResponse& response,
                               const std::vector<std::string>& addresses);
+/// What milters said at the stages of the dialog.
+void add_milters(const std::vector<filter::v1::MilterAnswer>& answers, trace::v1::Verdict& verdict);
 
 }  // namespace merpati::smtp

@@ -143,6 +143,8 @@ class Policies(unittest.TestCase):
             rules = [rule for rule in policies[service]["egress"] if has_port(rule, 3310)]
             wanted = [[{"ipBlock": {"cidr": "192.0.2.0/24"}}]] if service == "filter" else []
             self.assertEqual([rule["to"] for rule in rules], wanted, service)
+        policies = self.policies("--set-json", 'services.filter.config.milters=[{"name":"m","address":"inet:8891@milter"}]')
+        self.assertTrue([rule for rule in policies["filter"]["egress"] if has_port(rule, 8891)])
 
     def test_everybody_may_ask_for_names(self):
         for component, policy in self.policies().items():

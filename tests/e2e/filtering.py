@@ -216,6 +216,22 @@ class Filtering(unittest.TestCase):
         self.ctl("filter", "policy", "show", "--domain", domain, token=token)
         self.ctl("filter", "policy", "set", "--account", here, "junk=4", token=token, expect=5)
         self.ctl("filter", "policy", "show", token=token, expect=5)
+
+        def listed(*words, **how):
+            rows = json.loads(self.ctl("-o", "json", "filter", "policy", "list", *words, **how).stdout)
+            return {row["domain"] or row["address"]: {value["key"]: value["value"] for value in row["values"]} for row in rows}
+        self.ctl("filter", "policy", "set", "--account", here, "junk=5")
+        mine = {domain: {"junk": 10, "SPF_FAIL": 3}, there: {"junk": 4, "refuse": 7}}
+        self.assertEqual(listed(domain), mine)
+        self.assertEqual(listed(token=token), mine, "a domain admin sees its own")
+        everybodys = listed()
+        self.assertLessEqual({*mine, here}, set(everybodys))
+        self.assertEqual(everybodys[there], mine[there])
+        self.assertRegex(self.ctl("filter", "policy", "list", domain).stdout, rf"{there} +junk=4, refuse=7")
+        self.ctl("filter", "policy", "list", here.split("@")[1], token=token, expect=5)
+        self.ctl("filter", "policy", "unset", "--account", here, "--all")
+        self.assertNotIn(here, listed())
+        self.ctl("filter", "policy", "list", "nowhere.policy.test", expect=3)
         done = self.ctl("filter", "policy", "set", "--domain", domain, "NO_FORM=1", expect=2)
         self.assertIn("similar: NO_FROM", done.stderr)
         done = self.ctl("filter", "policy", "set", "--domain", domain, "junk=20", expect=2)

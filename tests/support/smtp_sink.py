@@ -7,10 +7,11 @@ import threading
 REFUSED = "refused"
 
 class Sink:
-    """`messages` maps a recipient's address to the messages that were acknowledged for it."""
+    """`messages` maps a recipient's address to the messages that were acknowledged for it, `senders` to their reverse-paths."""
 
     def __init__(self, address="127.0.0.1"):
         self.messages = collections.defaultdict(list)
+        self.senders = collections.defaultdict(list)
         self.forgotten = set()
         self.lock = threading.Lock()
         sink = self
@@ -37,13 +38,14 @@ class Sink:
         with self.lock:
             self.forgotten.update(self.messages)
             self.messages.clear()
+            self.senders.clear()
 
     def serve(self, lines, out):
         def say(text):
             out.write(text.encode() + b"\r\n")
             out.flush()
 
-        recipients = []
+        sender, recipients = "", []
         try:
             say("220 sink.test ESMTP")
             while True:
@@ -54,7 +56,7 @@ class Sink:
                 if verb == b"EHLO":
                     say("250-sink.test\r\n250-8BITMIME\r\n250-SMTPUTF8\r\n250-PIPELINING\r\n250 SIZE 100000000")
                 elif verb == b"MAIL" or verb == b"RSET":
-                    recipients = []
+                    sender, recipients = line[line.find(b"<") + 1:line.find(b">")].decode(), []
                     say("250 2.0.0 ok")
                 elif verb == b"RCPT":
                     recipient = line[line.index(b"<") + 1:line.index(b">")].decode()
@@ -76,6 +78,7 @@ class Sink:
                         for recipient in recipients:
                             if recipient not in self.forgotten:
                                 self.messages[recipient].append(b"".join(body))
+                                self.senders[recipient].append(sender)
                     say("250 2.0.0 taken")
                 elif verb == b"QUIT":
                     say("221 2.0.0 bye")

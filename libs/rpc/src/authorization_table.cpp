@@ -87,6 +87,9 @@ constexpr AuthorizationRow kTable[] = {
     {"/merpati.filter.v1.Filter/CheckRecipient", {kSmtp}, kNobody},
     {"/merpati.filter.v1.Filter/CheckMessage", {kSmtp, kQueue}, kNobody},
     {"/merpati.filter.v1.Filter/SettleMessage", {kSmtp, kQueue}, kNobody},
+    // filter: milters
+    {"/merpati.filter.v1.Milters/FollowMilters", {kSmtp}, kNobody},
+    {"/merpati.filter.v1.Milters/Dialog", {kSmtp}, kNobody},
     // filter: a person's Sieve scripts
     {"/merpati.filter.v1.Scripts/ListScripts", {kAdmin}, {kSieve}, kScripts},
     {"/merpati.filter.v1.Scripts/GetScript", {kAdmin}, {kSieve}, kScripts},
@@ -105,6 +108,7 @@ constexpr AuthorizationRow kTable[] = {
     {"/merpati.filter.v1.DmarcReports/SendReports", {kAdmin}, kNobody},
     // filter: thresholds and weights of domains and accounts
     {"/merpati.filter.v1.Policies/GetPolicy", {kAdmin}, kNobody},
+    {"/merpati.filter.v1.Policies/ListPolicies", {kAdmin}, kNobody},
     {"/merpati.filter.v1.Policies/ChangePolicy", {kAdmin}, kNobody},
     // filter: scripts for what people do over IMAP
     {"/merpati.filter.v1.MailboxEvents/ListEventScripts", {kImap}, kNobody},
@@ -148,6 +152,7 @@ constexpr AuthorizationRow kTable[] = {
     {"/merpati.admin.v1.Admin/ListDmarcReports", kPeople, kNobody},
     {"/merpati.admin.v1.Admin/SendDmarcReports", kPeople, kNobody},
     {"/merpati.admin.v1.Admin/GetFilterPolicy", kPeople, kNobody},
+    {"/merpati.admin.v1.Admin/ListFilterPolicies", kPeople, kNobody},
     {"/merpati.admin.v1.Admin/ChangeFilterPolicy", kPeople, kNobody},
     {"/merpati.admin.v1.Admin/ListQueue", kPeople, kNobody},
     {"/merpati.admin.v1.Admin/GetQueueItem", kPeople, kNobody},

@@ -1,5 +1,6 @@
 #include "merpati/smtp/reply.hpp"
 
+#include <algorithm>
 #include <stdexcept>
 
 namespace merpati::smtp {
@@ -62,6 +63,18 @@ void append_reply(std::string& out, int code, std::string_view enhanced, std::st
 }
 
 void append_reply(std::string& out, const Reply& reply) { append_reply(out, reply.code, reply.enhanced, reply.text); }
+
+void append_reply_lines(std::string& out, const Reply& reply) {
+  for (std::string_view rest = reply.text;;) {
+    const auto end = std::min(rest.find('\n'), rest.size());
+    const bool last = end == rest.size();
+    append_code(out, reply.code, last ? ' ' : '-');
+    if (!reply.enhanced.empty()) out.append(reply.enhanced).push_back(' ');
+    append_text(out, rest.substr(0, end));
+    if (last) return;
+    rest.remove_prefix(end + 1);
+  }
+}
 
 void append_lines(std::string& out, int code, std::span<const std::string> lines) {
   for (std::size_t i = 0; i < lines.size(); ++i) {

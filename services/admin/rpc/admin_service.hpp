@@ -82,6 +82,8 @@ class AdminService : public v1::AdminService {
                                                            const filter::v1::SendReportsRequest&) override;
   // rpc/policies.cpp
   Task<filter::v1::Policy> get_filter_policy(rpc::Context&, const v1::GetFilterPolicyRequest&) override;
+  Task<v1::ListFilterPoliciesResponse> list_filter_policies(rpc::Context&,
+                                                            const v1::ListFilterPoliciesRequest&) override;
   Task<filter::v1::Policy> change_filter_policy(rpc::Context&, const v1::ChangeFilterPolicyRequest&) override;
   // rpc/queue.cpp
   Task<queue::v1::ListItemsResponse> list_queue(rpc::Context&, const queue::v1::ListItemsRequest&) override;
@@ -140,6 +142,10 @@ class AdminService : public v1::AdminService {
   };
   Task<PolicyOwner> policy_owner(const rpc::Context& context, const std::string& domain, const std::string& address);
   Task<filter::v1::Policy> read_policy(const rpc::Context& context, const v1::GetFilterPolicyRequest& request);
+  Task<v1::ListFilterPoliciesResponse> policies_of_all(const rpc::Context& context,
+                                                       const v1::ListFilterPoliciesRequest& request);
+  Task<v1::ListFilterPoliciesResponse> policies_of_domain(const rpc::Context& context,
+                                                          const v1::ListFilterPoliciesRequest& request);
   Task<filter::v1::Policy> write_policy(const rpc::Context& context, const v1::ChangeFilterPolicyRequest& request);
   Task<auth::v1::DeleteDomainResponse> end_domain(const rpc::Context& context,
                                                   const auth::v1::DeleteDomainRequest& request);

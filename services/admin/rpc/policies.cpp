@@ -11,6 +11,13 @@ Act act_on(std::string_view method, const std::string& domain, const std::string
   return {method, "all mail", Act::Reach::kPlatform, changes, {}};
 }
 
+void add(const std::string& address, filter::v1::OwnPolicy& policy, v1::ListFilterPoliciesResponse& response) {
+  auto& out = *response.add_policies();
+  out.set_domain(policy.domain());
+  out.set_address(address);
+  out.mutable_values()->Swap(policy.mutable_values());
+}
+
 }  // namespace
 
 Task<AdminService::PolicyOwner> AdminService::policy_owner(const rpc::Context& context, const std::string& domain,
@@ -47,6 +54,63 @@ Task<filter::v1::Policy> AdminService::get_filter_policy(rpc::Context& context,
                                                          const v1::GetFilterPolicyRequest& request) {
   co_return co_await run(context, act_on("GetFilterPolicy", request.domain(), request.address(), false),
                          read_policy(context, request));
+}
+
+/// Policies are few and accounts may be many, so each account that has one is asked for.
+Task<v1::ListFilterPoliciesResponse> AdminService::policies_of_all(const rpc::Context& context,
+                                                                   const v1::ListFilterPoliciesRequest& request) {
+  filter::v1::ListPoliciesRequest wanted;
+  wanted.set_page_size(request.page_size());
+  wanted.set_page_token(request.page_token());
+  MERPATI_CO_TRY(auto found, co_await policies_.list_policies(wanted, forward(context)));
+  v1::ListFilterPoliciesResponse response;
+  response.set_next_page_token(found.next_page_token());
+  for (auto& policy : *found.mutable_policies()) {
+    std::string address;
+    if (policy.account_id() != 0) {
+      auth::v1::GetAccountRequest who;
+      who.set_account_id(policy.account_id());
+      const auto account = co_await directory_.get_account(who, forward(context));
+      const bool unknown = account.has_error() && account.error().code() == ErrorCode::kNotFound;
+      if (account.has_error() && !unknown) co_return account.error();
+      // Of a deleted account it goes with it.
+      if (unknown || account->deleted_at() != 0) continue;
+      address = account->address();
+    }
+    add(address, policy, response);
+  }
+  co_return response;
+}
+
+/// The pages are those of the domain's accounts.
+Task<v1::ListFilterPoliciesResponse> AdminService::policies_of_domain(const rpc::Context& context,
+                                                                      const v1::ListFilterPoliciesRequest& request) {
+  auth::v1::ListAccountsRequest whose;
+  whose.set_domain(request.domain());
+  whose.set_page_size(request.page_size());
+  whose.set_page_token(request.page_token());
+  MERPATI_CO_TRY(const auto accounts, co_await directory_.list_accounts(whose, forward(context)));
+  filter::v1::ListPoliciesRequest wanted;
+  if (request.page_token().empty()) wanted.add_domains(canonical_domain(request.domain()));
+  std::map<std::int64_t, std::string> addresses;
+  for (const auto& account : accounts.accounts()) {
+    addresses[account.account_id()] = account.address();
+    wanted.add_account_ids(account.account_id());
+  }
+  v1::ListFilterPoliciesResponse response;
+  response.set_next_page_token(accounts.next_page_token());
+  // Without any it would be asked for all.
+  if (wanted.domains().empty() && wanted.account_ids().empty()) co_return response;
+  MERPATI_CO_TRY(auto found, co_await policies_.list_policies(wanted, forward(context)));
+  for (auto& policy : *found.mutable_policies()) add(addresses[policy.account_id()], policy, response);
+  co_return response;
+}
+
+Task<v1::ListFilterPoliciesResponse> AdminService::list_filter_policies(rpc::Context& context,
+                                                                        const v1::ListFilterPoliciesRequest& request) {
+  const Act act = act_on("ListFilterPolicies", request.domain(), {}, false);
+  if (request.domain().empty()) co_return co_await run(context, act, policies_of_all(context, request));
+  co_return co_await run(context, act, policies_of_domain(context, request));
 }
 
 Task<filter::v1::Policy> AdminService::write_policy(const rpc::Context& context,

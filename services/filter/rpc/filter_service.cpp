@@ -1,5 +1,7 @@
 #include "filter/rpc/filter_service.hpp"
 
+#include "filter/forwarding.hpp"
+#include "filter/rpc/milters_service.hpp"
 #include "filter/rpc/verdict_answer.hpp"
 #include "filter/sender_identity.hpp"
 #include "filter/stored_message.hpp"
@@ -96,19 +98,14 @@ Task<v1::CheckRecipientResponse> FilterService::check_recipient(rpc::Context&, c
 
 Task<v1::CheckMessageResponse> FilterService::check_message(rpc::Context& context,
                                                             const v1::CheckMessageRequest& request) {
-  Spool spool;
-  std::string joined;
+  const v1::Transaction& transaction = request.transaction();
+  if (!request.scripts_only() && !transaction.milters_asked() && needs_milters(milters_, transaction.listener()))
+    co_return Error(ErrorCode::kUnavailable, "the milters of this listener were not asked");
+  Octets octets, received_octets;
   MessageView view = view_of(request);
-  if (!view.whole && !request.blob_id().empty() && request.size() <= limits_.max_scanned_size && store_) {
-    MERPATI_CO_CHECK(co_await read_message(request, context, spool));
-    MERPATI_CO_TRY(view.message, spool.view());
-    view.whole = true;
-  } else if (!request.header_prefix().empty()) {
-    joined = request.header_prefix() + (view.whole ? request.message() : request.header());
-    if (view.whole) view.message = joined;
-  }
-  std::string_view header = view.whole ? view.message : joined.empty() ? request.header() : std::string_view(joined);
-  view.header_block = header.substr(0, mime::header_block_size(header));
+  MERPATI_CO_CHECK(co_await see(request, context, octets, view));
+  MessageView received = view;
+  if (request.has_received()) MERPATI_CO_CHECK(co_await see_received(request, context, received_octets, received));
   v1::CheckMessageResponse response;
   std::vector<EngineReport> reports;
   if (request.scripts_only()) {
@@ -116,14 +113,15 @@ Task<v1::CheckMessageResponse> FilterService::check_message(rpc::Context& contex
     for (int i = 0; i < request.recipients_size(); ++i) response.add_recipients()->set_decision(v1::DECISION_ACCEPT);
   } else {
     MERPATI_CO_TRY(const auto rules, co_await rules_for(request, context.deadline()));
-    MERPATI_CO_TRY(reports, co_await engines_.run(view, context.deadline(), rules));
+    MERPATI_CO_TRY(reports, co_await engines_.run(received, context.deadline(), rules));
     const Judgement judgement = judge(reports, rules, configured_);
     response = to_proto(judgement, rules, reports);
-    refuse_loops(request, view.header_block, response);
-    add_results(request.transaction(), view.header_block, reports, response);
+    refuse_loops(request, received.header_block, response);
+    add_results(request, view.header_block, reports, response);
     for (const auto& report : reports)
-      if (report.findings.authentication) view.authentication = report.findings.authentication.get();
-    for (const auto& tell : judged_) tell(view, judgement.configured);
+      if (report.findings.authentication) received.authentication = report.findings.authentication.get();
+    view.authentication = received.authentication;
+    for (const auto& tell : judged_) tell(received, judgement.configured);
     for (const auto& recipient : response.recipients())
       of_recipients_[static_cast<std::size_t>(recipient.decision())].add();
   }
@@ -131,6 +129,7 @@ Task<v1::CheckMessageResponse> FilterService::check_message(rpc::Context& contex
   call.deadline = context.deadline();
   call.trace_id = context.trace();
   if (sieve_ != nullptr) MERPATI_CO_CHECK(co_await sieve_->apply(request, view, call, response));
+  forward_aliases(request, view.header_block, srs_ ? &*srs_ : nullptr, WallTime::clock::now(), response);
   if (arc_ != nullptr) MERPATI_CO_CHECK(co_await arc_->apply(request, view, call, response));
   decisions_[static_cast<std::size_t>(response.decision())].add();
   log::info("filter_message_judged", response.reply().text(),
@@ -149,15 +148,60 @@ Task<v1::SettleMessageResponse> FilterService::settle_message(rpc::Context& cont
   co_return v1::SettleMessageResponse();
 }
 
+Task<void> FilterService::see(const v1::CheckMessageRequest& request, const rpc::Context& context, Octets& octets,
+                              MessageView& view) {
+  if (!view.whole && !request.blob_id().empty() && request.size() <= limits_.max_scanned_size && store_) {
+    MERPATI_CO_CHECK(co_await read_message(request, context, request.blob_id(), octets.spool));
+    MERPATI_CO_TRY(view.message, octets.spool.view());
+    view.whole = true;
+  } else if (!request.header_prefix().empty()) {
+    octets.joined = request.header_prefix() + (view.whole ? request.message() : request.header());
+    if (view.whole) view.message = octets.joined;
+  }
+  const std::string_view header = view.whole              ? view.message
+                                  : octets.joined.empty() ? request.header()
+                                                          : std::string_view(octets.joined);
+  view.header_block = header.substr(0, mime::header_block_size(header));
+  co_return Result<void>();
+}
+
+/// `view` is the message as it is now.
+Task<void> FilterService::see_received(const v1::CheckMessageRequest& request, const rpc::Context& context,
+                                       Octets& octets, MessageView& view) {
+  const v1::ReceivedMessage& received = request.received();
+  if (received.has_reverse_path()) view.reverse_path = received.reverse_path();
+  const bool own_blob = !received.blob_id().empty();
+  if (!received.message().empty()) {
+    view.message = received.message();
+    view.whole = true;
+  } else if (own_blob && received.size() <= limits_.max_scanned_size && store_) {
+    MERPATI_CO_CHECK(co_await read_message(request, context, received.blob_id(), octets.spool));
+    MERPATI_CO_TRY(view.message, octets.spool.view());
+    view.whole = true;
+  } else if (own_blob || !view.whole) {
+    view.message = {};
+    view.whole = false;
+  } else {
+    const auto body = view.message.substr(view.header_block.size());
+    MERPATI_CO_CHECK(octets.spool.open());
+    MERPATI_CO_CHECK(octets.spool.add(received.header()));
+    MERPATI_CO_CHECK(octets.spool.add(body));
+    MERPATI_CO_TRY(view.message, octets.spool.view());
+  }
+  const std::string_view header = view.whole ? view.message : std::string_view(received.header());
+  view.header_block = header.substr(0, mime::header_block_size(header));
+  co_return Result<void>();
+}
+
 Task<void> FilterService::read_message(const v1::CheckMessageRequest& request, const rpc::Context& context,
-                                       Spool& into) {
+                                       const std::string& blob_id, Spool& into) {
   MERPATI_CO_CHECK(into.open());
   if (!request.header_prefix().empty()) MERPATI_CO_CHECK(into.add(request.header_prefix()));
   rpc::CallOptions options;
   options.deadline = context.deadline();
   options.trace_id = context.trace();
   options.cell = request.cell();
-  co_return co_await read_blob(store_, request.blob_id(), std::move(options),
+  co_return co_await read_blob(store_, blob_id, std::move(options),
                                limits_.max_scanned_size + request.header_prefix().size(), into);
 }
 
@@ -191,8 +235,9 @@ void FilterService::refuse_loops(const v1::CheckMessageRequest& request, std::st
 }
 
 /// Authentication-Results of ours, and away with those that only look like it (RFC 8601 5).
-void FilterService::add_results(const v1::Transaction& transaction, std::string_view block,
+void FilterService::add_results(const v1::CheckMessageRequest& request, std::string_view block,
                                 std::span<const EngineReport> reports, v1::CheckMessageResponse& response) const {
+  const v1::Transaction& transaction = request.transaction();
   const std::string& name = authserv_id_.empty() ? transaction.receiving_host() : authserv_id_;
   v1::HeaderEdit& results = *response.add_edits();
   results.set_kind(v1::HeaderEdit::KIND_PREPEND);
@@ -206,6 +251,7 @@ void FilterService::add_results(const v1::Transaction& transaction, std::string_
     if (found) methods.insert(methods.end(), found->methods.begin(), found->methods.end());
   }
   results.set_value(mailauth::write_authentication_results(name, methods));
+  if (request.results_checked()) return;  // what is left under our name is theirs
   const std::string own[] = {name, transaction.receiving_host()};
   const std::vector<std::size_t> forged = mailauth::forged_results(block, own);
   // From the last to the first, so that an index stays right when edits are made one after the other.

@@ -12,6 +12,7 @@
 #include "filter/engine_runner.hpp"
 #include "filter/judgement.hpp"
 #include "filter/message_checks.hpp"
+#include "filter/milter_dialog.hpp"
 #include "filter/policy_book.hpp"
 #include "filter/sieve_stage.hpp"
 #include "merpati/base/spool.hpp"
@@ -39,8 +40,12 @@ class FilterService : public v1::FilterService {
   /// Whose rules recipients have, made of configured(); as set_sieve(). Without it the configuration's hold for all.
   void set_policies(PolicyBook& policies) { policies_ = &policies; }
   const SharedRules& configured() const { return configured_; }
+  /// Rewrites the sender of what aliases send on elsewhere; as set_sieve(). Without it that keeps its sender.
+  void set_srs(mailauth::Srs srs) { srs_ = std::move(srs); }
   /// Seals what goes on elsewhere; as set_sieve().
   void set_arc(ArcStage& arc) { arc_ = &arc; }
+  /// Who must have been asked about a message before it comes here; before the first call.
+  void set_milters(MilterSeats milters) { milters_ = std::move(milters); }
 
   Task<v1::CheckConnectionResponse> check_connection(rpc::Context&, const v1::CheckConnectionRequest&) override;
   Task<v1::CheckRecipientResponse> check_recipient(rpc::Context&, const v1::CheckRecipientRequest&) override;
@@ -52,12 +57,23 @@ class FilterService : public v1::FilterService {
   void check_clients_by(ClientCheck check) { client_check_ = std::move(check); }
 
  private:
+  /// A message of the request, whole where that is possible; its octets are the request's or in `octets`.
+  struct Octets {
+    Spool spool;
+    std::string joined;
+  };
+  Task<void> see(const v1::CheckMessageRequest& request, const rpc::Context& context, Octets& octets,
+                 MessageView& view);
+  /// What engines look at, where milters have changed the message: as it came.
+  Task<void> see_received(const v1::CheckMessageRequest& request, const rpc::Context& context, Octets& octets,
+                          MessageView& view);
   /// The whole message, from the store.
-  Task<void> read_message(const v1::CheckMessageRequest& request, const rpc::Context& context, Spool& into);
+  Task<void> read_message(const v1::CheckMessageRequest& request, const rpc::Context& context,
+                          const std::string& blob_id, Spool& into);
   Task<RulesOfRecipients> rules_for(const v1::CheckMessageRequest& request, Deadline deadline);
   void refuse_loops(const v1::CheckMessageRequest& request, std::string_view header_block,
                     v1::CheckMessageResponse& response) const;
-  void add_results(const v1::Transaction& transaction, std::string_view header_block,
+  void add_results(const v1::CheckMessageRequest& request, std::string_view header_block,
                    std::span<const EngineReport> reports, v1::CheckMessageResponse& response) const;
 
   std::string authserv_id_;
@@ -66,8 +82,10 @@ class FilterService : public v1::FilterService {
   std::shared_ptr<rpc::Channel> store_;
   EngineRunner engines_;
   SieveStage* sieve_ = nullptr;
+  std::optional<mailauth::Srs> srs_;
   ArcStage* arc_ = nullptr;
   PolicyBook* policies_ = nullptr;
+  MilterSeats milters_;
   ClientCheck client_check_;
   std::vector<Judged> judged_;
   std::array<runtime::Counter, v1::Decision_ARRAYSIZE> decisions_, of_recipients_;

@@ -15,6 +15,7 @@ class PoliciesService : public v1::PoliciesService {
       : table_(table), book_(book), names_(std::move(names)) {}
 
   Task<v1::Policy> get_policy(rpc::Context&, const v1::GetPolicyRequest&) override;
+  Task<v1::ListPoliciesResponse> list_policies(rpc::Context&, const v1::ListPoliciesRequest&) override;
   Task<v1::Policy> change_policy(rpc::Context&, const v1::ChangePolicyRequest&) override;
 
  private:
@@ -25,6 +26,7 @@ class PoliciesService : public v1::PoliciesService {
   };
   Task<Owner> read(std::int64_t account, std::string domain, Deadline deadline);
   v1::Policy policy_of(const Owner& owner) const;
+  Task<v1::ListPoliciesResponse> of_these(const v1::ListPoliciesRequest& request, Deadline deadline);
 
   PolicyTable& table_;
   PolicyBook& book_;

@@ -64,6 +64,23 @@ class PoliciesTest : public FilterTest {
     }
     return out;
   }
+  /// "one.test: junk=5;7: refuse=never;", a page in a line.
+  std::string list(v1::ListPoliciesRequest request) {
+    v1::PoliciesClient client(admin_);
+    std::string out;
+    do {
+      const auto page = call(client.list_policies(request));
+      for (const auto& policy : page.policies()) {
+        out += policy.account_id() == 0 ? policy.domain() : std::to_string(policy.account_id());
+        for (const auto& value : policy.values())
+          out += fmt::format(" {}={}", value.key(), value.never() ? "never" : fmt::format("{:g}", value.value()));
+        out += ";";
+      }
+      request.set_page_token(page.next_page_token());
+      if (!request.page_token().empty()) out += "\n";
+    } while (!request.page_token().empty());
+    return out;
+  }
   /// To accounts by their addresses; accounts are numbered by their local part.
   v1::CheckMessageResponse bring(const std::vector<std::string>& recipients, const std::string& message = kNoFrom) {
     v1::CheckMessageRequest request;
@@ -130,6 +147,30 @@ TEST_F(PoliciesTest, AnAccountsComesBeforeItsDomainsKeyByKey) {
   ASSERT_TRUE(change(0, "one.test", {}, {}, true).has_value());
   EXPECT_EQ(show(0, "one.test"), show(0, ""));
   EXPECT_EQ(show(7, "one.test").find("domain"), std::string::npos);
+}
+
+TEST_F(PoliciesTest, WhoHasSetSomethingIsListedInPages) {
+  start();
+  EXPECT_EQ(list({}), "");
+  set(0, "two.test", {{"junk", 7}});
+  set(12, "one.test", {{"refuse", std::nullopt}});
+  set(0, "one.test", {{"NO_FROM", 2}, {"junk", 5}, {"SPF_FAIL", 1}});
+  set(9, "two.test", {{"junk", 4}});
+  v1::ListPoliciesRequest all;
+  EXPECT_EQ(list(all), "one.test junk=5 NO_FROM=2 SPF_FAIL=1;two.test junk=7;9 junk=4;12 refuse=never;");
+  all.set_page_size(2);
+  EXPECT_EQ(list(all), "one.test junk=5 NO_FROM=2 SPF_FAIL=1;two.test junk=7;\n9 junk=4;12 refuse=never;");
+  all.set_page_size(3);
+  EXPECT_EQ(list(all), "one.test junk=5 NO_FROM=2 SPF_FAIL=1;two.test junk=7;9 junk=4;\n12 refuse=never;");
+  v1::ListPoliciesRequest some;
+  some.add_domains("one.test");
+  some.add_domains("three.test");
+  some.add_account_ids(12);
+  some.add_account_ids(13);
+  EXPECT_EQ(list(some), "one.test junk=5 NO_FROM=2 SPF_FAIL=1;12 refuse=never;");
+  v1::PoliciesClient client(admin_);
+  all.set_page_token("nonsense");
+  EXPECT_EQ(attempt(client.list_policies(all)).error().code(), ErrorCode::kInvalidArgument);
 }
 
 TEST_F(PoliciesTest, OnlyWhatAllRefuseIsRefused) {

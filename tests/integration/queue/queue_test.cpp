@@ -36,16 +36,22 @@ class FakeAuth : public auth::v1::AuthService {
       out.set_status(auth::v1::ResolveRecipientResponse::STATUS_REMOTE);
     } else if (address.starts_with("nobody@")) {
       out.set_status(auth::v1::ResolveRecipientResponse::STATUS_UNKNOWN);
-    } else if (address.starts_with("away@")) {
+    } else if (address.starts_with("away@") || address.starts_with("team@")) {
       out.set_status(auth::v1::ResolveRecipientResponse::STATUS_LOCAL);
       out.add_remote_addresses("target@remote.test");
+      out.add_remote_addresses("second@remote.test");
+      if (!address.starts_with("away@")) add(address, out);
     } else {
       out.set_status(auth::v1::ResolveRecipientResponse::STATUS_LOCAL);
-      auto& recipient = *out.add_recipients();
-      recipient.set_grant("grant of " + address);
-      recipient.mutable_claims()->set_recipient(address);
+      add(address, out);
     }
     co_return out;
+  }
+  static void add(const std::string& address, auth::v1::ResolveRecipientResponse& out) {
+    auto& recipient = *out.add_recipients();
+    recipient.set_grant("grant of " + address);
+    recipient.mutable_claims()->set_recipient(address);
+    recipient.mutable_claims()->set_account_id(7);
   }
 };
 
@@ -371,7 +377,57 @@ TEST_F(QueueTest, AliasesOfOursGoOn) {
   start();
   enqueue(request({"away@example.test"}));
   ASSERT_TRUE(eventually([&] { return sink_.mails().size() == 1; }));
-  EXPECT_EQ(sink_.mails()[0].recipients, (std::vector<std::string>{"target@remote.test"}));
+  EXPECT_EQ(sink_.mails()[0].recipients, (std::vector<std::string>{"target@remote.test", "second@remote.test"}));
+  EXPECT_TRUE(sink_.mails()[0].mail_command.starts_with("MAIL FROM:<alice@example.test>")) << "as the filter leaves it";
+  EXPECT_TRUE(sink_.mails()[0].data.starts_with("Received: "));
+}
+
+TEST_F(QueueTest, AliasesGoOnAsTheFilterWants) {
+  filter_.answer = [](const filter::v1::FilterRecipient& recipient, filter::v1::RecipientVerdict& verdict) {
+    if (recipient.account_id() != 0) return;
+    auto& redirect = *verdict.add_actions()->mutable_redirect();
+    redirect.set_address(recipient.recipient());
+    redirect.set_reverse_path("srs@example.test");
+    auto& trace = *redirect.add_edits();
+    trace.set_kind(filter::v1::HeaderEdit::KIND_PREPEND);
+    trace.set_name("Delivered-To");
+    trace.set_value(recipient.alias());
+  };
+  start();
+  const auto done = enqueue(request({"team@example.test"}));
+  ASSERT_TRUE(eventually([&] { return item(done.item_ids(0)).state() == v1::ITEM_STATE_DONE; }));
+  ASSERT_TRUE(eventually([&] { return sink_.mails().size() == 1; }));
+  const auto mail = sink_.mails()[0];
+  EXPECT_TRUE(mail.mail_command.starts_with("MAIL FROM:<srs@example.test>")) << mail.mail_command;
+  EXPECT_EQ(mail.recipients, (std::vector<std::string>{"target@remote.test", "second@remote.test"})) << "together";
+  EXPECT_TRUE(mail.data.starts_with("Delivered-To: team@example.test\r\nReceived: ")) << mail.data;
+  EXPECT_EQ(store_.deliveries().size(), 1u) << "who is here gets it, too";
+  ASSERT_EQ(filter_.asked.size(), 1u);
+  EXPECT_TRUE(filter_.asked[0].scripts_only());
+  EXPECT_EQ(filter_.asked[0].recipients(1).recipient(), "target@remote.test");
+  // As if this replica had died before it wrote the outcome.
+  database_->sql(
+      "update queue.items set state = 2, due_at = now() where recipient = 'team@example.test';"
+      "update queue.messages set finished_at = null; select pg_notify('queue_due', '')");
+  ASSERT_TRUE(eventually([&] { return item(done.item_ids(0)).state() == v1::ITEM_STATE_DONE; }));
+  std::this_thread::sleep_for(200ms);
+  EXPECT_EQ(sink_.mails().size(), 1u) << "once";
+}
+
+TEST_F(QueueTest, ACircleThroughAnAliasIsReturned) {
+  filter_.answer = [](const filter::v1::FilterRecipient& recipient, filter::v1::RecipientVerdict& verdict) {
+    if (recipient.account_id() != 0) return;
+    verdict.set_decision(filter::v1::DECISION_REFUSE);
+    verdict.mutable_reply()->set_enhanced("5.4.6");
+    verdict.mutable_reply()->set_text("Routing loop");
+  };
+  start();
+  auto r = request({"away@example.test"});
+  r.set_reverse_path("alice@remote.test");
+  enqueue(r);
+  ASSERT_TRUE(eventually([&] { return sink_.mails().size() == 1; }));
+  EXPECT_EQ(sink_.mails()[0].recipients, (std::vector<std::string>{"alice@remote.test"}));
+  EXPECT_NE(sink_.mails()[0].data.find("Status: 5.4.6"), std::string::npos);
 }
 
 TEST_F(QueueTest, LargeMailIsStreamedFromTheStore) {

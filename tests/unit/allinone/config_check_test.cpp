@@ -56,6 +56,17 @@ TEST(ConfigCheck, PortsAndCertificates) {
               Contains(HasSubstr("either")));
 }
 
+TEST(ConfigCheck, MiltersThatCannotBeAsked) {
+  const std::string database = "filter: {database: {dsn: x}, milters: [";
+  EXPECT_THAT(faults(database + "{name: m, address: \"inet:8891@localhost\", listeners: [MX, SUBMISSION]}]}\n",
+                     {"filter"}, false),
+              Not(Contains(HasSubstr("filter.milters"))));
+  EXPECT_THAT(faults(database + "{name: m, address: localhost}]}\n", {"filter"}, false),
+              Contains(HasSubstr("filter.milters[0].address: \"localhost\" is not unix:/PATH")));
+  EXPECT_THAT(faults(database + "{address: \"m:1\"}]}\n", {"filter"}, false),
+              Contains(HasSubstr("filter.milters[0].name")));
+}
+
 TEST(ConfigCheck, ValuesThatAreReadButCannotWork) {
   const std::string imap = "imap: {listeners: [{port: 2143, tls: NONE, ";
   EXPECT_THAT(faults(imap + "address: localhost}]}\n", {"imap"}, false),

@@ -38,6 +38,13 @@ std::string prepended(const Edits& edits) {
   return out;
 }
 
+/// What stands in front of a recipient's copy that goes on.
+Edits onward(const v1::CheckMessageResponse& response, int recipient) {
+  const auto& actions = response.recipients(recipient).actions();
+  return actions.size() == 1 ? actions[0].redirect().edits() : Edits();
+}
+bool has_seal(const Edits& edits) { return prepended(edits).find("ARC-") != std::string::npos; }
+
 class ArcStageTest : public ::testing::Test {
  protected:
   ArcStageTest() {
@@ -60,7 +67,11 @@ class ArcStageTest : public ::testing::Test {
     request_.set_message(message);
     request_.set_size(message.size());
   }
-  void to_alias(const std::string& address) { request_.add_recipients()->set_recipient(address); }
+  void to_alias(const std::string& address) {
+    auto& recipient = *request_.add_recipients();
+    recipient.set_recipient(address);
+    recipient.set_alias("team@ours.test");
+  }
 
   /// Through the service: with who sent it.
   v1::CheckMessageResponse judge() {
@@ -124,8 +135,7 @@ TEST_F(ArcStageTest, AliasesThatLeadElsewhere) {
   request_.add_recipients()->set_account_id(7);
   const auto out = judge();
   const std::string received = "Received: from x\r\n";
-  const std::string leaves =
-      prepended(out.recipients(0).edits()) + prepended(out.edits()) + received + request_.message();
+  const std::string leaves = prepended(onward(out, 0)) + prepended(out.edits()) + received + request_.message();
   EXPECT_TRUE(leaves.starts_with("ARC-Seal: i=1;")) << leaves;
   const auto found = chain(leaves);
   EXPECT_EQ(found.result, ArcResult::kPass) << found.problem << "\n" << leaves;
@@ -136,7 +146,7 @@ TEST_F(ArcStageTest, AliasesThatLeadElsewhere) {
       << found.sets[0].results;
   for (const char* part : {"dkim=pass header.d=a.test", "dmarc=pass header.from=a.test", "arc=none"})
     EXPECT_NE(found.sets[0].results.find(part), std::string::npos) << found.sets[0].results;
-  EXPECT_EQ(prepended(out.recipients(1).edits()), prepended(out.recipients(0).edits())) << "they leave together";
+  EXPECT_EQ(prepended(onward(out, 1)), prepended(onward(out, 0))) << "they leave together";
   EXPECT_EQ(out.recipients(2).edits_size(), 0) << "who is here needs no seal";
   const auto dkim = loop_.run(mailauth::verify_dkim(*dns_, leaves, WallTime::clock::now(), Deadline::never())).value();
   EXPECT_EQ(dkim.best(), mailauth::DkimResult::kPass);
@@ -146,14 +156,14 @@ TEST_F(ArcStageTest, WhatIsSubmittedIsNotForwarded) {
   set_message(kMail);
   to_alias("one@elsewhere.test");
   request_.mutable_transaction()->set_authenticated_account_id(7);
-  EXPECT_EQ(judge().recipients(0).edits_size(), 0);
+  EXPECT_EQ(judge().recipients(0).actions_size(), 0);
 }
 
 TEST_F(ArcStageTest, AChainGoesOn) {
   set_message(sealed_by_list(kMail));
   to_alias("one@elsewhere.test");
   const auto out = judge();
-  const std::string leaves = prepended(out.recipients(0).edits()) + prepended(out.edits()) + request_.message();
+  const std::string leaves = prepended(onward(out, 0)) + prepended(out.edits()) + request_.message();
   const auto found = chain(leaves);
   EXPECT_EQ(found.result, ArcResult::kPass) << found.problem;
   ASSERT_EQ(found.sets.size(), 2U);
@@ -166,21 +176,46 @@ TEST_F(ArcStageTest, AChainThatFailedEnds) {
   set_message(text(sealed_by_list(kMail), "body", "another"));
   to_alias("one@elsewhere.test");
   const auto out = judge();
-  const std::string leaves = prepended(out.recipients(0).edits()) + prepended(out.edits()) + request_.message();
+  const std::string leaves = prepended(onward(out, 0)) + prepended(out.edits()) + request_.message();
   EXPECT_NE(leaves.find("cv=fail"), std::string::npos) << leaves;
   const auto found = chain(leaves);
   EXPECT_EQ(found.result, ArcResult::kFail);
   ASSERT_EQ(found.sets.size(), 2U);
   EXPECT_EQ(found.sets[1].cv, "fail");
   set_message(leaves);
-  EXPECT_EQ(judge().recipients(0).edits_size(), 0);
+  request_.mutable_recipients(0)->set_alias("further@ours.test");
+  EXPECT_FALSE(has_seal(onward(judge(), 0)));
+}
+
+// RFC 8617 5.1.2: so is that it is malformed.
+TEST_F(ArcStageTest, AMalformedChainIsSealedAsFailed) {
+  set_message("ARC-Message-Signature: i=2; nothing else\r\n" + signed_by("a.test", kMail));
+  to_alias("one@elsewhere.test");
+  const auto out = judge();
+  const std::string leaves = prepended(onward(out, 0)) + prepended(out.edits()) + request_.message();
+  EXPECT_TRUE(leaves.starts_with("ARC-Seal: i=3; a=rsa-sha256;")) << leaves;
+  EXPECT_NE(leaves.find("cv=fail"), std::string::npos) << leaves;
+  EXPECT_NE(leaves.find("dmarc=pass header.from=a.test"), std::string::npos) << "the next host learns what we saw";
+}
+
+// The queue expands aliases, too: who redirects to one of them, for example.
+TEST_F(ArcStageTest, AnAliasThatTheQueueComesTo) {
+  request_.set_scripts_only(true);
+  request_.set_header_prefix("Authentication-Results: mx.ours.test;\r\n dmarc=pass header.from=a.test\r\n");
+  set_message(signed_by("a.test", kMail));
+  to_alias("one@elsewhere.test");
+  const auto out = judge();
+  const std::string leaves = prepended(onward(out, 0)) + request_.header_prefix() + request_.message();
+  const auto found = chain(leaves);
+  EXPECT_EQ(found.result, ArcResult::kPass) << found.problem << leaves;
+  EXPECT_NE(found.sets.back().results.find("dmarc=pass header.from=a.test"), std::string::npos);
 }
 
 TEST_F(ArcStageTest, AChainThatCannotBeCheckedIsLeftAsItIs) {
   set_message(sealed_by_list(kMail));
   to_alias("one@elsewhere.test");
   dns_->set_txt_status("e._domainkey.list.test", dns::Status::kTemporary);
-  EXPECT_EQ(judge().recipients(0).edits_size(), 0);
+  EXPECT_FALSE(has_seal(onward(judge(), 0)));
 }
 
 TEST_F(ArcStageTest, RedirectsAsTheyLeave) {
@@ -242,13 +277,17 @@ TEST_F(ArcStageTest, WhatIsRefusedOrTooLargeIsNot) {
   set_message(kMail);
   to_alias("one@elsewhere.test");
   auto response = accepted();
-  response.mutable_recipients(0)->set_decision(v1::DECISION_REFUSE);
-  apply(response);
-  EXPECT_EQ(response.recipients(0).edits_size(), 0);
+  response.mutable_recipients(0)->add_actions()->mutable_redirect()->set_address("one@elsewhere.test");
+  auto refused = response;
+  refused.mutable_recipients(0)->set_decision(v1::DECISION_REFUSE);
+  apply(refused);
+  EXPECT_FALSE(has_seal(onward(refused, 0)));
+  auto sealed = response;
+  apply(sealed);
+  EXPECT_TRUE(has_seal(onward(sealed, 0)));
   request_.clear_message();
-  response = accepted();
   apply(response);
-  EXPECT_EQ(response.recipients(0).edits_size(), 0);
+  EXPECT_FALSE(has_seal(onward(response, 0)));
 }
 
 TEST_F(ArcStageTest, TheFieldsFitInFrontOfAMessage) {
@@ -261,14 +300,13 @@ TEST_F(ArcStageTest, TheFieldsFitInFrontOfAMessage) {
   set_message(mail);
   to_alias("one@elsewhere.test");
   auto out = judge();
-  std::string prefix = prepended(out.recipients(0).edits()) + prepended(out.edits());
+  std::string prefix = prepended(onward(out, 0)) + prepended(out.edits());
   EXPECT_EQ(chain(prefix + mail).result, ArcResult::kPass);
   EXPECT_LT(prefix.size(), 7500U);
   // As many addresses as a stranger likes make the list of what is signed longer than there is room.
   for (int i = 0; i < 900; ++i) mail.insert(0, "Resent-To: a@b.test\r\n");
   set_message(mail);
-  out = judge();
-  EXPECT_EQ(out.recipients(0).edits_size(), 0);
+  EXPECT_FALSE(has_seal(onward(judge(), 0)));
 }
 
 TEST(ArcSealerSettings, FromTheConfiguration) {

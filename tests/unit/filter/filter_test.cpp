@@ -95,6 +95,43 @@ TEST_F(FilterTest, ForgedResultsOfOurNameAreDeleted) {
   EXPECT_EQ(out.edits(2).index(), 1);
 }
 
+TEST_F(FilterTest, EnginesJudgeWhatCameAndRecipientsGetWhatMiltersMadeOfIt) {
+  auto in = request("From: a@b\r\nAuthentication-Results: mail.example.test; dkim=pass\r\n\r\nnew body\r\n");
+  in.set_results_checked(true);
+  in.mutable_received()->set_header("Subject: no author\r\n\r\n");
+  auto out = judge(in);
+  EXPECT_EQ(out.decision(), v1::DECISION_REFUSE);
+  EXPECT_EQ(out.symbols(0).name(), "NO_FROM") << "the milter's From is not what was sent";
+  in.mutable_received()->set_header(kGood.substr(0, kGood.size() - 6));
+  out = judge(in);
+  EXPECT_EQ(out.decision(), v1::DECISION_ACCEPT);
+  EXPECT_EQ(out.edits_size(), 1) << "the milter's results stay";
+  in.mutable_received()->set_message("Subject: no author\r\n\r\nold body\r\n");
+  EXPECT_EQ(judge(in).decision(), v1::DECISION_REFUSE);
+}
+
+TEST_F(FilterTest, WhatShouldHaveGoneThroughMiltersIsNotJudgedWithoutThem) {
+  MilterSettings settings;
+  settings.name = "m";
+  service_.set_milters(
+      {std::make_shared<MilterSeat>(settings, *ScannerLink::make("127.0.0.1:1", 1, blocking_), metrics_)});
+  auto in = request(kGood);
+  in.mutable_transaction()->set_listener("mx");
+  rpc::Context context;
+  const auto ask = [&] {
+    asio::io_context loop;
+    auto answer = asio::co_spawn(loop, service_.check_message(context, in), asio::use_future);
+    loop.run();
+    return answer.get();
+  };
+  EXPECT_EQ(ask().error().code(), ErrorCode::kUnavailable);
+  in.mutable_transaction()->set_milters_asked(true);
+  EXPECT_EQ(ask()->decision(), v1::DECISION_ACCEPT);
+  in.mutable_transaction()->set_milters_asked(false);
+  in.mutable_transaction()->set_listener("submission");
+  EXPECT_EQ(ask()->decision(), v1::DECISION_ACCEPT);
+}
+
 TEST_F(FilterTest, LoopsAreRefused) {
   std::string mail;
   for (int i = 0; i < 51; ++i) mail += "Received: from a by b\r\n";

@@ -3,6 +3,7 @@
 
 #include <gmock/gmock.h>
 
+#include "filter/forwarding.hpp"
 #include "filter/scripted_message.hpp"
 #include "filter/sieve_stage.hpp"
 #include "merpati/config/v1/filter.pb.h"
@@ -42,7 +43,7 @@ struct Trial {
     ActionContext context{{"mx.example.test", "alice@example.test", sender, scripted.header(), scripted.octets(), 0},
                           world,
                           "alice+x@example.test",
-                          redirect_sender(sender, ours, "alice@example.test", srs ? &*srs : nullptr, {}),
+                          forwarded_sender(sender, ours, "alice@example.test", srs ? &*srs : nullptr, {}),
                           junk,
                           all_refuse,
                           {},

@@ -320,6 +320,53 @@ TEST(Acceptance, ScriptsFileRedirectAndSend) {
   EXPECT_EQ(edge.queue.released, std::vector<std::string>{main.delivery_id()});
 }
 
+TEST(Acceptance, AliasesGoOnAsTheFilterWants) {
+  Edge edge;
+  edge.filter.answer = [](const filter::v1::CheckMessageRequest& request, filter::v1::CheckMessageResponse& out) {
+    for (const auto& recipient : request.recipients()) {
+      auto& verdict = *out.add_recipients();
+      if (recipient.account_id() != 0) continue;
+      auto& redirect = *verdict.add_actions()->mutable_redirect();
+      redirect.set_address(recipient.recipient());
+      redirect.set_reverse_path("srs@example.test");
+      auto& trace = *redirect.add_edits();
+      trace.set_kind(filter::v1::HeaderEdit::KIND_PREPEND);
+      trace.set_name("Delivered-To");
+      trace.set_value(recipient.alias());
+    }
+  };
+  Client client(edge.port(0));
+  EXPECT_EQ(client.mail("s@elsewhere.test", {"away@example.test", "team@example.test"}, kMessage).substr(0, 3), "250");
+  std::vector<std::string> aliases;
+  for (const auto& recipient : edge.filter.last.recipients())
+    aliases.push_back(recipient.recipient() + " " + recipient.alias());
+  EXPECT_EQ(aliases, (std::vector<std::string>{"one@elsewhere.test away@example.test",
+                                               "two@elsewhere.test away@example.test", "team@example.test ",
+                                               "team@example.test ", "friend@elsewhere.test team@example.test"}));
+  ASSERT_EQ(edge.queue.items.size(), 1U);
+  const auto& away = edge.queue.items[0];
+  EXPECT_EQ(away.reverse_path(), "srs@example.test");
+  EXPECT_EQ(away.sender_account_id(), 0);
+  ASSERT_EQ(away.recipients_size(), 2) << "they differ in nothing else";
+  EXPECT_EQ(away.recipients(1).address(), "two@elsewhere.test");
+  EXPECT_TRUE(away.header_prefix().starts_with("Delivered-To: away@example.test\r\nReceived: "));
+  EXPECT_EQ(away.body().inline_(), kMessage);
+  ASSERT_EQ(away.also_size(), 1);
+  EXPECT_TRUE(away.also(0).header_prefix().starts_with("Delivered-To: team@example.test\r\nReceived: "));
+  EXPECT_EQ(edge.store.mails.size(), 2U);
+  EXPECT_EQ(edge.store.mails[0].body, kMessage);
+
+  // A circle ends without holding up who is here.
+  edge.filter.answer = [](const filter::v1::CheckMessageRequest& request, filter::v1::CheckMessageResponse& out) {
+    for (const auto& recipient : request.recipients())
+      out.add_recipients()->set_decision(recipient.account_id() != 0 ? filter::v1::DECISION_ACCEPT
+                                                                     : filter::v1::DECISION_DISCARD);
+  };
+  EXPECT_EQ(client.mail("s@elsewhere.test", {"team@example.test"}, kMessage).substr(0, 3), "250");
+  EXPECT_EQ(edge.queue.items.size(), 1U);
+  EXPECT_EQ(edge.store.mails.size(), 4U);
+}
+
 TEST(Acceptance, ScriptsThatKeepNothing) {
   Edge edge;
   edge.filter.answer = [](const auto&, filter::v1::CheckMessageResponse& out) {
@@ -468,7 +515,6 @@ TEST(Acceptance, ARefusalOfARemoteRecipientIsToldTheSender) {
   EXPECT_TRUE(edge.store.mails.empty());
 }
 
-// As with an ARC set in front of what goes to an alias's addresses.
 TEST(Acceptance, RemoteRecipientsWithTheSameFieldsInFrontLeaveTogether) {
   Edge edge;
   edge.filter.answer = [](const auto& request, filter::v1::CheckMessageResponse& out) {
@@ -492,13 +538,13 @@ TEST(Acceptance, RemoteRecipientsWithTheSameFieldsInFrontLeaveTogether) {
             "250");
   ASSERT_EQ(edge.queue.items.size(), 1U);
   const auto& first = edge.queue.items[0];
-  ASSERT_EQ(first.recipients_size(), 1);
-  EXPECT_EQ(first.recipients(0).address(), "plain@elsewhere.test");
+  ASSERT_EQ(first.recipients_size(), 2);
+  EXPECT_EQ(first.recipients(1).address(), "two@elsewhere.test");
+  EXPECT_TRUE(first.header_prefix().starts_with("ARC-Seal: i=1\r\nReceived: ")) << first.header_prefix();
   ASSERT_EQ(first.also_size(), 2);
-  ASSERT_EQ(first.also(0).recipients_size(), 2);
-  EXPECT_EQ(first.also(0).recipients(1).address(), "two@elsewhere.test");
-  EXPECT_TRUE(first.also(0).header_prefix().starts_with("ARC-Seal: i=1\r\nReceived: "))
-      << first.also(0).header_prefix();
+  ASSERT_EQ(first.also(0).recipients_size(), 1);
+  EXPECT_EQ(first.also(0).recipients(0).address(), "plain@elsewhere.test");
+  EXPECT_TRUE(first.also(0).header_prefix().starts_with("Received: "));
   ASSERT_EQ(first.also(1).recipients_size(), 1);
   EXPECT_TRUE(first.also(1).header_prefix().starts_with("ARC-Seal: i=2\r\nReceived: "));
 }

@@ -13,14 +13,14 @@ namespace merpati::smtp::testing {
 
 class Client {
  public:
-  explicit Client(std::uint16_t port) {
+  explicit Client(std::uint16_t port, const std::string& greeting = "220 ") {
     socket_ = ::socket(AF_INET, SOCK_STREAM, 0);
     sockaddr_in address{};
     address.sin_family = AF_INET;
     address.sin_port = htons(port);
     address.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
     if (::connect(socket_, reinterpret_cast<sockaddr*>(&address), sizeof address) != 0) ADD_FAILURE() << "connect";
-    EXPECT_EQ(hear().substr(0, 4), "220 ");
+    EXPECT_EQ(hear().substr(0, greeting.size()), greeting);
   }
   ~Client() { ::close(socket_); }
   Client(const Client&) = delete;

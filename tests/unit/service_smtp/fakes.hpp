@@ -12,6 +12,7 @@
 #include "merpati/base/encoding.hpp"
 #include "merpati/config/v1/smtp.pb.h"
 #include "merpati/filter/v1/filter.rpc.hpp"
+#include "merpati/filter/v1/milters.rpc.hpp"
 #include "merpati/queue/v1/queue.rpc.hpp"
 #include "merpati/rpc/dispatcher.hpp"
 #include "merpati/runtime/config_loader.hpp"
@@ -61,6 +62,10 @@ class FakeAuth final : public auth::v1::AuthService {
       add(7, "alice@example.test");
       add(8, "bob@example.test");
       out.add_remote_addresses("friend@elsewhere.test");
+    } else if (address == "away@example.test") {
+      out.set_status(auth::v1::ResolveRecipientResponse::STATUS_LOCAL);
+      out.add_remote_addresses("one@elsewhere.test");
+      out.add_remote_addresses("two@elsewhere.test");
     } else if (address == "gone@example.test") {
       out.set_status(auth::v1::ResolveRecipientResponse::STATUS_DISABLED);
     } else {
@@ -240,6 +245,71 @@ class FakeFilter final : public filter::v1::FilterService {
   std::function<void(const filter::v1::CheckMessageRequest&, filter::v1::CheckMessageResponse&)> answer;
 };
 
+/// Milters as the edge sees them: an answer for each event, by its name in the contract ("mail"); others go on.
+class FakeMilters final : public filter::v1::MiltersService {
+ public:
+  using Answer = std::function<void(const filter::v1::DialogRequest&, filter::v1::DialogResponse&)>;
+
+  Task<void> follow_milters(rpc::Context&, const filter::v1::FollowMiltersRequest&,
+                            rpc::Writer<filter::v1::FollowMiltersResponse>& out) override {
+    filter::v1::FollowMiltersResponse response;
+    for (const auto& listener : listeners) response.add_listeners(listener);
+    MERPATI_CO_CHECK(co_await out.write(std::move(response)));
+    for (;;) MERPATI_CO_CHECK(co_await sleep_for(1h));
+  }
+  Task<void> dialog(rpc::Context&, rpc::Reader<filter::v1::DialogRequest>& in,
+                    rpc::Writer<filter::v1::DialogResponse>& out) override {
+    ++dialogs;
+    if (fail) co_return *fail;
+    for (;;) {
+      MERPATI_CO_TRY(const auto request, co_await in.read());
+      if (!request) co_return Result<void>();
+      const auto name = name_of(*request);
+      filter::v1::DialogResponse response;
+      response.set_decision(filter::v1::DECISION_ACCEPT);
+      response.set_accept_when_lost(accept_when_lost);
+      {
+        std::lock_guard lock(mutex);
+        heard.push_back(*request);
+        if (name != "content" || request->content().last()) names.append(names.empty() ? "" : " ").append(name);
+        if (!listeners.empty())
+          for (const auto event : wanted) response.add_wanted(event);
+        if (name == breaks_at) co_return Error(ErrorCode::kUnavailable, "the replica is gone");
+        if (const auto found = answers.find(name); found != answers.end()) found->second(*request, response);
+      }
+      if (name == "abort" || (name == "content" && !request->content().last())) continue;
+      MERPATI_CO_CHECK(co_await out.write(std::move(response)));
+    }
+  }
+  static std::string name_of(const filter::v1::DialogRequest& request) {
+    const auto* field = filter::v1::DialogRequest::descriptor()->FindFieldByNumber(request.event_case());
+    return field == nullptr ? "" : field->name();
+  }
+  std::string told() {
+    std::lock_guard lock(mutex);
+    return names;
+  }
+  std::string told(const std::string& expected) {
+    const auto give_up = std::chrono::steady_clock::now() + 20s;
+    while (told() != expected && std::chrono::steady_clock::now() < give_up) std::this_thread::sleep_for(1ms);
+    return told();
+  }
+
+  std::vector<std::string> listeners;  ///< before the edge starts
+  std::optional<Error> fail;
+  std::atomic<int> dialogs = 0;
+  std::mutex mutex;
+  bool accept_when_lost = false;
+  std::vector<filter::v1::DialogEvent> wanted = {
+      filter::v1::DIALOG_EVENT_HELLO,   filter::v1::DIALOG_EVENT_MAIL,   filter::v1::DIALOG_EVENT_RECIPIENT,
+      filter::v1::DIALOG_EVENT_DATA,    filter::v1::DIALOG_EVENT_BODY,   filter::v1::DIALOG_EVENT_REFUSED_RECIPIENT,
+      filter::v1::DIALOG_EVENT_CONTENT, filter::v1::DIALOG_EVENT_UNKNOWN};
+  std::map<std::string, Answer> answers;
+  std::string breaks_at;
+  std::vector<filter::v1::DialogRequest> heard;
+  std::string names;
+};
+
 class FakeQueue final : public queue::v1::QueueService {
  public:
   Task<queue::v1::EnqueueResponse> enqueue(rpc::Context&, const queue::v1::EnqueueRequest& request) override {
@@ -278,9 +348,10 @@ class FakeQueue final : public queue::v1::QueueService {
 /// they offer STARTTLS, and [2] is submission over TLS.
 class Edge {
  public:
-  explicit Edge(config::v1::Smtp config = {}, bool check_from_header = true)
+  explicit Edge(config::v1::Smtp config = {}, bool check_from_header = true, std::vector<std::string> milters_of = {})
       : process_({.name = "test", .loops = 1, .grace_period = 10s, .endpoint_delay = {}}) {
-    for (auto* service : std::initializer_list<rpc::Service*>{&auth, &store, &filter, &queue})
+    milters.listeners = std::move(milters_of);
+    for (auto* service : std::initializer_list<rpc::Service*>{&auth, &store, &filter, &milters, &queue})
       dispatcher_.register_service(*service);
     config.set_hostname("mx.example.test");
     const auto listen = [&](config::v1::ListenerKind kind, config::v1::TlsMode tls) {
@@ -311,6 +382,7 @@ class Edge {
   FakeAuth auth;
   FakeStore store;
   FakeFilter filter;
+  FakeMilters milters;
   FakeQueue queue;
 
  private:

@@ -26,6 +26,8 @@ struct Reply {
 void append_reply(std::string& out, const Reply& reply);
 /// The same without making a Reply.
 void append_reply(std::string& out, int code, std::string_view enhanced, std::string_view text);
+/// The same where the text may have several lines, with "\n" between them; each has the code and the enhanced status.
+void append_reply_lines(std::string& out, const Reply& reply);
 /// Appends a reply of several lines without enhanced codes, such as EHLO's.
 void append_lines(std::string& out, int code, std::span<const std::string> lines);
 
