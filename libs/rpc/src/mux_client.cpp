@@ -20,9 +20,9 @@ constexpr auto kConnect = std::chrono::seconds(1);
 constexpr auto kHandshake = std::chrono::seconds(5);  // until credit; a busy server may take a while
 // Without a word from the server while somebody waits, in sweeps of this loop: a stop of our own does not count, and on
 // a busy machine, where sweeps come late, an answer may come late, too.
-constexpr auto kQuietUntilPing = std::chrono::milliseconds(100);
+constexpr auto kQuietUntilPing = std::chrono::milliseconds(50);
 constexpr auto kBetweenAsking = std::chrono::milliseconds(50);  // the other replicas, so that all are known at once
-constexpr auto kQuietUntilStalled = std::chrono::milliseconds(650);  // calls fail, until the server is heard again
+constexpr auto kQuietUntilStalled = std::chrono::milliseconds(600);  // calls fail, until the server is heard again
 constexpr auto kQuietUntilEnd = std::chrono::seconds(7);             // the connection ends
 constexpr auto kHeardOfLate = std::chrono::milliseconds(200);
 constexpr auto kHeardJustNow = std::chrono::milliseconds(50);

@@ -29,7 +29,7 @@ struct S3Options {
   int attempts = 4;                                  ///< per call: after 5xx, SlowDown and lost connections
   std::chrono::milliseconds retry_wait{100};         ///< doubles each time, with jitter
   /// After the second attempt of a call none begins later than this: somebody waits for its answer.
-  std::chrono::milliseconds retry_within{1000};
+  std::chrono::milliseconds retry_within{750};
   Observer observer;
 };
 
