@@ -105,7 +105,7 @@ class Machine {
   bool all_of(const Node& node, const Value& names, Ask ask);
   /// Fields of this name where the node looks (:mime, :index), each given to `use` until it says true.
   bool each_field(const Node& node, const Value& names, const UseField& use);
-  void add_addresses(const Node& node, std::string_view raw, std::vector<std::string>& out);
+  void add_addresses(const Node& node, const std::vector<mime::Address>& addresses, std::vector<std::string>& out);
   const mime::Part& part_here();
 
   // actions

@@ -23,13 +23,15 @@ std::string decoded_value(std::string_view raw) {
   return std::string(mime::trim(mime::decode_encoded_words(mime::unfold(raw))));
 }
 
+std::vector<mime::Address> addresses_in(std::string_view raw) { return mime::parse_addresses(mime::unfold(raw)); }
+
 void Message::split() {
   split_ = true;
   header_size_ = mime::header_block_size(raw_);
   fields_.reserve(32);
   mime::FieldReader reader(raw_.substr(0, header_size_));
   for (mime::Field field; reader.next(field);)
-    fields_.push_back({field.name, field.value, field.raw, std::nullopt, false});
+    fields_.push_back({field.name, field.value, field.raw, std::nullopt, false, std::nullopt});
 }
 
 std::vector<Message::Field>& Message::fields() {
@@ -50,6 +52,11 @@ std::string_view Message::decoded(Field& field) {
   return *field.decoded;
 }
 
+const std::vector<mime::Address>& Message::addresses(Field& field) {
+  if (!field.addresses) field.addresses = addresses_in(field.value);
+  return *field.addresses;
+}
+
 const mime::Part& Message::root_part() {
   if (!parts_) parts_ = mime::read_parts(raw_);
   return parts_->root;
@@ -61,7 +68,7 @@ void Message::add_field(std::string field, bool last) {
   mime::FieldReader reader(kept);
   mime::Field found;
   if (!reader.next(found)) return;
-  Field made{found.name, found.value, kept, std::nullopt, false};
+  Field made{found.name, found.value, kept, std::nullopt, false, std::nullopt};
   if (last) {
     // A header that ended without its line end gets one.
     if (!fields_.empty() && !fields_.back().raw.ends_with('\n'))

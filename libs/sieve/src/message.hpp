@@ -15,6 +15,8 @@ namespace merpati::sieve {
 
 /// The value of a field as scripts see it (RFC 5228 2.7.2): unfolded, encoded words decoded, trimmed.
 std::string decoded_value(std::string_view raw);
+/// Those in the value of a field.
+std::vector<mime::Address> addresses_in(std::string_view raw);
 
 class Message {
  public:
@@ -22,6 +24,7 @@ class Message {
     std::string_view name, value, raw;
     std::optional<std::string> decoded;
     bool plain = false;  ///< `value`, trimmed, is the decoded value already
+    std::optional<std::vector<mime::Address>> addresses;
   };
 
   explicit Message(std::string_view raw) : raw_(raw) {}
@@ -31,6 +34,7 @@ class Message {
   /// The fields of the header as edited so far. Stays until the next edit.
   std::vector<Field>& fields();
   std::string_view decoded(Field& field);
+  const std::vector<mime::Address>& addresses(Field& field);
   /// As it stands now, edits of the header not in it.
   std::string_view raw() const { return raw_; }
   const mime::Part& root_part();

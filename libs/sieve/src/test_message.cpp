@@ -120,8 +120,9 @@ bool Machine::test_header(const Node& node) {
   return matches(node, values);
 }
 
-void Machine::add_addresses(const Node& node, std::string_view raw, std::vector<std::string>& out) {
-  for (const mime::Address& address : mime::parse_addresses(mime::unfold(raw))) {
+void Machine::add_addresses(const Node& node, const std::vector<mime::Address>& addresses,
+                            std::vector<std::string>& out) {
+  for (const mime::Address& address : addresses) {
     if (address.kind != mime::Address::Kind::kMailbox) continue;
     const std::string whole = address.host.empty() ? address.mailbox : address.mailbox + "@" + address.host;
     if (address.host.empty() && node.part != Tag::kAll) continue;
@@ -131,8 +132,9 @@ void Machine::add_addresses(const Node& node, std::string_view raw, std::vector<
 
 bool Machine::test_address(const Node& node) {
   std::vector<std::string> kept;
-  each_field(node, node.args[0], [&](Message::Field*, std::string_view, std::string_view raw) {
-    if (step(node, 1 + raw.size() / 64)) add_addresses(node, raw, kept);
+  each_field(node, node.args[0], [&](Message::Field* field, std::string_view, std::string_view raw) {
+    if (step(node, 1 + raw.size() / 64))
+      add_addresses(node, field != nullptr ? message_.addresses(*field) : addresses_in(raw), kept);
     return false;
   });
   return !out_.error && matches(node, {kept.begin(), kept.end()});
