@@ -37,7 +37,7 @@ extern "C" const char* __tsan_default_suppressions() {
       // atomics. None of our code runs below it; hides a second thread that used the same status at that moment.
       "race:grpc::internal::CallOpClientRecvStatus::FinishOp\n"
       // ICU makes its tables once, OpenSSL counts owners, both by atomics.
-      NOT_INSTRUMENTED("libicuuc")
+      NOT_INSTRUMENTED("libicuuc") NOT_INSTRUMENTED("libicui18n")
       NOT_INSTRUMENTED("libssl") NOT_INSTRUMENTED("libcrypto");
   // clang-format on
 }

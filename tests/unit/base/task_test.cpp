@@ -106,25 +106,5 @@ TEST(Task, ACancelledCoroutineMayStillAwaitItsCleanUp) {
   EXPECT_TRUE(cleaned);
 }
 
-/// Under sanitizers: the pool's thread touches nothing of a loop that ends as soon as its caller has the result.
-TEST(Task, BlockingWorkLeavesItsLoopAloneOnceItHasCalledBack) {
-  asio::thread_pool pool(2);
-  for (int i = 0; i < 20; ++i) {
-    auto loop = std::make_unique<asio::io_context>(1);
-    // What the call holds dies after it has called back, and slowly.
-    std::shared_ptr<void> slow(nullptr, [](void*) { std::this_thread::sleep_for(2ms); });
-    auto call = [i, slow = std::move(slow)] { return i; };
-    int result = -1;
-    asio::co_spawn(*loop, run_blocking(pool, std::move(call)), [&](const std::exception_ptr&, int value) {
-      result = value;
-      loop->stop();
-    });
-    loop->run();
-    loop.reset();
-    EXPECT_EQ(result, i);
-  }
-  pool.join();
-}
-
 }  // namespace
 }  // namespace merpati

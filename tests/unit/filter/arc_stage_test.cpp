@@ -124,8 +124,8 @@ class ArcStageTest : public ::testing::Test {
   v1::CheckMessageRequest request_;
   std::shared_ptr<dns::StaticResolver> dns_ = std::make_shared<dns::StaticResolver>();
   runtime::Metrics metrics_;
+  test::Loop loop_;  ///< outlives the pool, whose threads call back into it
   asio::thread_pool blocking_{1};
-  test::Loop loop_;
 };
 
 TEST_F(ArcStageTest, AliasesThatLeadElsewhere) {

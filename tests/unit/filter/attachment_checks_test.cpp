@@ -129,8 +129,8 @@ TEST(Attachments, TextIsNone) {
 }
 
 TEST(Attachments, TheEngineLooksAtSubmittedMailToo) {
+  test::Loop loop;  ///< outlives the pool, whose threads call back into it
   asio::thread_pool blocking(1);
-  test::Loop loop;
   const std::string message = test::message_with({{"x.exe", test::program()}});
   const std::string large = test::message_with({{"x.exe", test::program() + std::string(200'000, 'x')}});
   MessageView view;

@@ -119,8 +119,8 @@ TEST(Content, TextIsDecodedAndBounded) {
 }
 
 TEST(Content, LooksAtMailFromOutside) {
+  test::Loop loop;  ///< outlives the pool, whose threads call back into it
   asio::thread_pool blocking(1);
-  test::Loop loop;
   ContentEngine engine(1 << 20, blocking);
   const std::string header = "From: \"a@bank.com\" <b@evil.example>\r\n\r\n";
   const std::string small = header + "hello", large = header + std::string(100'000, 'x') + " http://192.0.2.1/";

@@ -50,8 +50,8 @@ struct DnsLists : testing::Test {
 
   std::shared_ptr<dns::StaticResolver> dns = std::make_shared<dns::StaticResolver>();
   runtime::Metrics metrics;
+  merpati::test::Loop loop;  ///< outlives the pool, whose threads call back into it
   asio::thread_pool blocking{1};
-  merpati::test::Loop loop;
   DnsListsSettings settings;
   ListSettings bl, uri;
   std::unique_ptr<DnsListsEngine> made;

@@ -69,12 +69,12 @@ struct Milters : testing::Test {
     loop.catch_up();
   }
 
+  merpati::test::Loop loop;  ///< outlives the pool, whose threads call back into it
   asio::thread_pool blocking{1};
   runtime::Metrics metrics;
   std::chrono::milliseconds patience = 20s;
   std::uint64_t max_size = 1'000'000;
   std::uint32_t max_connections = 100;
-  merpati::test::Loop loop;
   std::unique_ptr<MilterDialog> current;
   std::unique_ptr<MilterMessage> message;
 };

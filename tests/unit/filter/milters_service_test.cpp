@@ -77,9 +77,9 @@ struct MiltersRpc : testing::Test {
     });
   }
 
+  merpati::test::Loop loop;  ///< outlives the pool, whose threads call back into it
   asio::thread_pool blocking{1};
   runtime::Metrics metrics;
-  merpati::test::Loop loop;
   MiltersService service{"mx.test"};
   rpc::Dispatcher dispatcher;
   std::optional<v1::MiltersClient> client;

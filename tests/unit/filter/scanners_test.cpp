@@ -29,8 +29,8 @@ struct Scanners : testing::Test {
   std::shared_ptr<ScannerLink> link(const std::string& address, std::size_t most = 4) {
     return *ScannerLink::make(address, most, blocking);
   }
+  merpati::test::Loop loop;  ///< outlives the pool, whose threads call back into it
   asio::thread_pool blocking{1};
-  merpati::test::Loop loop;
 };
 using Clamd = Scanners;
 using Rspamd = Scanners;

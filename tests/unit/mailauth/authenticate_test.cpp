@@ -77,8 +77,8 @@ class AuthenticateTest : public ::testing::Test {
   std::string client_ = "192.0.2.1";
   std::chrono::milliseconds lookup_time_{5000};
   dns::StaticResolver dns_;
+  test::Loop loop_;  ///< outlives the pool, whose threads call back into it
   asio::thread_pool blocking_{1};
-  test::Loop loop_;
 };
 
 TEST_F(AuthenticateTest, EachMethodFeedsDmarc) {

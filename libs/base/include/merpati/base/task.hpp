@@ -74,9 +74,9 @@ asio::awaitable<R> run_blocking(asio::thread_pool& pool, Call call) {
           failure = std::current_exception();
         }
         const auto home = work.get_executor();
-        // The work goes along: once the caller goes on its loop may end, and nothing here may touch it any more.
-        asio::post(home, [handler = std::move(handler), work = std::move(work), failure,
-                          result = std::move(result)]() mutable { std::move(handler)(failure, std::move(result)); });
+        asio::post(home, [handler = std::move(handler), failure, result = std::move(result)]() mutable {
+          std::move(handler)(failure, std::move(result));
+        });
       });
     };
     co_return co_await asio::async_initiate<const asio::use_awaitable_t<>, void(std::exception_ptr, R)>(
