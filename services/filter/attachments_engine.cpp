@@ -21,9 +21,8 @@ std::optional<Findings> AttachmentsEngine::check_now(const MessageView& view) {
   return std::nullopt;
 }
 
-Task<Findings> AttachmentsEngine::check(const MessageView& view) {
+Task<Findings> AttachmentsEngine::wait_for(const MessageView& view) {
   co_await asio::this_coro::throw_if_cancelled(false);
-  if (auto now = check_now(view)) co_return *std::move(now);
   MERPATI_CO_TRY(const auto place, co_await slots_.enter());
   auto there = [message = view.message, &policy = settings_.policy] { return check_attachments(message, policy); };
   Findings findings = co_await run_blocking(blocking_, std::move(there));

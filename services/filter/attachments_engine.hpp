@@ -22,7 +22,7 @@ class AttachmentsEngine : public Engine {
   std::string_view name() const override { return "attachments"; }
   EngineSettings settings() const override;
   std::optional<Findings> check_now(const MessageView& view) override;
-  Task<Findings> check(const MessageView& view) override;
+  Task<Findings> wait_for(const MessageView& view) override;
 
  private:
   const AttachmentsSettings settings_;

@@ -52,8 +52,7 @@ std::optional<Findings> BayesEngine::check_now(const MessageView& view) {
   return asked ? std::nullopt : std::optional(Findings());
 }
 
-Task<Findings> BayesEngine::check(const MessageView& view) {
-  if (auto now = check_now(view)) co_return *std::move(now);
+Task<Findings> BayesEngine::wait_for(const MessageView& view) {
   Findings findings;
   const auto message = co_await bayes_tokens_of(view.message, blocking_);
   MERPATI_CO_TRY(const auto known, co_await models_.find(message.tokens, models_for(view), Deadline::never()));

@@ -30,7 +30,7 @@ class BayesEngine : public Engine {
   std::string_view name() const override { return "bayes"; }
   EngineSettings settings() const override { return {std::chrono::seconds(3), settings_.when_unchecked}; }
   std::optional<Findings> check_now(const MessageView& view) override;
-  Task<Findings> check(const MessageView& view) override;
+  Task<Findings> wait_for(const MessageView& view) override;
 
  private:
   const BayesSettings settings_;

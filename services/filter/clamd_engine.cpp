@@ -84,7 +84,7 @@ Task<void> ClamdEngine::ping() {
   co_return Result<void>();
 }
 
-Task<Findings> ClamdEngine::check(const MessageView& view) {
+Task<Findings> ClamdEngine::wait_for(const MessageView& view) {
   co_await asio::this_coro::throw_if_cancelled(false);
   Findings findings;
   if (!view.from_outside() && !settings_.check_submitted) co_return findings;

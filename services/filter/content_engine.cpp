@@ -106,8 +106,7 @@ std::optional<Findings> ContentEngine::check_now(const MessageView& view) {
   return findings;
 }
 
-Task<Findings> ContentEngine::check(const MessageView& view) {
-  if (auto now = check_now(view)) co_return *std::move(now);
+Task<Findings> ContentEngine::wait_for(const MessageView& view) {
   auto there = [&view, max_text = max_text_] {
     return check_content(view.header_block, view.message, view.authentication, max_text);
   };

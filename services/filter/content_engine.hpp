@@ -21,7 +21,7 @@ class ContentEngine : public Engine {
   std::string_view name() const override { return "content"; }
   EngineSettings settings() const override { return {std::chrono::seconds(30), WhenUnchecked::kMark}; }
   std::optional<Findings> check_now(const MessageView& view) override;
-  Task<Findings> check(const MessageView& view) override;
+  Task<Findings> wait_for(const MessageView& view) override;
 
  private:
   const std::size_t max_text_;

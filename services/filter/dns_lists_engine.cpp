@@ -127,7 +127,7 @@ Task<Findings> DnsListsEngine::check_client(const boost::asio::ip::address& clie
   co_return co_await ask(client, {});
 }
 
-Task<Findings> DnsListsEngine::check(const MessageView& view) {
+Task<Findings> DnsListsEngine::wait_for(const MessageView& view) {
   co_await asio::this_coro::throw_if_cancelled(false);
   std::vector<std::string> domains;
   if (has_domain_lists_ && view.whole && view.message.size() <= kSmall) {

@@ -26,7 +26,7 @@ class DnsListsEngine : public Engine {
   std::string_view name() const override { return "dns_lists"; }
   EngineSettings settings() const override { return settings_.engine; }
   Stage stage() const override { return Stage::kFirst; }
-  Task<Findings> check(const MessageView& view) override;
+  Task<Findings> wait_for(const MessageView& view) override;
   /// Of a client that has sent nothing yet: the lists of addresses.
   Task<Findings> check_client(const boost::asio::ip::address& client);
 

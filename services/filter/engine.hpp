@@ -104,11 +104,16 @@ class Engine {
   virtual std::string_view name() const = 0;
   virtual EngineSettings settings() const { return {}; }
   virtual Stage stage() const { return Stage::kAfterAuthentication; }
-  /// What it finds without waiting for anything nor long at work; nothing: check() is to be asked. Any thread.
+  /// What check_now() finds, or else wait_for().
+  Task<Findings> check(const MessageView& view) {
+    if (auto now = check_now(view)) co_return *std::move(now);
+    co_return co_await wait_for(view);
+  }
+  /// What it finds without waiting for anything nor long at work; nothing: wait_for() is to be asked. Any thread.
   virtual std::optional<Findings> check_now(const MessageView&) { return std::nullopt; }
   /// Called for several messages at once, on the caller's executor; is cancelled at its deadline. An error means "not
   /// checked" and counts against the engine.
-  virtual Task<Findings> check(const MessageView& view) = 0;
+  virtual Task<Findings> wait_for(const MessageView& view) = 0;
   /// Whether it asks a program elsewhere that answers ping(), too.
   virtual bool is_remote() const { return false; }
   /// Asks that program whether it is there, by a connection of its own. Is cancelled when that takes too long.

@@ -102,9 +102,9 @@ void EngineRunner::measured(Seat& seat, std::chrono::steady_clock::time_point st
 /// A scan may take its time, but only while its program answers: kUnavailable when it says nothing.
 Task<Findings> EngineRunner::check(Engine& engine, const MessageView& view) {
   using namespace asio::experimental::awaitable_operators;
-  if (!engine.is_remote()) co_return co_await engine.check(view);
+  if (!engine.is_remote()) co_return co_await engine.wait_for(view);
   co_await asio::this_coro::throw_if_cancelled(false);
-  auto winner = co_await (engine.check(view) || fall_silent(engine));
+  auto winner = co_await (engine.wait_for(view) || fall_silent(engine));
   if (winner.index() == 0) co_return std::get<0>(std::move(winner));
   co_return std::get<1>(std::move(winner)).error();
 }

@@ -43,8 +43,7 @@ std::optional<Findings> GreylistEngine::check_now(const MessageView& view) {
   return concerns(view) ? std::nullopt : std::optional(Findings());
 }
 
-Task<Findings> GreylistEngine::check(const MessageView& view) {
-  if (auto now = check_now(view)) co_return *std::move(now);
+Task<Findings> GreylistEngine::wait_for(const MessageView& view) {
   Findings findings;
   // Large senders come again from another network: what stays the same is the domain that they can prove.
   std::string authenticated = authenticated_domain(view);

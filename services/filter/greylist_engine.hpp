@@ -26,7 +26,7 @@ class GreylistEngine : public Engine {
   EngineSettings settings() const override { return {std::chrono::seconds(2), settings_.when_unchecked}; }
   Stage stage() const override { return Stage::kAfterScore; }
   std::optional<Findings> check_now(const MessageView& view) override;
-  Task<Findings> check(const MessageView& view) override;
+  Task<Findings> wait_for(const MessageView& view) override;
 
  private:
   bool concerns(const MessageView& view) const;

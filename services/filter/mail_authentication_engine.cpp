@@ -17,8 +17,7 @@ std::optional<Findings> MailAuthenticationEngine::check_now(const MessageView& v
   return foreign ? std::nullopt : std::optional(Findings());
 }
 
-Task<Findings> MailAuthenticationEngine::check(const MessageView& view) {
-  if (auto now = check_now(view)) co_return *std::move(now);
+Task<Findings> MailAuthenticationEngine::wait_for(const MessageView& view) {
   mailauth::AuthenticationQuery query;
   if (!view.client.is_unspecified()) query.client = view.client;
   query.helo = view.helo;

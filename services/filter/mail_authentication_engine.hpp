@@ -27,7 +27,7 @@ class MailAuthenticationEngine : public Engine {
   EngineSettings settings() const override;
   Stage stage() const override { return Stage::kFirst; }
   std::optional<Findings> check_now(const MessageView& view) override;
-  Task<Findings> check(const MessageView& view) override;
+  Task<Findings> wait_for(const MessageView& view) override;
 
  private:
   const MailAuthenticationSettings settings_;

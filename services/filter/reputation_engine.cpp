@@ -43,7 +43,7 @@ std::optional<SenderNames> ReputationEngine::counted_for(const MessageView& view
   return names;
 }
 
-Task<Findings> ReputationEngine::check(const MessageView& view) {
+Task<Findings> ReputationEngine::wait_for(const MessageView& view) {
   Findings findings;
   const auto names = counted_for(view);
   if (!names) co_return findings;

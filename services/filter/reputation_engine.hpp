@@ -32,7 +32,7 @@ class ReputationEngine : public Engine {
   static constexpr std::string_view kName = "reputation";
   std::string_view name() const override { return kName; }
   EngineSettings settings() const override { return {std::chrono::seconds(2), WhenUnchecked::kMark}; }
-  Task<Findings> check(const MessageView& view) override;
+  Task<Findings> wait_for(const MessageView& view) override;
 
   /// Whom the outcome of this message is counted for; nothing: it is not counted.
   std::optional<SenderNames> counted_for(const MessageView& view) const;

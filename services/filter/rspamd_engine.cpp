@@ -143,7 +143,7 @@ Task<void> RspamdEngine::ping() {
   co_return Result<void>();
 }
 
-Task<Findings> RspamdEngine::check(const MessageView& view) {
+Task<Findings> RspamdEngine::wait_for(const MessageView& view) {
   co_await asio::this_coro::throw_if_cancelled(false);
   Findings findings;
   if (!view.from_outside() && !settings_.check_submitted) co_return findings;

@@ -22,7 +22,7 @@ class RspamdEngine : public Engine {
 
   std::string_view name() const override { return "rspamd"; }
   EngineSettings settings() const override { return settings_.engine; }
-  Task<Findings> check(const MessageView& view) override;
+  Task<Findings> wait_for(const MessageView& view) override;
   bool is_remote() const override { return true; }
   Task<void> ping() override;
 

@@ -89,6 +89,6 @@ std::optional<Findings> SenderListsEngine::check_now(const MessageView& view) {
   return findings;
 }
 
-Task<Findings> SenderListsEngine::check(const MessageView& view) { co_return *check_now(view); }
+Task<Findings> SenderListsEngine::wait_for(const MessageView& view) { co_return *check_now(view); }
 
 }  // namespace merpati::filter

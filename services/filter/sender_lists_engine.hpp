@@ -18,7 +18,7 @@ class SenderListsEngine : public Engine {
 
   std::string_view name() const override { return "sender_lists"; }
   std::optional<Findings> check_now(const MessageView& view) override;
-  Task<Findings> check(const MessageView& view) override;
+  Task<Findings> wait_for(const MessageView& view) override;
 
  private:
   const SenderLists lists_;

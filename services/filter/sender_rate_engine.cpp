@@ -8,8 +8,7 @@ std::optional<Findings> SenderRateEngine::check_now(const MessageView& view) {
   return view.from_outside() ? std::optional(Findings()) : std::nullopt;
 }
 
-Task<Findings> SenderRateEngine::check(const MessageView& view) {
-  if (auto now = check_now(view)) co_return *std::move(now);
+Task<Findings> SenderRateEngine::wait_for(const MessageView& view) {
   Findings findings;
   MERPATI_CO_TRY(const Sent sent,
                  co_await counts_.count(view.authenticated_account, static_cast<std::int64_t>(view.recipients.size()),

@@ -21,7 +21,7 @@ class SenderRateEngine : public Engine {
   std::string_view name() const override { return "sender_rate"; }
   EngineSettings settings() const override { return {std::chrono::seconds(2), WhenUnchecked::kMark}; }
   std::optional<Findings> check_now(const MessageView& view) override;
-  Task<Findings> check(const MessageView& view) override;
+  Task<Findings> wait_for(const MessageView& view) override;
 
  private:
   const SenderRateLimits limits_;

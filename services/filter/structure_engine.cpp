@@ -24,8 +24,7 @@ std::optional<Findings> StructureEngine::check_now(const MessageView& view) {
   return look(view, limits_);
 }
 
-Task<Findings> StructureEngine::check(const MessageView& view) {
-  if (auto now = check_now(view)) co_return *std::move(now);
+Task<Findings> StructureEngine::wait_for(const MessageView& view) {
   auto there = [view, limits = limits_] { return look(view, limits); };
   Findings findings = co_await run_blocking(blocking_, std::move(there));
   co_return findings;

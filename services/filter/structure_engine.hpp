@@ -13,7 +13,7 @@ class StructureEngine : public Engine {
   EngineSettings settings() const override { return {std::chrono::seconds(60), WhenUnchecked::kTemporary}; }
   Stage stage() const override { return Stage::kFirst; }
   std::optional<Findings> check_now(const MessageView& view) override;
-  Task<Findings> check(const MessageView& view) override;
+  Task<Findings> wait_for(const MessageView& view) override;
 
  private:
   CheckLimits limits_;

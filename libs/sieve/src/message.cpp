@@ -30,8 +30,7 @@ void Message::split() {
   header_size_ = mime::header_block_size(raw_);
   fields_.reserve(32);
   mime::FieldReader reader(raw_.substr(0, header_size_));
-  for (mime::Field field; reader.next(field);)
-    fields_.push_back({field.name, field.value, field.raw, std::nullopt, false, std::nullopt});
+  for (mime::Field field; reader.next(field);) fields_.push_back({field.name, field.value, field.raw});
 }
 
 std::vector<Message::Field>& Message::fields() {
@@ -68,7 +67,7 @@ void Message::add_field(std::string field, bool last) {
   mime::FieldReader reader(kept);
   mime::Field found;
   if (!reader.next(found)) return;
-  Field made{found.name, found.value, kept, std::nullopt, false, std::nullopt};
+  Field made{found.name, found.value, kept};
   if (last) {
     // A header that ended without its line end gets one.
     if (!fields_.empty() && !fields_.back().raw.ends_with('\n'))

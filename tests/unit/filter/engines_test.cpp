@@ -18,7 +18,7 @@ class FakeEngine : public Engine {
       : name_(std::move(name)), check_(std::move(check)), settings_(settings) {}
   std::string_view name() const override { return name_; }
   EngineSettings settings() const override { return settings_; }
-  Task<Findings> check(const MessageView&) override {
+  Task<Findings> wait_for(const MessageView&) override {
     ++calls;
     return check_();
   }

@@ -185,7 +185,7 @@ TEST_F(FilterTest, AWeightMakesARefusalAScore) {
 class ClientEngine : public Engine {
  public:
   std::string_view name() const override { return "client"; }
-  Task<Findings> check(const MessageView& view) override {
+  Task<Findings> wait_for(const MessageView& view) override {
     seen = view.client.to_string();
     co_return Findings();
   }

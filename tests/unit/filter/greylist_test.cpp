@@ -30,7 +30,7 @@ class FakeEngine : public Engine {
   explicit FakeEngine(Findings findings) : findings_(std::move(findings)) {}
   std::string_view name() const override { return "fake"; }
   Stage stage() const override { return Stage::kFirst; }
-  Task<Findings> check(const MessageView&) override { co_return findings_; }
+  Task<Findings> wait_for(const MessageView&) override { co_return findings_; }
 
  private:
   const Findings findings_;

@@ -28,7 +28,7 @@ std::string signed_by(const std::string& domain, const std::string& mail) {
 class Observer : public Engine {
  public:
   std::string_view name() const override { return "observer"; }
-  Task<Findings> check(const MessageView& view) override {
+  Task<Findings> wait_for(const MessageView& view) override {
     dmarc = view.authentication == nullptr ? "unknown" : mailauth::to_string(view.authentication->dmarc->result);
     client = view.client.to_string();
     co_return Findings();
